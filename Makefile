@@ -1,0 +1,93 @@
+# Everything a developer runs. `make help` lists it; `.ci/run` runs the same targets.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+PORT ?= 3000
+ARGS ?=
+
+BIN := .venv/bin
+SOURCES := layers agent sandbox local functions tests benchmarks
+
+# SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
+PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
+	"$$python" -c 'import ensurepip' 2>/dev/null && { command -v "$$python"; break; }; done)
+ARCHITECTURE ?= arm64
+# With credentials in the environment SAM asks STS who they are, which hangs where AWS is out of reach.
+SAM = env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN -u AWS_PROFILE SAM_CLI_TELEMETRY=0 \
+	AWS_DEFAULT_REGION="$${AWS_DEFAULT_REGION:-eu-central-1}" PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam
+NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ PYTHON313=/path/to/python3.13
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup run test lint format sam lint-cloud build lock clean
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test` need (both do it by themselves)
+
+.venv/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Installing the project into .venv (about half a minute, once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-ministack/.ready: requirements/ministack.txt
+	@echo "Installing the AWS emulator into .venv-ministack (once)"
+	@$(PYTHON) -m venv .venv-ministack
+	@.venv-ministack/bin/pip install --quiet --require-hashes -r requirements/ministack.txt
+	@touch $@
+
+run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
+	@exec $(BIN)/python -m ivr_local --port $(PORT) $(ARGS)
+
+test: setup ## run every test (ARGS="-k stop" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## formatting, ruff, mypy --strict, import rules
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support
+	@$(BIN)/mypy functions/list_runtimes
+	@$(BIN)/mypy functions/stop_runtime
+	@$(BIN)/lint-imports
+
+format: setup ## format the code and sort imports
+	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
+	@$(BIN)/ruff format $(SOURCES)
+
+ifeq ($(strip $(PYTHON313)),)
+sam lint-cloud build:
+	@echo "$(NO_SAM)" >&2
+else
+sam: .venv-sam/.ready ## install the AWS SAM CLI (needs Python 3.13)
+
+lint-cloud: sam ## check template.yaml: sam validate --lint for every environment
+	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
+
+build: sam ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
+	@$(SAM) build --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+endif
+
+.venv-sam/.ready: requirements/sam.txt
+	@echo "Installing the AWS SAM CLI into .venv-sam (once)"
+	@rm -rf .venv-sam
+	@"$(PYTHON313)" -m venv .venv-sam
+	@.venv-sam/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/sam.txt
+	@touch $@
+
+UV = uv pip compile --quiet --upgrade --no-emit-index-url --no-header --generate-hashes
+
+lock: ## make the lock files anew (needs uv)
+	@$(UV) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	@$(UV) --universal --python-version 3.13 -c requirements/dev.txt pyproject.toml -o layers/core/requirements.txt
+	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
+	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
+
+clean: ## remove what the targets have made
+	rm -rf .venv .venv-ministack .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
