@@ -1,0 +1,103 @@
+"""Where AWS's SDK meets our error tree: the one core module that imports boto3 and botocore.
+
+Owns the clients' timeouts and retries, and what each way of failing means for the caller: nothing was done
+(`StoreUnavailableError`), nobody knows (`AmbiguousWriteError`), or it will never work (`RefusedWriteError`).
+Used by `dynamo` and `sqs`; the composition roots make the clients here.
+"""
+
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+)
+from botocore.parsers import ResponseParserError
+
+from ivr_runtimes.errors import (
+    AmbiguousWriteError,
+    ConditionFailedError,
+    RefusedWriteError,
+    StoreError,
+    StoreUnavailableError,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_sqs import SQSClient
+
+OnServerTime = Callable[[float], None]
+"""Called with the epoch seconds of an answer's `Date` header (whole seconds; RFC 9110 section 6.6.1)."""
+
+REFUSED_CODES: Final = frozenset(
+    {"ValidationException", "ItemCollectionSizeLimitExceededException", "InvalidMessageContents"}
+)
+"""The service looked at the request itself and will never take it."""
+
+
+def config(*, connect_timeout_s: float, read_timeout_s: float, attempts: int, connections: int = 10) -> Config:
+    """Return a client's configuration. `attempts` counts the first one.
+
+    With more than one attempt, a clear answer may follow an attempt that lands late; writers whose order matters
+    use one attempt and repeat by themselves.
+    """
+    return Config(
+        connect_timeout=connect_timeout_s,
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+    )
+
+
+def dynamodb_client(settings: Config) -> "DynamoDBClient":
+    """Return a DynamoDB client; region, endpoint and credentials come from AWS's own environment variables."""
+    return boto3.client("dynamodb", config=settings)
+
+
+def sqs_client(settings: Config) -> "SQSClient":
+    """Return an SQS client; region, endpoint and credentials come from AWS's own environment variables."""
+    return boto3.client("sqs", config=settings)
+
+
+def call(method: Callable[..., Any], on_server_time: OnServerTime | None = None, /, **request: Any) -> Any:
+    """Call one operation of a client; return its answer or raise a `StoreError`."""
+    try:
+        response = method(**request)
+    except ClientError as error:
+        _tell_time(error.response, on_server_time)
+        raise _from_answer(error) from error
+    except ParamValidationError as error:
+        raise RefusedWriteError(str(error)) from error
+    except (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError) as error:
+        raise StoreUnavailableError(str(error)) from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise AmbiguousWriteError(str(error)) from error
+    _tell_time(response, on_server_time)
+    return response
+
+
+def _from_answer(error: ClientError) -> StoreError:
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailedError(str(error))
+    if code in REFUSED_CODES or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return RefusedWriteError(str(error))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in {"ServiceUnavailable", "ThrottlingException"}:
+        return AmbiguousWriteError(str(error))
+    return StoreUnavailableError(str(error))
+
+
+def _tell_time(response: Any, on_server_time: OnServerTime | None) -> None:
+    date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    if on_server_time is not None and date:
+        on_server_time(parsedate_to_datetime(date).timestamp())

@@ -1,0 +1,157 @@
+"""The stores in memory: the same ports without AWS, for tests and for anyone who embeds the core.
+
+Behaves as the real ones do where callers can tell: start order, conditional renewal, visibility timeouts,
+receipts that die. Held to that by the one contract suite (tests/contract). Thread-safe.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ivr_runtimes.command import Command
+from ivr_runtimes.errors import LeaseHeldError
+from ivr_runtimes.lease import CLOCK_SKEW_S
+from ivr_runtimes.model import Node, Runtime
+from ivr_runtimes.names import Domain, NodeName, RuntimeId, Site
+from ivr_runtimes.ports import Message, RowRef, WriteBatch
+
+
+class MemoryStore:
+    """Both tables. Implements every port of the tables."""
+
+    def __init__(self) -> None:
+        self._runtimes: dict[tuple[Site, RuntimeId], Runtime] = {}
+        self._nodes: dict[tuple[Site, NodeName], Node] = {}
+        self._lock = threading.Lock()
+
+    def of_domain(self, domain: Domain) -> Iterator[Runtime]:
+        """Yield the domain's rows in start order, as of now."""
+        with self._lock:
+            rows = [row for row in self._runtimes.values() if row.domain == domain]
+        return iter(sorted(rows, key=lambda row: row.start_key))
+
+    def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
+        """Return the id's rows at the given sites."""
+        with self._lock:
+            return [row for site in sites if (row := self._runtimes.get((site, runtime_id)))]
+
+    def write(self, batch: WriteBatch) -> set[RuntimeId]:
+        """Apply the batch; memory never throttles."""
+        with self._lock:
+            self._runtimes.update({(row.site, row.id): row for row in batch.puts})
+            for runtime_id in batch.deletes:
+                self._runtimes.pop((batch.site, runtime_id), None)
+        return set()
+
+    def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:
+        """Yield the node's rows, as of now."""
+        with self._lock:
+            rows = [row for row in self._runtimes.values() if (row.site, row.node) == (site, node)]
+        return iter([RowRef(row.id, row.session) for row in rows])
+
+    def all_nodes(self) -> list[Node]:
+        """Return all nodes."""
+        with self._lock:
+            return list(self._nodes.values())
+
+    def read(self, site: Site, node: NodeName) -> Node | None:
+        """Return one node's row."""
+        with self._lock:
+            return self._nodes.get((site, node))
+
+    def renew(self, node: Node, *, now_s: float) -> None:
+        """Write the node's row if it is free, ours, or lapsed at `now_s` by more than the skew."""
+        with self._lock:
+            row = self._nodes.get((node.site, node.node))
+            if row and row.agent_id not in {node.agent_id, ""} and row.lease_until_s >= now_s - CLOCK_SKEW_S:
+                raise LeaseHeldError(f"another agent holds the lease of {node.node} at {node.site}")
+            self._nodes[node.site, node.node] = node
+
+
+@dataclass(slots=True)
+class _Held:
+    body: str
+    message_id: str
+    visible_at_s: float = 0.0
+    receipt: str = ""
+    receive_count: int = 0
+
+
+class MemoryQueue:
+    """One site's stop queue and its dead letters. Implements `CommandQueue` and `CommandInbox`.
+
+    `clock` is monotonic seconds; `dead_letters` holds the bodies sent there.
+    """
+
+    def __init__(self, *, visibility_s: float = 15.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._visibility_s = visibility_s
+        self._clock = clock
+        self._messages: dict[str, _Held] = {}
+        self._ids = itertools.count(1)
+        self._arrived = threading.Condition()
+        self.dead_letters: list[str] = []
+
+    def __len__(self) -> int:
+        """How many messages are queued, visible or not."""
+        return len(self._messages)
+
+    def send(self, command: Command) -> None:
+        """Queue a command."""
+        self.put(command.to_body())
+
+    def put(self, body: str) -> None:
+        """Queue any body, also one that is not a command."""
+        with self._arrived:
+            message_id = f"m{next(self._ids)}"
+            self._messages[message_id] = _Held(body, message_id)
+            self._arrived.notify_all()
+
+    def receive(self, *, wait_s: int) -> list[Message]:
+        """Return up to 10 visible messages; waits up to `wait_s` (of real time) for the first."""
+        with self._arrived:
+            taken = self._take()
+            if not taken and wait_s:
+                self._arrived.wait(wait_s)
+                taken = self._take()
+            return taken
+
+    def delete(self, receipts: Sequence[str]) -> set[str]:
+        """Delete messages by receipt; a stale receipt is refused."""
+        with self._arrived:
+            held = self._by_receipt()
+            for receipt in receipts:
+                if receipt in held:
+                    del self._messages[held[receipt].message_id]
+            return {receipt for receipt in receipts if receipt not in held}
+
+    def set_visibility(self, receipts: Sequence[str], *, visibility_s: int) -> set[str]:
+        """Hide messages for `visibility_s` from now."""
+        with self._arrived:
+            held = self._by_receipt()
+            for receipt in receipts:
+                if receipt in held:
+                    held[receipt].visible_at_s = self._clock() + visibility_s
+            self._arrived.notify_all()
+            return {receipt for receipt in receipts if receipt not in held}
+
+    def dead_letter(self, message: Message) -> None:
+        """Keep the body among the dead letters."""
+        with self._arrived:
+            self.dead_letters.append(message.body)
+
+    def _take(self) -> list[Message]:
+        now = self._clock()
+        visible = [held for held in self._messages.values() if held.visible_at_s <= now][:10]
+        for held in visible:
+            held.receive_count += 1
+            held.visible_at_s = now + self._visibility_s
+            held.receipt = f"{held.message_id}.{held.receive_count}"
+        return [
+            Message(body=h.body, receipt=h.receipt, message_id=h.message_id, receive_count=h.receive_count)
+            for h in visible
+        ]
+
+    def _by_receipt(self) -> dict[str, _Held]:
+        return {held.receipt: held for held in self._messages.values() if held.receipt}

@@ -1,0 +1,88 @@
+"""What exists: runtimes, nodes and the commands between the API and the agents.
+
+Owns shapes only. Reading and writing them is the stores' business, judging liveness is `lease`'s.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
+
+
+class State(StrEnum):
+    """What a runtime is doing: its script, or a post-processing branch of it."""
+
+    RUNNING = "running"
+    POST_PROCESSING = "post_processing"
+
+
+class StopType(StrEnum):
+    """The platform's termination types; `STOP` is the external stop, made through this API."""
+
+    NORMAL = "normal"
+    ERROR = "error"
+    STOP = "stop"
+    OWNER_DOWN = "owner_down"
+    TIMEOUT = "timeout"
+    TRANSFER_NOT_SET = "transfer_not_set"
+    MAXCOUNT = "maxcount"
+    MAXDURATION = "maxduration"
+
+
+class Verb(StrEnum):
+    """What a command asks of the engine. Absolute, so a repeat changes nothing (DESIGN section 6)."""
+
+    EXTERNAL_STOP = "external_stop"
+    TERMINATE = "terminate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """One handler: a running instance of an IVR script, as its node's agent wrote it.
+
+    `starttime` and `lwt` (last write time) are RFC 3339, UTC, whole seconds, `Z`. `code` and `name` are those of the
+    script that runs now; `rootcode` and `rootname` those of the source script while a nested one runs.
+    """
+
+    id: RuntimeId
+    site: Site
+    node: NodeName
+    domain: Domain
+    session: Session
+    type: str
+    code: str
+    name: str
+    starttime: str
+    state: State = State.RUNNING
+    stoptype: StopType | None = None
+    stop_id: StopId | None = None
+    rootcode: str | None = None
+    rootname: str | None = None
+    lwt: str
+
+    @property
+    def start_key(self) -> str:
+        """The sort key of index `by_domain`: start order, id as the tie-break; never changes."""
+        return f"{self.starttime}#{self.id}"
+
+    @property
+    def in_external_stop(self) -> bool:
+        """True while the External Stop branch runs, acknowledged by the engine."""
+        return self.state is State.POST_PROCESSING and self.stoptype is StopType.STOP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A node's row: who its engine is now and how long its agent vouches for it.
+
+    `lease_until_s` is in epoch seconds with fraction; `control_port` is where its agent listens for peers.
+    """
+
+    site: Site
+    node: NodeName
+    session: Session
+    lease_until_s: float
+    agent_id: str
+    control_port: int
+    agent_version: str
+    started_at: str

@@ -1,0 +1,54 @@
+"""The names of things: id types and the grammar of each.
+
+Owns what a site code, a node name, a domain and an id may look like. Everything that enters the system
+(settings, engine events, commands, claims) is checked against these patterns once, at its border.
+"""
+
+import re
+from typing import Final, NewType
+
+Site = NewType("Site", str)
+NodeName = NewType("NodeName", str)
+Domain = NewType("Domain", str)
+RuntimeId = NewType("RuntimeId", str)
+Session = NewType("Session", str)
+StopId = NewType("StopId", str)
+
+SITE_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9]{0,31}$"
+"""A Latin letter, then letters and digits, 1 to 32 characters."""
+
+NODE_PATTERN: Final = r"^[A-Za-z0-9_.-]{1,64}@[A-Za-z0-9_.:\[\]-]{1,253}$"
+"""`name@host`, e.g. `site1_h6@192.168.0.12`; the host is where the node's agent listens for its peers."""
+
+DOMAIN_PATTERN: Final = r"^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$"
+"""A folded tenant name, 1 to 253 characters. No brackets, spaces or commas: a claim of several values never fits."""
+
+RUNTIME_ID_PATTERN: Final = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
+"""A UUID in its text form, otherwise opaque: never parsed, never folded."""
+
+SESSION_PATTERN: Final = r"^[A-Za-z0-9_.-]{1,64}$"
+"""One life of an engine process, named by the engine."""
+
+STOP_ID_PATTERN: Final = r"^[\x21-\x7e]{1,64}$"
+"""1 to 64 visible ASCII characters: what an `Idempotency-Key` may be."""
+
+
+def fold_domain(name: str) -> Domain | None:
+    """Fold a tenant name to lower case; None when it is not a name of exactly one domain."""
+    folded = name.lower()
+    return Domain(folded) if re.fullmatch(DOMAIN_PATTERN, folded) else None
+
+
+def is_runtime_id(text: str) -> bool:
+    """Tell whether the text can be a runtime's id at all."""
+    return re.fullmatch(RUNTIME_ID_PATTERN, text) is not None
+
+
+def is_stop_id(text: str) -> bool:
+    """Tell whether the text may serve as a stop id."""
+    return re.fullmatch(STOP_ID_PATTERN, text) is not None
+
+
+def host_of(node: NodeName) -> str:
+    """Return the host part of a node's name: where its agent listens for peers."""
+    return node.partition("@")[2].strip("[]")

@@ -1,0 +1,133 @@
+"""What the use cases and the agent ask of the stores. Implemented by `dynamo`, `sqs` and `memory`.
+
+Every method may raise `StoreUnavailableError`; the writing ones say which other `StoreError` they raise.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ivr_runtimes.command import Command
+from ivr_runtimes.model import Node, Runtime
+from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
+
+
+class RuntimeIndex(Protocol):
+    """Runtimes by domain, for the list."""
+
+    def of_domain(self, domain: Domain) -> Iterator[Runtime]:
+        """Yield the domain's rows in start order (starttime, then id), live or not, eventually consistent."""
+        ...
+
+
+class NodeDirectory(Protocol):
+    """Every node of every site, for the list."""
+
+    def all_nodes(self) -> Sequence[Node]:
+        """Return all nodes' rows, strongly consistent."""
+        ...
+
+
+class RuntimeLookup(Protocol):
+    """Runtimes by id, for the stop."""
+
+    def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
+        """Return the rows of that id at the given sites, strongly consistent (two sites may claim the same id)."""
+        ...
+
+
+class NodeLookup(Protocol):
+    """Nodes by name, for the stop and the agents."""
+
+    def read(self, site: Site, node: NodeName) -> Node | None:
+        """Return a node's row, strongly consistent, or None."""
+        ...
+
+
+class CommandQueue(Protocol):
+    """The way to a site's agents."""
+
+    def send(self, command: Command) -> None:
+        """Put a command on the queue of its site. On an error it may or may not have been queued."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RowRef:
+    """Enough of a runtime's row to tell whether it is still wanted."""
+
+    id: RuntimeId
+    session: Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteBatch:
+    """Rows to put and ids to delete in one request: together at most `MAX_BATCH`, no id twice."""
+
+    site: Site
+    puts: Sequence[Runtime] = ()
+    deletes: Sequence[RuntimeId] = ()
+
+    @property
+    def ids(self) -> set[RuntimeId]:
+        """Every id the batch writes."""
+        return {row.id for row in self.puts} | set(self.deletes)
+
+
+class RuntimeWriter(Protocol):
+    """The agent's side of the table of runtimes."""
+
+    def write(self, batch: WriteBatch) -> set[RuntimeId]:
+        """Write a batch; return the ids the table did not take (throttled), which are certainly unwritten.
+
+        Raises `RefusedWriteError` when the table refuses the request as a whole (nothing is written) and
+        `AmbiguousWriteError` when no answer tells what was written.
+        """
+        ...
+
+    def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:
+        """Yield what the table holds of one node, strongly consistent."""
+        ...
+
+
+class LeaseTable(NodeLookup, Protocol):
+    """The agent's side of the table of nodes."""
+
+    def renew(self, node: Node, *, now_s: float) -> None:
+        """Write the node's row if it is free, ours, or lapsed at `now_s` by more than the clock skew.
+
+        Free is a row that is not there or whose `agent_id` is empty: the last agent handed it over.
+
+        Raises `LeaseHeldError` when another agent's lease holds, `AmbiguousWriteError` when no answer came.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A received message: its body, the receipt to handle it by, and how often it was handed out."""
+
+    body: str
+    receipt: str
+    message_id: str
+    receive_count: int
+
+
+class CommandInbox(Protocol):
+    """The agent's side of its site's queue."""
+
+    def receive(self, *, wait_s: int) -> list[Message]:
+        """Long-poll for at most 10 messages."""
+        ...
+
+    def delete(self, receipts: Sequence[str]) -> set[str]:
+        """Delete handled messages; return the receipts of those that were not (they come back)."""
+        ...
+
+    def set_visibility(self, receipts: Sequence[str], *, visibility_s: int) -> set[str]:
+        """Hide messages for `visibility_s` from now (0 hands them back at once); return the receipts refused."""
+        ...
+
+    def dead_letter(self, message: Message) -> None:
+        """Send the message's body to the dead-letter queue (the caller deletes the message afterwards)."""
+        ...

@@ -1,0 +1,55 @@
+"""How a wrong parameter is reported: its place, what is wrong, the remedy, and the caller's text made safe to show.
+
+Owns the wording that all parameters share; never decides what is wrong. Called by every parser of the query language.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ivr_runtimes.errors import Fault, InvalidRequestError
+
+ECHO_LENGTH: Final = 40
+"""How many characters of the caller's text a message repeats, at most."""
+
+_PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+
+
+def invalid(place: str, message: str, *, remedy: str) -> InvalidRequestError:
+    """Make the error for one wrong thing at `place`, e.g. `filter[2][1]`."""
+    return InvalidRequestError(f"{place}: {message}", faults=(Fault(place=place, message=message, remedy=remedy),))
+
+
+def unknown(place: str, what: str, *, name: str, known: Iterable[str]) -> InvalidRequestError:
+    """Make the error for a name that is not among the known ones: near matches first, then all there are."""
+    names = tuple(known)
+    near = nearest(name, names)
+    guess = f"Did you mean {' or '.join(near)}? " if near else ""
+    return invalid(place, f"unknown {what} {show(name)}", remedy=f"{guess}There are: {', '.join(names)}")
+
+
+def merged(errors: Sequence[InvalidRequestError]) -> InvalidRequestError:
+    """Join the errors of several parameters; a single one stays as it was raised."""
+    if len(errors) == 1:
+        return errors[0]
+    faults = tuple(fault for error in errors for fault in error.faults)
+    return InvalidRequestError(f"{len(faults)} parameters are wrong", faults=faults)
+
+
+def nearest(name: str, known: Sequence[str]) -> list[str]:
+    """Return up to three known names that look like `name`, whatever its case."""
+    if len(name) > ECHO_LENGTH:
+        return []
+    return difflib.get_close_matches(name.strip().lower(), known)
+
+
+def show(text: str) -> str:
+    """Quote the caller's text: cut after `ECHO_LENGTH` characters, whatever does not print as an escape."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:ECHO_LENGTH])
+    return f'"{shown}…"' if len(text) > ECHO_LENGTH else f'"{shown}"'
+
+
+def member(place: str, key: str) -> str:
+    """Name the place of an object's member: `filter.code`, or `filter["ext.state"]` where a dot would mislead."""
+    return f"{place}.{key}" if _PLAIN_KEY.fullmatch(key) else f"{place}[{show(key)}]"

@@ -1,0 +1,31 @@
+"""The parameters `offset` and `limit`: the window over the filtered, ordered list.
+
+Owns their bounds. A number out of bounds is refused, never clamped. Called by `request`.
+"""
+
+import re
+from typing import Final, TypeVar
+
+from ivr_runtimes.query.faults import invalid, show
+
+MAX_WINDOW: Final = 1_000_000
+"""The greatest offset and the greatest limit."""
+
+_DIGITS: Final = re.compile(r"0*([0-9]{1,7})")
+"""As many digits as may matter: leading zeros do not count, and nothing longer is ever made a number."""
+
+Row = TypeVar("Row")
+
+
+def parse(name: str, text: str) -> int:
+    """Read the parameter `name` as a number of rows; raises `InvalidRequestError`."""
+    digits = _DIGITS.fullmatch(text)
+    number = int(digits[1]) if digits else -1
+    if not 0 <= number <= MAX_WINDOW:
+        raise invalid(name, f"{show(text)} is not a number from 0 to {MAX_WINDOW}", remedy="write decimal digits only")
+    return number
+
+
+def cut(rows: list[Row], *, offset: int, limit: int | None) -> list[Row]:
+    """Return the window of the list; all from `offset` on without a limit."""
+    return rows[offset:] if limit is None else rows[offset : offset + limit]

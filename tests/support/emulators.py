@@ -1,0 +1,91 @@
+"""The emulated AWS that tests talk to: the stack of template.yaml on moto or ministack."""
+
+import functools
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+
+from ivr_local import provision, template
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+MINISTACK: Final = ROOT / ".venv-ministack" / "bin" / "ministack"
+REGION: Final = "eu-central-1"
+ACCOUNT: Final = "000000000000"
+STACK: Final = "ivr-test"
+SITES: Final = "SITE1,SITE2"
+
+CREDENTIALS: Final = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@functools.cache
+def expanded() -> template.Stack:
+    """Return template.yaml as expanded for the test stack."""
+    parameters = {"Sites": SITES, "JwtIssuer": "https://issuer.example", "JwtAudience": "ivr"}
+    return template.expand(
+        ROOT / "template.yaml", parameters=parameters, stack_name=STACK, region=REGION, account_id=ACCOUNT
+    )
+
+
+def clients(endpoint: str | None = None) -> tuple[Any, Any]:
+    """Return a DynamoDB and an SQS client."""
+    session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
+    return session.client("dynamodb", endpoint_url=endpoint), session.client("sqs", endpoint_url=endpoint)
+
+
+def provisioned(endpoint: str | None = None) -> dict[str, str]:
+    """Create the test stack's tables and queues; return the queues' URLs by name."""
+    return provision.create(expanded(), *clients(endpoint))
+
+
+def free_port() -> int:
+    """Return a loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def ministack() -> Iterator[str]:
+    """Run ministack on a free port; yield its endpoint."""
+    port = free_port()
+    settings = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "dynamodb,sqs,iam,sts"}
+    process = subprocess.Popen(
+        [MINISTACK], env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    endpoint = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_up(endpoint, within_s=30)
+        yield endpoint
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_until_up(endpoint: str, *, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            with urllib.request.urlopen(endpoint + "/_ministack/health", timeout=1):  # noqa: S310  # loopback
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
