@@ -1,0 +1,48 @@
+"""GET /rest/v1/uc/ivrscript_runtimes: the running IVR scripts of the caller's domain (docs/api.md).
+
+The composition root of the list function: settings and clients are made once, at cold start. No rule lives here.
+"""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from ivr_runtimes import boto
+from ivr_runtimes.caller import Caller
+from ivr_runtimes.dynamo import NodeTable, RuntimeTable
+from ivr_runtimes.edge import Event, answer, header
+from ivr_runtimes.listing import RuntimeList
+from ivr_runtimes.query import parse_list_query
+from ivr_runtimes.response import Response, json_response
+from ivr_runtimes.settings import FunctionSettings, load
+
+logger = Logger()
+metrics = Metrics()
+settings = load(FunctionSettings, os.environ)
+client = boto.dynamodb_client(boto.config(connect_timeout_s=0.5, read_timeout_s=2.0, attempts=3))
+listing = RuntimeList(
+    runtimes=RuntimeTable(client, settings.runtimes_table),
+    nodes=NodeTable(client, settings.nodes_table),
+    sites=settings.sites,
+)
+
+
+def serve(event: Event, caller: Caller) -> Response:
+    """Answer one list request."""
+    query = parse_list_query(event.get("rawQueryString", ""))
+    found = listing.select(query, caller.domain)
+    metrics.add_metric(name="RuntimesListed", unit=MetricUnit.Count, value=len(found.rows))
+    logger.info("listed", action="listed", domain=caller.domain, subject=caller.subject, rows=len(found.rows))
+    encodings = header(event, "accept-encoding") or ""
+    return json_response(found.rows, headers={"site-nodes": found.site_nodes}, accept_encoding=encodings)
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Response:  # noqa: ARG001  # Powertools reads it
+    """Lambda's entry: an HTTP API event (payload 2.0) in, a proxy response out."""
+    return answer(event, serve, domain_claim=settings.domain_claim, logger=logger, metrics=metrics)

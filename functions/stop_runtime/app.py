@@ -1,0 +1,60 @@
+"""DELETE /rest/v1/uc/ivrscript_runtimes/<id>: stop a running IVR script (docs/api.md).
+
+The composition root of the stop function: settings and clients are made once, at cold start. No rule lives here.
+"""
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging import correlation_paths
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from ivr_runtimes import boto
+from ivr_runtimes.caller import Caller
+from ivr_runtimes.dynamo import NodeTable, RuntimeTable
+from ivr_runtimes.edge import Event, answer
+from ivr_runtimes.request import stop_request
+from ivr_runtimes.response import Response, no_content
+from ivr_runtimes.settings import StopSettings, load
+from ivr_runtimes.sqs import Outbox
+from ivr_runtimes.stopping import RuntimeStop
+
+logger = Logger()
+metrics = Metrics()
+settings = load(StopSettings, os.environ)
+quick = boto.config(connect_timeout_s=0.5, read_timeout_s=1.0, attempts=2)
+dynamodb = boto.dynamodb_client(quick)
+stopping = RuntimeStop(
+    runtimes=RuntimeTable(dynamodb, settings.runtimes_table),
+    nodes=NodeTable(dynamodb, settings.nodes_table),
+    queue=Outbox(boto.sqs_client(quick), settings.stop_queue_url_prefix),
+    sites=settings.sites,
+)
+
+
+def serve(event: Event, caller: Caller) -> Response:
+    """Accept one stop request."""
+    request = stop_request(event)
+    receipt = stopping.accept(request.runtime_id, request.stop_id, caller)
+    metrics.add_metric(name="StopsAccepted", unit=MetricUnit.Count, value=1)
+    logger.info(
+        "stop accepted",
+        action="stop_accepted",
+        stop_id=receipt.stop_id,
+        verb=receipt.verb or "repeat",
+        runtime_id=receipt.runtime.id,
+        site=receipt.runtime.site,
+        node=receipt.runtime.node,
+        domain=caller.domain,
+        requested_by=caller.subject,
+    )
+    return no_content(headers={"stop-request-id": receipt.stop_id})
+
+
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Response:  # noqa: ARG001  # Powertools reads it
+    """Lambda's entry: an HTTP API event (payload 2.0) in, a proxy response out."""
+    return answer(event, serve, domain_claim=settings.domain_claim, logger=logger, metrics=metrics)

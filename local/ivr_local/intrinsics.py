@@ -1,0 +1,214 @@
+"""CloudFormation as a language: reads a template's YAML and computes the intrinsic functions in it.
+
+Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join` and the parameters' constraints, each as
+AWS documents it; knows nothing of what the resources are for. A function, tag, reference or attribute that it does not
+know is an error: nothing is ever passed on half expanded. `template` calls it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+FOR_EACH: Final = "Fn::ForEach::"
+
+Tree = Any
+"""What YAML holds: mappings, lists and scalars."""
+
+
+class TemplateError(Exception):
+    """The template, or what is given for its parameters, cannot be expanded; the message names the place."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short tags."""
+
+
+def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Tree:
+    match node:
+        case yaml.ScalarNode():
+            value: Tree = loader.construct_scalar(node)
+        case yaml.SequenceNode():
+            value = loader.construct_sequence(node, deep=True)
+        case yaml.MappingNode():
+            value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def load(path: Path) -> dict[str, Tree]:
+    """Read a template; its short tags (`!Ref x`) come out in the long form (`{"Ref": "x"}`)."""
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  # a SafeLoader subclass
+    except yaml.YAMLError as error:
+        raise TemplateError(f"{path.name} is not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise TemplateError(f"{path.name} holds no template")
+    return document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What names mean: `values` of parameters and pseudo parameters, and what a resource's attribute is.
+
+    `attribute(logical_id, name)` gives an attribute's value, `Ref` standing for what a reference yields.
+    """
+
+    values: Mapping[str, str | list[str]]
+    attribute: Callable[[str, str], str]
+
+    def ref(self, name: str) -> str | list[str]:
+        """Return what `!Ref name` yields."""
+        return self.values[name] if name in self.values else self.attribute(name, "Ref")
+
+
+def parameter_values(declared: Mapping[str, Tree], given: Mapping[str, str]) -> dict[str, str | list[str]]:
+    """Return each declared parameter's value, given or default, held to its constraints; a list where it is one."""
+    if unknown := sorted(set(given) - set(declared)):
+        raise TemplateError(f"the template declares no parameter {', '.join(unknown)}")
+    return {name: _parameter(name, spec, given.get(name)) for name, spec in declared.items()}
+
+
+def _parameter(name: str, spec: Mapping[str, Tree], given: str | None) -> str | list[str]:
+    text = given if given is not None else spec.get("Default")
+    if text is None:
+        raise TemplateError(f"parameter {name} has no default: give it a value")
+    listed = spec["Type"] == "CommaDelimitedList"
+    parts = [part.strip() for part in str(text).split(",")] if listed else [str(text)]
+    for part in parts:
+        _check(name, spec, part)
+    return parts if listed else parts[0]
+
+
+def _check(name: str, spec: Mapping[str, Tree], value: str) -> None:
+    """Hold one value to its constraints; those of a list are meant for each of its items, as CloudFormation has it."""
+    if (pattern := spec.get("AllowedPattern")) and not re.fullmatch(pattern, value):
+        raise TemplateError(f"parameter {name}: {value!r} does not match {pattern}")
+    if "AllowedValues" in spec and value not in map(str, spec["AllowedValues"]):
+        raise TemplateError(f"parameter {name}: {value!r} is none of {', '.join(map(str, spec['AllowedValues']))}")
+    if spec["Type"] == "Number" and not re.fullmatch(r"-?\d+(\.\d+)?", value):
+        raise TemplateError(f"parameter {name}: {value!r} is not a number")
+
+
+def unroll(tree: Tree, scope: Scope) -> Tree:
+    """Expand every `Fn::ForEach`, inner ones included (transform AWS::LanguageExtensions)."""
+    if isinstance(tree, list):
+        return [unroll(item, scope) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    unrolled: dict[str, Tree] = {}
+    for key, value in tree.items():
+        entries = _loop(key, value, scope) if str(key).startswith(FOR_EACH) else {key: unroll(value, scope)}
+        if twice := unrolled.keys() & entries.keys():
+            raise TemplateError(f"{', '.join(map(str, sorted(twice)))} comes out twice")
+        unrolled |= entries
+    return unrolled
+
+
+def _loop(key: str, loop: Tree, scope: Scope) -> dict[str, Tree]:
+    match loop:
+        case [str(identifier), collection, dict(body)]:
+            items = resolve(collection, scope)
+        case _:
+            raise TemplateError(f"{key} takes an identifier, a list and a mapping")
+    if not isinstance(items, list):
+        raise TemplateError(f"{key} runs over {items!r}, which is no list")
+    entries: dict[str, Tree] = {}
+    for item in items:
+        bound = unroll(_bind(body, identifier, item), scope)
+        if twice := entries.keys() & bound.keys():
+            raise TemplateError(f"{key}: {', '.join(sorted(twice))} comes out twice")
+        entries |= bound
+    return entries
+
+
+def _bind(tree: Tree, identifier: str, item: str) -> Tree:
+    """Put an item in the place of a loop's identifier: `${X}` as it is, `&{X}` without what no logical id can hold."""
+    match tree:
+        case str():
+            return tree.replace(f"${{{identifier}}}", item).replace(f"&{{{identifier}}}", re.sub(r"\W|_", "", item))
+        case {"Ref": name} if name == identifier:
+            return item
+        case dict():
+            return {_bind(key, identifier, item): _bind(value, identifier, item) for key, value in tree.items()}
+        case list():
+            return [_bind(value, identifier, item) for value in tree]
+        case _:
+            return tree
+
+
+def resolve(tree: Tree, scope: Scope) -> Tree:
+    """Compute every intrinsic function in an unrolled tree."""
+    match tree:
+        case dict():
+            functions = [key for key in tree if key == "Ref" or str(key).startswith("Fn::")]
+            if not functions:
+                return {key: resolve(value, scope) for key, value in tree.items()}
+            if len(tree) > 1 or functions[0] not in _FUNCTIONS:
+                raise TemplateError(f"cannot expand {functions[0]} in {tree}")
+            return _FUNCTIONS[functions[0]](tree[functions[0]], scope)
+        case list():
+            return [resolve(item, scope) for item in tree]
+        case _:
+            return tree
+
+
+def _ref(name: Tree, scope: Scope) -> str | list[str]:
+    return scope.ref(name)
+
+
+def _get_att(argument: Tree, scope: Scope) -> str:
+    match resolve(argument, scope):
+        case [str(logical_id), str(name)]:
+            return scope.attribute(logical_id, name)
+        case wrong:
+            raise TemplateError(f"Fn::GetAtt takes a logical id and an attribute, not {wrong!r}")
+
+
+def _sub(argument: Tree, scope: Scope) -> str:
+    match argument:
+        case str(text):
+            own: dict[str, Tree] = {}
+        case [str(text), dict(names)]:
+            own = resolve(names, scope)
+        case _:
+            raise TemplateError(f"Fn::Sub takes a string, or a string and a mapping, not {argument!r}")
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name.startswith("!"):
+            return f"${{{name[1:]}}}"
+        found = own[name] if name in own else _ref_or_attribute(name, scope)
+        if not isinstance(found, str):
+            raise TemplateError(f"Fn::Sub: {name} is {found!r}, which is no string")
+        return found
+
+    return re.sub(r"\$\{([^}]*)\}", value, text)
+
+
+def _ref_or_attribute(name: str, scope: Scope) -> str | list[str]:
+    logical_id, dot, attribute = name.partition(".")
+    return scope.attribute(logical_id, attribute) if dot else scope.ref(name)
+
+
+def _join(argument: Tree, scope: Scope) -> str:
+    match resolve(argument, scope):
+        case [str(delimiter), [*parts]] if all(isinstance(part, str) for part in parts):
+            return delimiter.join(parts)
+        case wrong:
+            raise TemplateError(f"Fn::Join takes a delimiter and a list of strings, not {wrong!r}")
+
+
+_FUNCTIONS: Final[dict[str, Callable[[Tree, Scope], Tree]]] = {
+    "Ref": _ref,
+    "Fn::GetAtt": _get_att,
+    "Fn::Sub": _sub,
+    "Fn::Join": _join,
+}

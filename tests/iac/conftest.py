@@ -1,0 +1,57 @@
+"""template.yaml as a stack of two sites, and the SAM command line where it is installed."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr_local.intrinsics import load
+from ivr_local.template import Stack, expand
+
+ROOT = Path(__file__).resolve().parents[2]
+SAM_BIN = ROOT / ".venv-sam" / "bin"
+
+Sam = Callable[..., "subprocess.CompletedProcess[str]"]
+ExpandedWith = Callable[..., Stack]
+
+
+@pytest.fixture(scope="session")
+def document() -> dict[str, Any]:
+    """The template as it is written, short tags in their long form."""
+    return load(ROOT / "template.yaml")
+
+
+@pytest.fixture(scope="session")
+def expanded_with() -> ExpandedWith:
+    """Expand the template with parameters of one's own."""
+
+    def with_parameters(path: Path = ROOT / "template.yaml", **parameters: str) -> Stack:
+        given = {"JwtIssuer": "https://issuer.example", "JwtAudience": "ivr", "Sites": "SITE1,SITE2", **parameters}
+        return expand(path, parameters=given, stack_name="st", region="eu-central-1", account_id="000000000000")
+
+    return with_parameters
+
+
+@pytest.fixture(scope="session")
+def stack(expanded_with: ExpandedWith) -> Stack:
+    return expanded_with()
+
+
+@pytest.fixture(scope="session")
+def sam() -> Sam:
+    """Run a program of SAM's virtual environment in the project's root, without anybody's credentials."""
+    if not (SAM_BIN / "sam").exists():
+        pytest.skip("SAM is not installed: run `make sam` (needs Python 3.13)")
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    own = {"PATH": f"{SAM_BIN}:{os.environ['PATH']}", "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-central-1"}
+
+    def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = [str(SAM_BIN / program), *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=inherited | own, capture_output=True, text=True, timeout=150, check=False
+        )
+
+    return run

@@ -1,0 +1,40 @@
+"""layers/core/requirements.txt: what runs in Lambda is what the tests ran with, pinned to the byte."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PIN = re.compile(r"^([a-z0-9-]+)==(\S+)(?: ;[^\\\n]*)?((?: \\\n +--hash=sha256:[0-9a-f]{64})+)", re.MULTILINE)
+
+
+def pins(path: str) -> dict[str, tuple[str, int]]:
+    """Each pinned package's version and number of hashes."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    found = {name: (version, hashes.count("sha256:")) for name, version, hashes in PIN.findall(text)}
+    assert found.keys() == set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE)), "a pin without a hash"
+    return found
+
+
+def test_the_layer_has_what_the_core_depends_on_and_nothing_of_the_agents() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split(r"[<>=\[]", dependency)[0] for dependency in project["dependencies"]}
+    layer = pins("layers/core/requirements.txt").keys()
+    assert wanted <= layer
+    assert not layer & {"aiohttp", "prometheus-client", "pydantic-settings", "pyjwt", "pyyaml", "moto", "pytest"}
+
+
+def test_the_layer_has_the_versions_that_the_tests_run_with() -> None:
+    tested = pins("requirements/dev.txt")
+    assert {name: tested[name][0] for name in pins("layers/core/requirements.txt")} == {
+        name: version for name, (version, _) in pins("layers/core/requirements.txt").items()
+    }
+
+
+def test_compiled_parts_are_pinned_for_every_processor() -> None:
+    """A lock made for one platform would hold that platform's wheel alone; the layer is built for two."""
+    assert pins("layers/core/requirements.txt")["pydantic-core"][1] > 20
+
+
+def test_sams_own_environment_is_pinned_too() -> None:
+    assert pins("requirements/sam.txt")["aws-sam-cli"][0] == "1.170.0"

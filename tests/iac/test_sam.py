@@ -1,0 +1,112 @@
+"""What the SAM command line itself makes of the template. Skipped, with the reason, where it is not installed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+import yaml
+
+from ivr_local.template import Stack
+
+Sam = Callable[..., "CompletedProcess[str]"]
+
+GIVEN = {"Sites": "SITE1,SITE2", "JwtIssuer": "https://issuer.example", "JwtAudience": "ivr"}
+
+SHOW = """
+import json, sys
+from samcli.lib.cfn_language_extensions.models import PseudoParameterValues
+from samcli.lib.cfn_language_extensions.sam_integration import process_template_for_sam_cli
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+given = json.loads(sys.argv[1])
+pseudo = PseudoParameterValues(
+    region="eu-central-1", account_id="000000000000", stack_name="st", partition="aws", url_suffix="amazonaws.com"
+)
+unrolled = process_template_for_sam_cli(yaml_parse(open("template.yaml").read()), given, pseudo)
+uploaded = json.loads(json.dumps(unrolled))
+for resource in uploaded["Resources"].values():
+    for place in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+        resource["Properties"][place] = "s3://bucket/key"
+translated = Translator({}, Parser()).translate(uploaded, given)
+print(json.dumps({"unrolled": unrolled, "translated": translated}))
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(sam: Sam) -> dict[str, Any]:
+    """The template after SAM's own expansion of `Fn::ForEach`, and what SAM hands to CloudFormation."""
+    ran = sam("python", "-c", SHOW, json.dumps(GIVEN))
+    assert ran.returncode == 0, ran.stderr
+    both: dict[str, Any] = json.loads(ran.stdout)
+    return both
+
+
+def served(stack: Stack) -> tuple[Any, ...]:
+    """What the embedded stack makes of a template, wherever the template lies."""
+    functions = tuple(replace(function, code_path=Path(function.code_path.name)) for function in stack.functions)
+    return stack.tables, stack.queues, functions, stack.routes, stack.authorizer
+
+
+def test_our_expansion_is_sams(shown: dict[str, Any], stack: Stack, expanded_with: Any, tmp_path: Path) -> None:
+    """Of the other resources SAM's view is partial: it leaves an `Fn::Sub` of an attribute as text."""
+    path = tmp_path / "template.yaml"
+    path.write_text(yaml.safe_dump(shown["unrolled"], sort_keys=False), encoding="utf-8")
+    theirs = expanded_with(path)
+    assert served(theirs) == served(stack)
+    assert theirs.resources.keys() == stack.resources.keys()
+    assert theirs.outputs.keys() == stack.outputs.keys()
+    per_site = [name for name in stack.resources if name.endswith(("SITE1", "SITE2"))]
+    assert {name: theirs.resources[name] for name in per_site} == {name: stack.resources[name] for name in per_site}
+
+
+def test_every_operation_that_sam_hands_to_api_gateway_is_closed(shown: dict[str, Any], stack: Stack) -> None:
+    resources = shown["translated"]["Resources"]
+    body = resources["Api"]["Properties"]["Body"]
+    security = {
+        (method.upper(), path): operation.get("security")
+        for path, operations in body["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert security == {(route.method, route.path): [{"Jwt": list(route.scopes)}] for route in stack.routes}
+    authorizer = body["components"]["securitySchemes"]["Jwt"]["x-amazon-apigateway-authorizer"]
+    assert authorizer == {
+        "type": "jwt",
+        "identitySource": stack.authorizer.identity_source,
+        "jwtConfiguration": {"issuer": stack.authorizer.issuer, "audience": list(stack.authorizer.audience)},
+    }
+
+
+def test_sam_adds_no_role_of_its_own(shown: dict[str, Any], stack: Stack) -> None:
+    made = {name for name, body in shown["translated"]["Resources"].items() if body["Type"] == "AWS::IAM::Role"}
+    assert made == {name for name, body in stack.resources.items() if body["Type"] == "AWS::IAM::Role"}
+
+
+@pytest.mark.parametrize("environment", ["default", "staging", "prod"])
+def test_the_template_is_valid_and_lints_in_every_environment(sam: Sam, environment: str) -> None:
+    validated = sam("sam", "validate", "--lint", "--config-env", environment)
+    assert validated.returncode == 0, validated.stdout + validated.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_the_layer_builds_for_either_processor(sam: Sam, tmp_path: Path, architecture: str) -> None:
+    machine = {"arm64": "aarch64", "x86_64": "x86_64"}[architecture]
+    # Uncached, or SAM would leave the packages it fetched in the project's folder.
+    folders = ["--config-env", "prod", "--build-dir", str(tmp_path / "build")]
+    overrides = [f"{name}={value}" for name, value in {**GIVEN, "Architecture": architecture}.items()]
+    built = sam("sam", "build", *folders, "--parameter-overrides", *overrides)
+    assert built.returncode == 0, built.stdout + built.stderr
+    layer = tmp_path / "build" / "CoreLayer" / "python"
+    assert (layer / "ivr_runtimes" / "names.py").is_file()
+    assert [path.name for path in layer.glob("pydantic_core/*.so")] == [
+        f"_pydantic_core.cpython-313-{machine}-linux-gnu.so"
+    ]
+    assert not {path.name for path in layer.iterdir()} & {"tests", "pytest", "moto", "aiohttp"}
+    for function in ("ListRuntimesFunction", "StopRuntimeFunction"):
+        assert [path.name for path in (tmp_path / "build" / function).iterdir()] == ["app.py"]

@@ -1,0 +1,186 @@
+"""The list function, from event to answer."""
+
+import base64
+import gzip
+import json
+import time
+from dataclasses import replace
+
+import pytest
+
+from emulators import ROOT
+from ivr_runtimes.model import State, StopType
+from ivr_runtimes.names import Domain, Session, Site
+from ivr_runtimes.ports import WriteBatch
+from ivr_runtimes.response import MAX_RESPONSE_BYTES
+from rows import PLAYER, WELCOME, node_of, numbered
+
+LIST = "ListRuntimesFunction"
+
+CONTRACT_EXAMPLE = """[
+  {
+    "id": "244f84aa-0624-e639-8061-a80000000006",
+    "site": "SITE1",
+    "node": "site1_h6@192.168.0.12",
+    "domain": "test.rootdomain.ru",
+    "type": "ivr",
+    "code": "player",
+    "name": "TEST PLAY",
+    "starttime": "2019-11-05T08:36:40Z"
+  },
+  {
+    "id": "6b3ba923-0624-e8c9-6bee-b00000000008",
+    "site": "SITE1",
+    "node": "site1_h8@192.168.0.12",
+    "domain": "test.rootdomain.ru",
+    "type": "ivr",
+    "code": "welcome",
+    "name": "Main scenario",
+    "starttime": "2019-11-05T11:31:34Z"
+  }
+]"""
+"""The response example of the public contract, to the letter."""
+
+
+def event(name="list", **changes):
+    loaded = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return {**loaded, **changes}
+
+
+@pytest.fixture
+def seeded(cloud):
+    cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[PLAYER, WELCOME]))
+    for row in (PLAYER, WELCOME):
+        cloud.nodes.renew(node_of(row, lease_until_s=time.time() + 15), now_s=time.time())
+    return cloud
+
+
+def test_the_contracts_example_is_answered_to_the_letter(seeded, invoke):
+    answer = invoke(LIST, event())
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["content-type"] == "application/json; charset=utf-8"
+    # Compared as text: the order of the fields is part of the contract.
+    assert json.dumps(json.loads(answer["body"]), indent=2) == CONTRACT_EXAMPLE
+
+
+def test_the_answer_tells_which_sites_it_covers(seeded, invoke):
+    assert invoke(LIST, event())["headers"]["site-nodes"] == "SITE1=2/2, SITE2=0/0"
+
+
+def test_every_parameter_at_once(seeded, invoke):
+    answer = invoke(LIST, event("list_all_parameters"))
+    assert answer["statusCode"] == 200
+    rows = json.loads(answer["body"])
+    assert [row["code"] for row in rows] == ["welcome", "player"]
+    assert list(rows[0]) == ["id", "code", "starttime", "ext.state"]
+
+
+def test_rows_of_a_lapsed_lease_and_of_a_replaced_session_are_not_listed(seeded, invoke):
+    seeded.nodes.renew(node_of(PLAYER, lease_until_s=time.time() - 2.5), now_s=time.time())
+    seeded.nodes.renew(node_of(WELCOME, lease_until_s=time.time() + 15, session=Session("new")), now_s=time.time())
+    answer = invoke(LIST, event())
+    assert json.loads(answer["body"]) == []
+    assert answer["headers"]["site-nodes"] == "SITE1=1/2, SITE2=0/0"
+
+
+def test_another_domains_rows_are_never_listed(seeded, invoke):
+    foreign = numbered(PLAYER, 77, domain=Domain("other.example"))
+    seeded.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[foreign]))
+    assert foreign.id not in invoke(LIST, event())["body"]
+
+
+def test_ext_shows_the_state_and_the_source_script(seeded, invoke):
+    nested = replace(
+        WELCOME, code="news", state=State.POST_PROCESSING, stoptype=StopType.STOP, rootcode="welcome", rootname="Main"
+    )
+    seeded.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[nested]))
+    answer = invoke(LIST, event(rawQueryString="mask=code,ext&order=-starttime&limit=1"))
+    assert json.loads(answer["body"]) == [
+        {
+            "code": "news",
+            "ext": {
+                "state": "post_processing",
+                "stoptype": "stop",
+                "rootcode": "welcome",
+                "rootname": "Main",
+                "session": "s-h8",
+                "lwt": "2019-11-05T11:31:35Z",
+            },
+        }
+    ]
+
+
+def test_a_token_without_a_domain_gets_403_and_nothing_else(seeded, invoke):
+    answer = invoke(LIST, event("no_domain"))
+    assert answer["statusCode"] == 403
+    assert answer["headers"]["content-type"] == "application/problem+json"
+    assert json.loads(answer["body"])["code"] == "no_domain"
+    assert PLAYER.id not in answer["body"]
+
+
+@pytest.mark.parametrize("claims", [{}, {"domain": "[a.ru b.ru]"}, {"domain": ""}, {"domain": "a.ru,b.ru"}, None])
+def test_a_domain_claim_that_is_not_one_name_is_none(seeded, invoke, claims):
+    broken = event()
+    broken["requestContext"]["authorizer"]["jwt"]["claims"] = claims
+    assert invoke(LIST, broken)["statusCode"] == 403
+
+
+def test_an_event_without_authorizer_is_refused(seeded, invoke):
+    """`sam local start-api` sends none: no bypass, also there."""
+    broken = event()
+    del broken["requestContext"]["authorizer"]
+    assert invoke(LIST, broken)["statusCode"] == 403
+
+
+def test_the_domain_is_folded_to_lower_case(seeded, invoke):
+    upper = event()
+    upper["requestContext"]["authorizer"]["jwt"]["claims"]["domain"] = "Test.RootDomain.RU"
+    assert len(json.loads(invoke(LIST, upper)["body"])) == 2
+
+
+def test_bad_parameters_name_each_place_and_remedy(seeded, invoke):
+    answer = invoke(LIST, event(rawQueryString="limit=ten&order=starttme"))
+    body = json.loads(answer["body"])
+    assert answer["statusCode"] == 400
+    assert body["code"] == "invalid_request"
+    assert body["request_id"] == event()["requestContext"]["requestId"]
+    assert {fault["place"] for fault in body["errors"]} == {"limit", "order[0]"}
+    assert all(fault["message"] and fault["remedy"] for fault in body["errors"])
+
+
+def many(count, name="N"):
+    return [numbered(PLAYER, n, name=name) for n in range(count)]
+
+
+def seed_many(cloud, rows):
+    for at in range(0, len(rows), 25):
+        cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=rows[at : at + 25]))
+
+
+def test_a_large_answer_is_gzipped_for_those_who_accept_it(seeded, invoke):
+    seed_many(seeded, many(100))
+    plain = invoke(LIST, event(headers={}))
+    zipped = invoke(LIST, event(headers={"accept-encoding": "br, gzip;q=0.8"}))
+    assert not plain["isBase64Encoded"]
+    assert zipped["headers"]["content-encoding"] == "gzip"
+    assert gzip.decompress(base64.b64decode(zipped["body"])).decode() == plain["body"]
+    refused = invoke(LIST, event(headers={"accept-encoding": "gzip;q=0"}))
+    assert refused["body"] == plain["body"]
+
+
+def test_an_answer_over_lambdas_limit_is_refused_with_the_way_out(seeded, invoke):
+    big = "x" * 300_000
+    seed_many(seeded, many(MAX_RESPONSE_BYTES // len(big) + 1, name=big))
+    answer = invoke(LIST, event(headers={}))
+    assert answer["statusCode"] == 400
+    problem = json.loads(answer["body"])
+    assert problem["code"] == "result_too_large"
+    assert "limit" in problem["detail"]
+    assert invoke(LIST, event(rawQueryString="limit=2"))["statusCode"] == 200
+
+
+def test_a_table_that_does_not_answer_is_503_with_retry_after(seeded, invoke):
+    seeded.dynamodb.delete_table(TableName="ivr-test-runtimes")
+    answer = invoke(LIST, event())
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "1")
+    assert json.loads(answer["body"])["code"] == "list_unavailable"

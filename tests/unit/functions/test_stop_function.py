@@ -1,0 +1,162 @@
+"""The stop function, from event to the command on the site's queue."""
+
+import json
+import time
+from dataclasses import replace
+
+import pytest
+
+from emulators import ROOT
+from ivr_runtimes.command import Command
+from ivr_runtimes.model import State, StopType, Verb
+from ivr_runtimes.names import Domain, Session, Site, StopId
+from ivr_runtimes.ports import WriteBatch
+from rows import PLAYER, node_of
+
+STOP = "StopRuntimeFunction"
+
+
+def event(name="stop", key=None, runtime_id=None, **changes):
+    loaded = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    loaded["headers"].pop("idempotency-key", None)
+    if key is not None:
+        loaded["headers"]["idempotency-key"] = key
+    if runtime_id is not None:
+        loaded["pathParameters"]["id"] = runtime_id
+    return {**loaded, **changes}
+
+
+@pytest.fixture
+def seeded(cloud):
+    write(cloud, PLAYER)
+    vouch(cloud)
+    return cloud
+
+
+def write(cloud, row):
+    cloud.runtimes.write(WriteBatch(site=row.site, puts=[row]))
+
+
+def vouch(cloud, *, for_s=15.0, **changes):
+    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + for_s, **changes), now_s=time.time())
+
+
+def problem(answer):
+    return json.loads(answer["body"])
+
+
+def test_a_stop_is_accepted_and_one_command_is_sent_to_the_site(seeded, invoke):
+    answer = invoke(STOP, event(key="key-1"))
+    assert (answer["statusCode"], answer["body"]) == (204, "")
+    assert answer["headers"]["stop-request-id"] == "key-1"
+    (body,) = seeded.queued("SITE1")
+    command = Command.from_body(body)
+    assert (command.verb, command.stop_id, command.runtime_id) == (Verb.EXTERNAL_STOP, "key-1", PLAYER.id)
+    assert (command.site, command.node, command.session) == (PLAYER.site, PLAYER.node, PLAYER.session)
+    assert command.deadline_s - command.accepted_at_s == 3600
+    assert command.requested_by == event()["requestContext"]["authorizer"]["jwt"]["claims"]["sub"]
+    assert seeded.queued("SITE2") == []
+
+
+def test_the_ready_made_event_stops_the_contracts_script(seeded, invoke):
+    loaded = json.loads((ROOT / "events" / "stop.json").read_text())
+    answer = invoke(STOP, loaded)
+    assert answer["statusCode"] == 204
+    assert answer["headers"]["stop-request-id"] == loaded["headers"]["idempotency-key"]
+
+
+def test_without_a_key_every_request_is_a_stop_of_its_own(seeded, invoke):
+    ids = {invoke(STOP, event())["headers"]["stop-request-id"] for _ in range(2)}
+    assert len(ids) == 2
+    assert {Command.from_body(body).stop_id for body in seeded.queued("SITE1")} == ids
+
+
+def test_a_second_stop_while_the_external_stop_branch_runs_terminates(seeded, invoke):
+    write(seeded, replace(PLAYER, state=State.POST_PROCESSING, stoptype=StopType.STOP, stop_id=StopId("first")))
+    assert invoke(STOP, event(key="second"))["statusCode"] == 204
+    (body,) = seeded.queued("SITE1")
+    assert Command.from_body(body).verb is Verb.TERMINATE
+
+
+def test_another_branch_is_not_an_external_stop(seeded, invoke):
+    write(seeded, replace(PLAYER, state=State.POST_PROCESSING, stoptype=StopType.TIMEOUT))
+    invoke(STOP, event())
+    (body,) = seeded.queued("SITE1")
+    assert Command.from_body(body).verb is Verb.EXTERNAL_STOP
+
+
+def test_a_repeat_of_the_acknowledged_stop_sends_nothing(seeded, invoke):
+    write(seeded, replace(PLAYER, state=State.POST_PROCESSING, stoptype=StopType.STOP, stop_id=StopId("key-1")))
+    answer = invoke(STOP, event(key="key-1"))
+    assert (answer["statusCode"], answer["headers"]["stop-request-id"]) == (204, "key-1")
+    assert seeded.queued("SITE1") == []
+
+
+def test_unknown_foreign_and_replaced_get_the_same_404(seeded, invoke):
+    bodies = [invoke(STOP, event("stop_unknown")), invoke(STOP, event(runtime_id="no-uuid"))]
+    write(seeded, replace(PLAYER, domain=Domain("other.example")))
+    bodies.append(invoke(STOP, event()))
+    write(seeded, replace(PLAYER, session=Session("earlier")))
+    bodies.append(invoke(STOP, event()))
+    assert {answer["statusCode"] for answer in bodies} == {404}
+    assert len({json.dumps({**problem(answer), "request_id": ""}) for answer in bodies}) == 1
+    assert seeded.queued("SITE1") == []
+
+
+def test_a_foreign_twin_at_another_site_does_not_hide_the_callers_own(seeded, invoke):
+    write(seeded, replace(PLAYER, site=Site("SITE2"), domain=Domain("other.example")))
+    assert invoke(STOP, event())["statusCode"] == 204
+    assert len(seeded.queued("SITE1")) == 1
+
+
+def test_a_lapsed_lease_is_503_because_the_call_may_still_run(seeded, invoke):
+    vouch(seeded, for_s=-2.5)
+    answer = invoke(STOP, event())
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+    assert problem(answer)["code"] == "node_unreachable"
+    assert seeded.queued("SITE1") == []
+
+
+def test_a_lease_within_the_skew_still_holds(seeded, invoke):
+    vouch(seeded, for_s=-1.0)
+    assert invoke(STOP, event())["statusCode"] == 204
+
+
+@pytest.mark.parametrize("lost", ["table", "queue"])
+def test_an_unclear_outcome_tells_the_key_to_repeat_with(seeded, invoke, lost):
+    if lost == "table":
+        seeded.dynamodb.delete_table(TableName="ivr-test-runtimes")
+    else:
+        url = seeded.sqs.get_queue_url(QueueName="ivr-test-stop-SITE1")["QueueUrl"]
+        seeded.sqs.delete_queue(QueueUrl=url)
+    answer = invoke(STOP, event(key="my-key"))
+    assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "1")
+    assert problem(answer)["code"] == "outcome_unknown"
+    assert "Idempotency-Key: my-key" in problem(answer)["detail"]
+
+
+@pytest.mark.parametrize("key", ["k" * 64, "!", "~", "a,b"])
+def test_keys_at_the_edges_are_taken(seeded, invoke, key):
+    assert invoke(STOP, event(key=key))["headers"]["stop-request-id"] == key
+
+
+@pytest.mark.parametrize("key", ["", "k" * 65, "a b", "ключ", "\x7f", "a\n"])
+def test_other_keys_are_refused_before_anything_is_sent(seeded, invoke, key):
+    answer = invoke(STOP, event(key=key))
+    assert answer["statusCode"] == 400
+    assert problem(answer)["errors"][0]["place"] == "Idempotency-Key"
+    assert seeded.queued("SITE1") == []
+
+
+def test_query_parameters_are_refused_not_ignored(seeded, invoke):
+    answer = invoke(STOP, event(rawQueryString="force=true"))
+    assert answer["statusCode"] == 400
+    assert problem(answer)["errors"][0]["place"] == "force"
+    assert seeded.queued("SITE1") == []
+
+
+def test_no_domain_no_stop(seeded, invoke):
+    refused = event()
+    refused["requestContext"]["authorizer"]["jwt"]["claims"].pop("domain")
+    assert invoke(STOP, refused)["statusCode"] == 403
+    assert seeded.queued("SITE1") == []

@@ -1,0 +1,160 @@
+"""CloudFormation's language as `intrinsics` speaks it, in templates of a few lines."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr_local.intrinsics import Scope, TemplateError, load, parameter_values, resolve, unroll
+
+
+def attribute(logical_id: str, name: str) -> str:
+    return f"<{logical_id} {name}>"
+
+
+SCOPE = Scope(
+    values={"Sites": ["SITE1", "S2"], "Odd": ["a-b", "c_d"], "One": "1", "AWS::Region": "eu-central-1"},
+    attribute=attribute,
+)
+
+
+def parsed(tmp_path: Path, text: str) -> Any:
+    path = tmp_path / "template.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+def evaluated(tmp_path: Path, text: str) -> Any:
+    return resolve(unroll(parsed(tmp_path, f"v: {text}"), SCOPE), SCOPE)["v"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("!Ref One", "1"),
+        ("!Ref Sites", ["SITE1", "S2"]),
+        ("!Ref Table", "<Table Ref>"),
+        ("!GetAtt Table.Arn", "<Table Arn>"),
+        ("!GetAtt [!Sub 'Table${One}', Arn]", "<Table1 Arn>"),
+        ("!Sub 'a-${One}-${AWS::Region}-${Table}-${Table.Arn}'", "a-1-eu-central-1-<Table Ref>-<Table Arn>"),
+        ("!Sub ['${a}${One}', {a: !Ref One}]", "11"),
+        ("!Sub ['${One}', {One: own}]", "own"),
+        ("!Sub '${!Literal} stays'", "${Literal} stays"),
+        ("!Join [',', !Ref Sites]", "SITE1,S2"),
+        ("{Fn::Join: ['', [a, {Ref: One}]]}", "a1"),
+        ("[{deep: [!Ref One]}, true, 7]", [{"deep": ["1"]}, True, 7]),
+    ],
+)
+def test_an_intrinsic_function_yields_what_aws_documents(tmp_path: Path, text: str, value: Any) -> None:
+    assert evaluated(tmp_path, text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("!If [a, b, c]", "Fn::If"),
+        ("!ImportValue x", "Fn::ImportValue"),
+        ("!Reff One", "Fn::Reff"),
+        ("{Ref: One, more: 1}", "Ref"),
+        ("!Sub '${Sites}'", "no string"),
+        ("!Sub [a]", "Fn::Sub"),
+        ("!GetAtt [a, b, c]", "Fn::GetAtt"),
+        ("!Join [',', One]", "Fn::Join"),
+        ("!Join [',', [1, 2]]", "Fn::Join"),
+    ],
+)
+def test_what_is_unknown_or_misused_is_an_error_that_names_it(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(TemplateError, match=told):
+        evaluated(tmp_path, text)
+
+
+def test_a_loop_makes_one_entry_per_item(tmp_path: Path) -> None:
+    text = """
+Fn::ForEach::Queues:
+  - Site
+  - !Ref Sites
+  - Queue&{Site}:
+      Name: !Sub stop-${Site}-${One}
+      Site: !Ref Site
+      Dead: !GetAtt [!Sub "Dlq&{Site}", Arn]
+"""
+    assert resolve(unroll(parsed(tmp_path, text), SCOPE), SCOPE) == {
+        "QueueSITE1": {"Name": "stop-SITE1-1", "Site": "SITE1", "Dead": "<DlqSITE1 Arn>"},
+        "QueueS2": {"Name": "stop-S2-1", "Site": "S2", "Dead": "<DlqS2 Arn>"},
+    }
+
+
+def test_a_logical_id_keeps_only_what_a_logical_id_may_hold(tmp_path: Path) -> None:
+    looped = unroll(parsed(tmp_path, "Fn::ForEach::L: [X, !Ref Odd, {'Q&{X}': '${X}'}]"), SCOPE)
+    assert looped == {"Qab": "a-b", "Qcd": "c_d"}
+
+
+def test_loops_nest(tmp_path: Path) -> None:
+    text = "Fn::ForEach::Outer: [A, !Ref Sites, {Fn::ForEach::Inner: [B, [x, y], {'&{A}&{B}': {of: !Ref A}}]}]"
+    assert unroll(parsed(tmp_path, text), SCOPE) == {
+        "SITE1x": {"of": "SITE1"},
+        "SITE1y": {"of": "SITE1"},
+        "S2x": {"of": "S2"},
+        "S2y": {"of": "S2"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("loop", "told"),
+    [
+        ("[X, !Ref One, {'Q&{X}': 1}]", "no list"),
+        ("[X, !Ref Sites]", "takes an identifier"),
+        ("[X, !Ref Sites, {Fixed: 1}]", "Fixed comes out twice"),
+        ("[X, [a-b, ab], {'Q&{X}': 1}]", "Qab comes out twice"),
+    ],
+)
+def test_a_wrong_loop_is_an_error(tmp_path: Path, loop: str, told: str) -> None:
+    with pytest.raises(TemplateError, match=told):
+        unroll(parsed(tmp_path, f"Fn::ForEach::L: {loop}"), SCOPE)
+
+
+def test_a_loop_may_not_overwrite_a_plain_entry(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match="QSITE1 comes out twice"):
+        unroll(parsed(tmp_path, "QSITE1: 1\nFn::ForEach::L: [X, !Ref Sites, {'Q&{X}': 1}]"), SCOPE)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a list", ""])
+def test_a_file_that_is_no_template_is_an_error(tmp_path: Path, text: str) -> None:
+    with pytest.raises(TemplateError, match=r"template\.yaml"):
+        parsed(tmp_path, text)
+
+
+DECLARED = {
+    "Sites": {"Type": "CommaDelimitedList", "AllowedPattern": "^[A-Z]+[0-9]$"},
+    "Level": {"Type": "String", "Default": "INFO", "AllowedValues": ["DEBUG", "INFO"]},
+    "Days": {"Type": "Number", "Default": 30, "AllowedValues": [7, 30]},
+}
+
+
+def test_parameters_take_the_given_value_or_their_default() -> None:
+    assert parameter_values(DECLARED, {"Sites": "A1, B2", "Days": "7"}) == {
+        "Sites": ["A1", "B2"],
+        "Level": "INFO",
+        "Days": "7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "Sites has no default"),
+        ({"Sites": "A1,b2"}, "'b2' does not match"),
+        ({"Sites": "A1,"}, "'' does not match"),
+        ({"Sites": "A1", "Level": "LOUD"}, "'LOUD' is none of DEBUG, INFO"),
+        ({"Sites": "A1", "Days": "8"}, "'8' is none of 7, 30"),
+        ({"Sites": "A1", "Typo": "x"}, "declares no parameter Typo"),
+    ],
+)
+def test_a_parameter_that_breaks_its_constraint_is_an_error(given: dict[str, str], told: str) -> None:
+    with pytest.raises(TemplateError, match=told):
+        parameter_values(DECLARED, given)
+
+
+def test_a_number_must_be_one() -> None:
+    with pytest.raises(TemplateError, match="'many' is not a number"):
+        parameter_values({"Days": {"Type": "Number"}}, {"Days": "many"})
