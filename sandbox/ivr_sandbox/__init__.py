@@ -1,0 +1,1 @@
+"""A small IVR engine that really interprets scripts; a reference for integrators."""

@@ -1,0 +1,93 @@
+"""What the engine tells its agent about: runtimes, their changes and their ends (docs/engine-protocol.md).
+
+Owns shapes only. The engine makes them, `report` and `server` put them on the wire.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a runtime is doing. `ENDED` occurs in answers to commands only."""
+
+    RUNNING = "running"
+    POST_PROCESSING = "post_processing"
+    ENDED = "ended"
+
+
+class StopType(StrEnum):
+    """The platform's termination types; `STOP` is the external stop. The sandbox never produces the last two."""
+
+    NORMAL = "normal"
+    ERROR = "error"
+    STOP = "stop"
+    TIMEOUT = "timeout"
+    MAXCOUNT = "maxcount"
+    MAXDURATION = "maxduration"
+    OWNER_DOWN = "owner_down"
+    TRANSFER_NOT_SET = "transfer_not_set"
+
+
+class Result(StrEnum):
+    """Whether a command changed a runtime's fate."""
+
+    ACTED = "acted"
+    ALREADY_STOPPING = "already_stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullState:
+    """A runtime as the protocol shows it; `starttime` is RFC 3339, UTC, whole seconds, `Z`."""
+
+    id: str
+    domain: str
+    type: str
+    code: str
+    name: str
+    starttime: str
+    state: State
+    stoptype: StopType | None
+    stop_id: str | None
+    rootcode: str | None
+    rootname: str | None
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the protocol's object, fields in its order (`asdict` would copy deeply: slow for a snapshot)."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A runtime started or changed; `state` is that of `seq`."""
+
+    seq: int
+    state: FullState
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A runtime ended with that termination type."""
+
+    seq: int
+    id: str
+    stoptype: StopType
+
+
+Event = Changed | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Every runtime of the session, as of `seq`."""
+
+    session: str
+    seq: int
+    runtimes: tuple[FullState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The answer to a command: the state after it, and whether it changed anything."""
+
+    state: State
+    result: Result

@@ -1,0 +1,115 @@
+"""Tells the agent about every event, in order of `seq`, over one connection that is kept alive.
+
+Owns the outbox. An event is dropped once the agent has not answered for a few seconds, or when too many wait: the
+agent notices the gap with its next probe and takes a snapshot. Events are put in by the engine, taken out by `deliver`.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+
+from ivr_sandbox.address import Address, base_url, connector
+from ivr_sandbox.model import Changed, Event
+
+log = logging.getLogger(__name__)
+
+CAPACITY: Final = 20_000
+"""Events that may wait: twice the runtimes of a full node; the oldest make way for newer ones."""
+
+GIVE_UP_S: Final = 3.0
+"""For how long an event is offered to an agent that does not answer: less than its probe interval of 5 s."""
+
+ANSWER_S: Final = 2.0
+"""How long to wait for an answer."""
+
+RETRY_S: Final = 0.1
+"""The pause after a failed attempt: an agent that restarts misses little."""
+
+
+class RefusedError(Exception):
+    """The agent answered, and not with 204; says what it answered."""
+
+
+class Outbox:
+    """Events on their way to the agent. `put` never waits; `time` is monotonic, in seconds."""
+
+    def __init__(self, *, session: str, time: Callable[[], float], give_up_s: float = GIVE_UP_S) -> None:
+        self._session = session
+        self._time = time
+        self._give_up_s = give_up_s
+        self._waiting: deque[tuple[float, Event]] = deque(maxlen=CAPACITY)
+        self._filled = asyncio.Event()
+        self._answered = True
+        self._dropped = 0
+
+    def put(self, event: Event) -> None:
+        """Take an event to deliver."""
+        self._waiting.append((self._time(), event))
+        self._filled.set()
+
+    async def deliver(self, agent: Address, *, token: str | None) -> None:
+        """Deliver events for ever."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with aiohttp.ClientSession(
+            base_url(agent),
+            connector=connector(agent),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=ANSWER_S),
+        ) as agent_side:
+            while True:
+                await self._filled.wait()
+                if not await self.step(agent_side):
+                    await asyncio.sleep(RETRY_S)
+
+    async def step(self, agent_side: aiohttp.ClientSession) -> bool:
+        """Offer the oldest event once; return False when there was no answer and a pause is due."""
+        if not self._waiting:
+            self._filled.clear()
+            return True
+        first = self._waiting[0]
+        event = first[1]
+        try:
+            await self._send(event, agent_side)
+        except (aiohttp.ClientError, OSError) as error:
+            self._unanswered(error)
+            return False
+        except RefusedError as refusal:
+            extra = {"action": "event_refused", "seq": event.seq}
+            log.error("the agent refused an event: %s", refusal, extra=extra)  # noqa: TRY400  # the text says it all
+        self._restored()
+        # A full outbox may have let go of this very event while it was under way.
+        if self._waiting and self._waiting[0] is first:
+            self._waiting.popleft()
+        return True
+
+    async def _send(self, event: Event, agent_side: aiohttp.ClientSession) -> None:
+        if isinstance(event, Changed):
+            body = {"session": self._session, "seq": event.seq, "runtime": event.state.as_json()}
+            request = agent_side.put(f"/v1/runtimes/{event.state.id}", json=body)
+        else:
+            query: dict[str, str | int] = {"session": self._session, "seq": event.seq, "stoptype": event.stoptype.value}
+            request = agent_side.delete(f"/v1/runtimes/{event.id}", params=query)
+        async with request as answer:
+            if answer.status >= 500:
+                raise aiohttp.ClientError(f"status {answer.status}")
+            if answer.status != 204:
+                raise RefusedError(f"status {answer.status}: {(await answer.text())[:500]}")
+
+    def _unanswered(self, error: Exception) -> None:
+        if self._answered:
+            self._answered = False
+            log.warning("no answer from the agent: %r", error, extra={"action": "agent_unreachable"})
+        oldest_s = self._time() - self._give_up_s
+        while self._waiting and self._waiting[0][0] < oldest_s:
+            self._waiting.popleft()
+            self._dropped += 1
+
+    def _restored(self) -> None:
+        if not self._answered:
+            self._answered = True
+            log.info("the agent answers again", extra={"action": "agent_reachable", "dropped": self._dropped})
+            self._dropped = 0

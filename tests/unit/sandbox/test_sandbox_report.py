@@ -1,0 +1,240 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from ivr_sandbox.address import UnixAddress
+from ivr_sandbox.model import Changed, Ended, Event, FullState, State, StopType
+from ivr_sandbox.report import CAPACITY, Outbox
+
+
+class Agent:
+    """An agent side that keeps what it is told, and answers as it is set."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.status = 204
+        self.told: list[tuple[str, str, Any]] = []
+        self.connections: set[int] = set()
+        self.tokens: set[str | None] = set()
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.connections.add(id(request.transport))
+        self.tokens.add(request.headers.get("Authorization"))
+        body = await request.json() if request.can_read_body else dict(request.query)
+        self.told.append((request.method, request.path, body))
+        return web.Response(status=self.status, text="" if self.status == 204 else "reason")
+
+    async def listen(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self.take)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.UnixSite(runner, str(self.path)).start()
+        return runner
+
+    @property
+    def seqs(self) -> list[int]:
+        return [int(body["seq"]) for _, _, body in self.told]
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
+    agent = Agent(tmp_path / "agent.sock")
+    runner = await agent.listen()
+    yield agent
+    await runner.cleanup()
+
+
+Deliver = Callable[[Outbox], None]
+
+
+@pytest.fixture
+async def deliver(tmp_path: Path) -> AsyncIterator[Deliver]:
+    tasks = []
+
+    def begin(outbox: Outbox, token: str | None = None) -> None:
+        tasks.append(asyncio.create_task(outbox.deliver(UnixAddress(tmp_path / "agent.sock"), token=token)))
+
+    yield begin
+    for task in tasks:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def outbox(*, give_up_s: float = 3.0) -> Outbox:
+    return Outbox(session="session-1", time=asyncio.get_running_loop().time, give_up_s=give_up_s)
+
+
+def changed(seq: int, runtime_id: str = "r1") -> Changed:
+    return Changed(
+        seq,
+        FullState(
+            id=runtime_id,
+            domain="test.rootdomain.ru",
+            type="ivr",
+            code="player",
+            name="TEST PLAY",
+            starttime="2019-11-05T08:36:40Z",
+            state=State.POST_PROCESSING,
+            stoptype=StopType.STOP,
+            stop_id="s1",
+            rootcode=None,
+            rootname=None,
+        ),
+    )
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110  # what is waited for has no event of its own
+            await asyncio.sleep(0.01)
+
+
+async def test_a_change_and_an_end_arrive_as_the_protocol_writes_them(agent: Agent, deliver: Deliver) -> None:
+    box = outbox()
+    box.put(changed(1))
+    box.put(Ended(2, "r1", StopType.NORMAL))
+    deliver(box)
+    await until(lambda: len(agent.told) == 2)
+    runtime = {
+        "id": "r1",
+        "domain": "test.rootdomain.ru",
+        "type": "ivr",
+        "code": "player",
+        "name": "TEST PLAY",
+        "starttime": "2019-11-05T08:36:40Z",
+        "state": "post_processing",
+        "stoptype": "stop",
+        "stop_id": "s1",
+        "rootcode": None,
+        "rootname": None,
+    }
+    assert agent.told == [
+        ("PUT", "/v1/runtimes/r1", {"session": "session-1", "seq": 1, "runtime": runtime}),
+        ("DELETE", "/v1/runtimes/r1", {"session": "session-1", "seq": "2", "stoptype": "normal"}),
+    ]
+
+
+async def test_events_arrive_in_order_over_one_connection(agent: Agent, deliver: Deliver) -> None:
+    box = outbox()
+    deliver(box)
+    for seq in range(1, 201):
+        box.put(changed(seq, f"r{seq % 7}"))
+        if seq % 20 == 0:
+            await asyncio.sleep(0)
+    await until(lambda: len(agent.told) == 200)
+    assert agent.seqs == list(range(1, 201))
+    assert len(agent.connections) == 1
+
+
+async def test_an_agent_that_comes_back_in_time_misses_nothing(tmp_path: Path, deliver: Deliver) -> None:
+    box = outbox()
+    deliver(box)
+    box.put(changed(1))
+    await asyncio.sleep(0.15)
+    agent = Agent(tmp_path / "agent.sock")
+    runner = await agent.listen()
+    box.put(changed(2))
+    await until(lambda: agent.seqs == [1, 2])
+    await runner.cleanup()
+
+
+async def test_events_too_old_are_dropped_and_later_ones_still_arrive(
+    tmp_path: Path, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    box = outbox(give_up_s=0.2)
+    deliver(box)
+    box.put(changed(1))
+    box.put(changed(2))
+    await until(lambda: not box._waiting)
+    agent = Agent(tmp_path / "agent.sock")
+    runner = await agent.listen()
+    box.put(changed(3))
+    await until(lambda: bool(agent.told))
+    assert agent.seqs == [3]
+    await until(lambda: not box._waiting)
+    assert [record.dropped for record in caplog.records if hasattr(record, "dropped")] == [2]
+    await runner.cleanup()
+
+
+async def test_a_server_error_is_no_answer_and_the_event_is_offered_again(agent: Agent, deliver: Deliver) -> None:
+    agent.status = 503
+    box = outbox()
+    box.put(changed(1))
+    deliver(box)
+    await until(lambda: len(agent.told) >= 2)
+    agent.status = 204
+    await until(lambda: not box._waiting)
+    assert set(agent.seqs) == {1}
+
+
+async def test_a_refused_event_is_logged_and_does_not_hold_up_the_others(
+    agent: Agent, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent.status = 400
+    box = outbox()
+    box.put(changed(1))
+    box.put(changed(2))
+    deliver(box)
+    await until(lambda: agent.seqs == [1, 2])
+    await until(lambda: not box._waiting)
+    refusals = [(r.action, r.seq) for r in caplog.records if hasattr(r, "action") and hasattr(r, "seq")]
+    assert refusals == [("event_refused", 1), ("event_refused", 2)]
+    assert "reason" in caplog.text
+
+
+async def test_silence_is_logged_once_and_so_is_its_end(
+    tmp_path: Path, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    box = outbox()
+    box.put(changed(1))
+    deliver(box)
+    await asyncio.sleep(0.35)
+    agent = Agent(tmp_path / "agent.sock")
+    runner = await agent.listen()
+    await until(lambda: not box._waiting)
+    actions = [getattr(record, "action", None) for record in caplog.records if record.name == "ivr_sandbox.report"]
+    assert actions == ["agent_unreachable", "agent_reachable"]
+    await runner.cleanup()
+
+
+async def test_a_full_outbox_lets_go_of_the_oldest() -> None:
+    box = outbox()
+    events: list[Event] = [changed(seq) for seq in range(1, CAPACITY + 11)]
+    for event in events:
+        box.put(event)
+    assert len(box._waiting) == CAPACITY
+    assert box._waiting[0][1] is events[10]
+
+
+async def test_an_event_pushed_out_while_under_way_takes_no_other_with_it(agent: Agent) -> None:
+    box = outbox()
+    for seq in range(1, CAPACITY + 1):
+        box.put(changed(seq))
+    async with aiohttp.ClientSession("http://agent", connector=aiohttp.UnixConnector(str(agent.path))) as session:
+        under_way = asyncio.create_task(box.step(session))
+        await asyncio.sleep(0)
+        box.put(changed(CAPACITY + 1))
+        await under_way
+    assert agent.seqs == [1]
+    assert box._waiting[0][1].seq == 2
+
+
+async def test_the_token_is_sent_when_there_is_one(agent: Agent, tmp_path: Path) -> None:
+    box = outbox()
+    box.put(changed(1))
+    task = asyncio.create_task(box.deliver(UnixAddress(agent.path), token="secret"))
+    await until(lambda: bool(agent.told))
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert agent.tokens == {"Bearer secret"}
