@@ -46,8 +46,12 @@ class Restartable(Protocol):
 class Behind(Protocol):
     """What the server's own paths ask of the stack."""
 
-    async def missing(self) -> list[str]:
+    def missing(self) -> list[str]:
         """Say what keeps list and stop from working; empty when they work."""
+        ...
+
+    async def down(self) -> list[str]:
+        """Say which nodes do not do their job; list and stop work for all others."""
         ...
 
     def node(self, name: str) -> Restartable | None:
@@ -122,9 +126,9 @@ def _constant(document: Mapping[str, Any]) -> Any:
 
 def _health(behind: Behind) -> Any:
     async def health(_: web.Request) -> web.Response:
-        missing = await behind.missing()
-        state = {"status": "unavailable", "missing": missing} if missing else {"status": "ok"}
-        return web.json_response(state, status=503 if missing else 200)
+        if missing := behind.missing():
+            return web.json_response({"status": "unavailable", "missing": missing}, status=503)
+        return web.json_response({"status": "ok", "down": await behind.down()})
 
     return health
 

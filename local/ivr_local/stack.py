@@ -98,8 +98,8 @@ class LocalStack:
         self.publish()
         self._pending = ["not every node has a lease yet"]
         await _until(self._all_are_leased)
-        self._pending = []
         await _until(self._nodes_are_well)
+        self._pending = []
 
     async def stop(self) -> None:
         """End everything, in an order in which each part still finds what it needs to end well."""
@@ -115,9 +115,14 @@ class LocalStack:
             await self._emulator.stop(grace_s=EMULATOR_GRACE_S)
         await self._http.close()
 
-    async def missing(self) -> list[str]:
+    def missing(self) -> list[str]:
         """Say what keeps list and stop from working; empty when they work."""
-        return [*self._missing_here(), *await self._nodes_missing()]
+        return list(self._missing())
+
+    async def down(self) -> list[str]:
+        """Say which nodes do not do their job, and why."""
+        found = await asyncio.gather(*(node.missing(self._http) for node in self._nodes.values()))
+        return [line for lines in found for line in lines]
 
     def node(self, name: str) -> Node | None:
         """Return the node of that name."""
@@ -127,17 +132,13 @@ class LocalStack:
         """Write stack.json: what runs where, and the token that restarts nodes."""
         self.state.write(self._as_json())
 
-    def _missing_here(self) -> Iterator[str]:
+    def _missing(self) -> Iterator[str]:
         yield from self._pending
         if self._emulator is not None and not self._emulator.alive:
             yield "the emulated AWS has ended; start the stack anew"
         for function in self._functions.values():
             if not function.working:
                 yield f"function {function.spec.logical_id}: {function.fault}"
-
-    async def _nodes_missing(self) -> list[str]:
-        found = await asyncio.gather(*(node.missing(self._http) for node in self._nodes.values()))
-        return [line for lines in found for line in lines]
 
     async def _start_emulator(self) -> None:
         log = self.state.logs / "ministack.log"
@@ -168,7 +169,7 @@ class LocalStack:
         return wanted <= await asyncio.to_thread(emulator.leased_nodes, self._endpoint, self._table("NodesTable"))
 
     async def _nodes_are_well(self) -> bool:
-        return not await self._nodes_missing()
+        return not await self.down()
 
     def _gateway(self) -> Gateway:
         return Gateway(

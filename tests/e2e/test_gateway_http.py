@@ -56,8 +56,11 @@ class OneNode:
         self.restarted: list[tuple[Part, ...]] = []
         self.published = 0
 
-    async def missing(self) -> list[str]:
+    def missing(self) -> list[str]:
         return self.faults
+
+    async def down(self) -> list[str]:
+        return ["node a@127.0.0.1: the engine does not run"]
 
     def node(self, name: str) -> "OneNode | None":
         return self if name == "a@127.0.0.1" else None
@@ -335,7 +338,8 @@ async def test_health_says_what_is_missing_until_nothing_is(api: Api1) -> None:
         assert (answer.status, (await answer.json())["missing"]) == (503, ["the emulated AWS is starting"])
     api.behind.faults = []
     async with api.http.get(f"{api.issuer.url}/healthz") as answer:
-        assert (answer.status, await answer.json()) == (200, {"status": "ok"})
+        down = ["node a@127.0.0.1: the engine does not run"]
+        assert (answer.status, await answer.json()) == (200, {"status": "ok", "down": down})
 
 
 @pytest.mark.parametrize(
