@@ -82,6 +82,12 @@ def body_of(answer: dict[str, Any]) -> bytes | None:
     return body
 
 
+def parsed(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer as botocore would have parsed it, for a Query that is not the list's."""
+    body: bytes | None = answer.get(BODY)
+    return answer if body is None else {**answer, **msgspec.json.decode(body, type=dict[str, Any])}
+
+
 @cache
 def _tell_moved() -> None:
     """Log once, not for every page."""

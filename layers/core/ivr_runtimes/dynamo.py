@@ -262,7 +262,7 @@ def _pages(
     send: Callable[..., Any], method: Callable[..., Any], request: dict[str, Any], cost: Cost | None = None
 ) -> Iterator[Item]:
     while True:
-        answer = send(method, **request)
+        answer = codec.parsed(send(method, **request))
         if cost is not None:
             cost.add(read_units=_units(answer.get("ConsumedCapacity")))
         yield from answer["Items"]
