@@ -18,8 +18,8 @@ from ivr_runtimes.ports import WriteBatch
 
 NOW_S: Final = 1_800_000_000.0
 DOMAIN: Final = Domain("test.rootdomain.ru")
-SITES: Final = (Site("SITE1"), Site("SITE2"))
-"""The configured sites. A third, taken off, may have left rows and nodes behind."""
+SITES: Final = (Site("SITE1"), Site("SITE2"), Site("S3"))
+"""The configured sites. A fourth, taken off, may have left rows and nodes behind."""
 
 GONE: Final = Site("GONE")
 LEASES_S: Final = (15.0, 0.0, -1.5, -2.5, -3600.0, 61.0, 3600.0)
@@ -27,7 +27,7 @@ LEASES_S: Final = (15.0, 0.0, -1.5, -2.5, -3600.0, 61.0, 3600.0)
 
 NODES: Final = tuple(map(NodeName, ("n1@10.0.0.1", "n2@10.0.0.1", "nœud@[::1]")))
 SESSIONS: Final = tuple(map(Session, ("s1", "s2")))
-IDS: Final = tuple(RuntimeId(f"{n:08x}-0624-e639-8061-a8000000000{n % 3}") for n in range(18))
+IDS: Final = tuple(RuntimeId(f"{n:08x}-0624-e639-8061-a8000000000{n % 3}") for n in range(12))
 
 
 @dataclass(frozen=True)
