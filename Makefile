@@ -21,7 +21,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test lint format sam lint-cloud build lock clean
+.PHONY: help setup run test fuzz dynalite lint format sam lint-cloud build lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,18 @@ run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
 
 test: setup ## run every test (ARGS="-k stop" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+CASES ?= 100000
+
+fuzz: setup ## the list against its oracle, CASES=100000 times
+	@LIST_CASES=$(CASES) $(BIN)/python -m pytest --timeout 0 tests/property/test_list_plans.py $(ARGS)
+
+dynalite: requirements/dynalite/node_modules/.ready ## install the second opinion on DynamoDB's reads (needs Node.js 20)
+
+requirements/dynalite/node_modules/.ready: requirements/dynalite/package-lock.json
+	@echo "Installing dynalite (once)"
+	@cd requirements/dynalite && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
 
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
@@ -90,4 +102,4 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
 
 clean: ## remove what the targets have made
-	rm -rf .venv .venv-ministack .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

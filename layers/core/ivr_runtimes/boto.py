@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -22,6 +23,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from ivr_runtimes import codec
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
@@ -61,6 +63,13 @@ def config(*, connect_timeout_s: float, read_timeout_s: float, attempts: int, co
 def dynamodb_client(settings: Config) -> "DynamoDBClient":
     """Return a DynamoDB client; region, endpoint and credentials come from AWS's own environment variables."""
     return boto3.client("dynamodb", config=settings)
+
+
+def listing_client(settings: Config) -> "DynamoDBClient":
+    """Return a DynamoDB client whose Queries `codec` decodes: for the list."""
+    session = botocore.session.get_session()
+    codec.install(session)
+    return boto3.Session(botocore_session=session).client("dynamodb", config=settings)
 
 
 def sqs_client(settings: Config) -> "SQSClient":
