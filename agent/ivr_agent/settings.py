@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """Seconds a renewal vouches for the node. Default: a crashed node's runtimes vanish from lists within this."""
     write_threads: Annotated[int, Field(ge=1, le=32)] = 4
     """Requests of rows sent at the same time. Default: some 2,000 rows a second at 50 ms, beyond any one node."""
+    poll_threads: Annotated[int, Field(ge=1, le=8)] = 4
+    """Requests for commands sent at once while the queue is full; else one. Default: more than an engine takes."""
     aws_connect_timeout_s: Annotated[float, Field(gt=0, le=10)] = 2.0
     """Seconds to wait for a connection to AWS. Default: a lost packet is repeated within it."""
     aws_read_timeout_s: Annotated[float, Field(gt=0, le=10)] = 3.0
