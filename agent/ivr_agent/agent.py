@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from ivr_agent import address
+from ivr_agent import address, supervisor
 from ivr_agent.clock import Clock
 from ivr_agent.drain import EXTEND_INTERVAL_S
 from ivr_agent.log import say
@@ -78,6 +78,7 @@ async def run(settings: Settings, *, opened: Doors, stores: Stores, clock: Clock
     say("started", site=settings.site, node=settings.node, control_port=opened.control_port)
     try:
         async with _serving(parts, opened):
+            supervisor.notify(supervisor.READY)
             await _live(parts, stop)
     finally:
         await _close(parts)
@@ -121,6 +122,7 @@ def loops(parts: Parts) -> Iterator[Loop]:
     yield Loop(REFRESH_INTERVAL_S, parts.flush.refresh)
     yield Loop(IDLE_S, parts.sweep.step, parts.probe.resynced)
     yield Loop(EXTEND_INTERVAL_S, parts.drain.extend)
+    yield Loop(supervisor.ALIVE_INTERVAL_S, supervisor.alive)
 
 
 def draining(parts: Parts) -> Iterator[Loop]:
@@ -137,6 +139,7 @@ def _driven(driven: Iterator[Loop], stop: asyncio.Event, failed: Callable[[str],
 
 
 async def _end(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
+    supervisor.notify(supervisor.STOPPING)
     say("stopping", owed=len(parts.ledger))
     winding_down = asyncio.create_task(parts.drain.wind_down(WORK_GRACE_S))
     await asyncio.wait({*drains, winding_down}, timeout=POLL_GRACE_S)

@@ -173,7 +173,7 @@ def _told(name: str, message: str) -> str:
 
 def _conflicts(settings: Settings) -> list[str]:
     """Name what is wrong between settings that are each right by themselves."""
-    wrong = []
+    wrong = _misplaced(settings)
     if not settings.single_node_site:
         missing = [name for name in ("peer_networks", "peer_secret") if not getattr(settings, name)]
         wrong += [_told(name, "missing, and the site is not declared single_node_site") for name in missing]
@@ -190,6 +190,16 @@ def _conflicts(settings: Settings) -> list[str]:
             _told("heartbeat_interval_s", "more than half of lease_ttl_s: one lost heartbeat would end the lease")
         )
     return wrong
+
+
+def _misplaced(settings: Settings) -> list[str]:
+    """Name the queues that are another site's: template.yaml ends their names with the site's code."""
+    ends = {"queue_url": f"stop-{settings.site}", "dead_letter_url": f"stop-{settings.site}-dlq"}
+    return [
+        _told(name, f"not a queue of site {settings.site}, whose name ends with {end}")
+        for name, end in ends.items()
+        if not getattr(settings, name).rstrip("/").endswith(end)
+    ]
 
 
 def _reachable(settings: Settings) -> bool:

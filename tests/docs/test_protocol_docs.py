@@ -17,7 +17,7 @@ SCHEMA = json.loads((ROOT / "docs" / "engine-protocol.schema.json").read_text(en
 
 
 def test_the_published_schema_is_that_of_the_models_the_agent_reads_with() -> None:
-    """When it is not: python -m ivr_agent.schema > docs/engine-protocol.schema.json, and think of the engines out there."""
+    """When it is not: python -m ivr_agent.schema > docs/engine-protocol.schema.json, and mind the engines out there."""
     assert schema() == SCHEMA
 
 
