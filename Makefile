@@ -8,7 +8,7 @@ PORT ?= 3000
 ARGS ?=
 
 BIN := .venv/bin
-SOURCES := layers agent sandbox local functions tests
+SOURCES := layers agent sandbox local functions tests benchmarks
 
 # SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
 PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
@@ -21,7 +21,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test fuzz dynalite lint format sam lint-cloud build lock clean
+.PHONY: help setup run test fuzz dynalite bench-stop lint format sam lint-cloud build lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ requirements/dynalite/node_modules/.ready: requirements/dynalite/package-lock.js
 	@echo "Installing dynalite (once)"
 	@cd requirements/dynalite && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
+
+bench-stop: setup ## measure the stop path and the agent (under a minute, on an otherwise idle machine)
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/bench_stop.py
 
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)

@@ -100,7 +100,7 @@ def _stores(settings: Settings, clock: Clock) -> Stores:
             boto.config(connect_timeout_s=connect_s, read_timeout_s=read_s, attempts=1, connections=64)
         )
         queues = boto.sqs_client(
-            boto.config(connect_timeout_s=connect_s, read_timeout_s=read_s + POLL_WAIT_S, attempts=1)
+            boto.config(connect_timeout_s=connect_s, read_timeout_s=read_s + POLL_WAIT_S, attempts=1, connections=16)
         )
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(

@@ -6,7 +6,7 @@ Owns the order of starting and stopping and its time limits. Called by `__main__
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from ivr_agent import address
+from ivr_agent import address, supervisor
 from ivr_agent.clock import Clock
 from ivr_agent.drain import EXTEND_INTERVAL_S
 from ivr_agent.log import say
@@ -78,6 +78,7 @@ async def run(settings: Settings, *, opened: Doors, stores: Stores, clock: Clock
     say("started", site=settings.site, node=settings.node, control_port=opened.control_port)
     try:
         async with _serving(parts, opened):
+            supervisor.notify(supervisor.READY)
             await _live(parts, stop)
     finally:
         await _close(parts)
@@ -87,23 +88,20 @@ async def run(settings: Settings, *, opened: Doors, stores: Stores, clock: Clock
 async def _live(parts: Parts, stop: asyncio.Event) -> None:
     """Run all loops; after `stop` end draining first, the others once the table has the truth and the lease."""
     ended, drained, failed = asyncio.Event(), asyncio.Event(), _count(parts)
-    tasks = [
-        asyncio.create_task(every(loop.interval_s, loop.step, ended, wake=loop.wake, failed=failed))
-        for loop in loops(parts)
-    ]
-    drain = asyncio.create_task(every(POLL_GAP_S, parts.drain.step, drained, failed=failed))
+    drains = _driven(draining(parts), drained, failed)
+    tasks = [*_driven(loops(parts), ended, failed), *drains]
     stopping = asyncio.create_task(stop.wait())
     try:
-        done, _ = await asyncio.wait({*tasks, drain, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
         drained.set()
-        await _end(parts, drain)
+        await _end(parts, drains)
     finally:
         ended.set()
-        for task in (*tasks, drain, stopping):
+        for task in (*tasks, stopping):
             task.cancel()
-        await asyncio.gather(*tasks, drain, stopping, return_exceptions=True)
+        await asyncio.gather(*tasks, stopping, return_exceptions=True)
 
 
 class Loop(NamedTuple):
@@ -115,7 +113,7 @@ class Loop(NamedTuple):
 
 
 def loops(parts: Parts) -> Iterator[Loop]:
-    """Yield every loop but the draining one, which ends before the others."""
+    """Yield every loop but those that drain, which end before the others."""
     heartbeat_s = parts.settings.heartbeat_interval_s
     yield Loop(heartbeat_s, parts.probe.step, parts.probe.wake)
     yield Loop(heartbeat_s, parts.lease.step, parts.probe.renewed)
@@ -124,12 +122,27 @@ def loops(parts: Parts) -> Iterator[Loop]:
     yield Loop(REFRESH_INTERVAL_S, parts.flush.refresh)
     yield Loop(IDLE_S, parts.sweep.step, parts.probe.resynced)
     yield Loop(EXTEND_INTERVAL_S, parts.drain.extend)
+    yield Loop(supervisor.ALIVE_INTERVAL_S, supervisor.alive)
 
 
-async def _end(parts: Parts, drain: "asyncio.Task[None]") -> None:
+def draining(parts: Parts) -> Iterator[Loop]:
+    """Yield the loops that take commands from the queue."""
+    yield Loop(POLL_GAP_S, parts.drain.step)
+    for _ in range(parts.settings.poll_threads - 1):
+        yield Loop(IDLE_S, parts.drain.help, parts.drain.wake)
+
+
+def _driven(driven: Iterator[Loop], stop: asyncio.Event, failed: Callable[[str], None]) -> list["asyncio.Task[None]"]:
+    return [
+        asyncio.create_task(every(loop.interval_s, loop.step, stop, wake=loop.wake, failed=failed)) for loop in driven
+    ]
+
+
+async def _end(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
+    supervisor.notify(supervisor.STOPPING)
     say("stopping", owed=len(parts.ledger))
     winding_down = asyncio.create_task(parts.drain.wind_down(WORK_GRACE_S))
-    await asyncio.wait({drain, winding_down}, timeout=POLL_GRACE_S)
+    await asyncio.wait({*drains, winding_down}, timeout=POLL_GRACE_S)
     winding_down.cancel()
     await asyncio.gather(winding_down, return_exceptions=True)
     await _within(WRITE_GRACE_S, "last_rows", _written(parts))

@@ -12,8 +12,8 @@ from ivr_agent.carry import Carrier
 from ivr_agent.guard import refuse_browsers
 from ivr_agent.health import Health
 from ivr_agent.log import say
-from ivr_agent.metrics import Metrics
-from ivr_agent.outcome import UndeliveredError
+from ivr_agent.metrics import OPEN_TEXT, TEXT, Metrics
+from ivr_agent.outcome import UndeliveredError, described
 from ivr_agent.peers import COMMANDS_PATH
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
@@ -53,8 +53,10 @@ class Control:
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.json_response(self._health.report(), status=200 if self._health.ok else 503)
 
-    async def _text(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+    async def _text(self, request: web.Request) -> web.Response:
+        if "application/openmetrics-text" in request.headers.get("Accept", ""):
+            return web.Response(body=self._metrics.open_text(), headers={"Content-Type": OPEN_TEXT})
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": TEXT})
 
     async def _command(self, request: web.Request) -> web.Response:
         status, answer = await self._answer(request, await request.read())
@@ -90,7 +92,7 @@ class Control:
         try:
             outcome = await self._carrier.act(command)
         except UndeliveredError as error:
-            say("peer_command_undelivered", level=logging.WARNING, stop_id=command.stop_id, error=str(error))
+            say("peer_command_undelivered", level=logging.WARNING, error=str(error), **described(command))
             return 503, {"error": "undelivered", "detail": str(error)}
-        say("peer_command", outcome=outcome, stop_id=command.stop_id, runtime_id=command.runtime_id)
+        say("peer_command", outcome=outcome, **described(command))
         return 200, {"outcome": outcome}

@@ -1,27 +1,30 @@
 """The site's stop queue: takes messages, has them carried out, deletes them once their outcome is known.
 
 Owns the messages in hand: their visibility while work lasts, their return after a backoff, their way to the
-dead-letter queue when they are no commands of this site. Never decides an outcome: `carry` does.
+dead-letter queue when they are no commands of this site. Never decides an outcome: `carry` does; never deletes by
+itself: `receipts` does, in batches.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from ivr_agent.aws import Run
 from ivr_agent.carry import Carrier
 from ivr_agent.log import say
 from ivr_agent.loop import Backoff, Chance, backoff_s
 from ivr_agent.metrics import Metrics
-from ivr_agent.outcome import Outcome, UndeliveredError
+from ivr_agent.outcome import Outcome, UndeliveredError, described
 from ivr_agent.place import Place
+from ivr_agent.receipts import Receipts
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import StoreError, UnreadableCommandError
 from ivr_runtimes.ports import CommandInbox, Message
+from ivr_runtimes.sqs import MAX_BATCH
 
 POLL_WAIT_S: Final = 5
 """Length of a long poll: an idle agent asks 12 times a minute, and an orderly stop waits for one poll at most."""
@@ -35,15 +38,19 @@ EXTEND_INTERVAL_S: Final = VISIBILITY_S / 3
 RETURN_MOST_S: Final = 15
 """The longest time an undelivered message rests before it is tried again."""
 
-MAX_IN_HAND: Final = 50
-"""Messages in hand at once: five full batches, so that one stuck peer does not hold up the rest of the queue."""
+MAX_IN_HAND: Final = 100
+"""Messages in hand at once: ten full batches, so that one stuck peer does not hold up the rest of the queue."""
 
 RETRY_MOST_S: Final = 5.0
 """The longest wait before the queue is asked again after it did not answer."""
 
 
 class Drain:
-    """The draining loop. `wind_down` ends it: what is received from then on is handed back at once."""
+    """The draining loop. `wind_down` ends it: what is received from then on is handed back at once.
+
+    One driver runs `step`, a long poll at a time. Further ones run `help`, which asks only while the queue is full of
+    commands: an idle agent costs one request every 5 s, however many it may send when it must.
+    """
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
         self,
@@ -57,37 +64,58 @@ class Drain:
         chance: Chance = random.random,
     ) -> None:
         self._place = place
+        self.wake = asyncio.Event()
+        """Set when a poll came back full: more pollers are worth their requests."""
         self._inbox = inbox
         self._polling = polling
         self._service = service
+        self._receipts = Receipts(inbox=inbox, service=service)
         self._carrier = carrier
         self._metrics = metrics
         self._chance = chance
         self._backoff = Backoff(first_s=0.2, most_s=RETRY_MOST_S, chance=chance)
         self._in_hand: dict[str, Message] = {}
         self._work: set[asyncio.Task[None]] = set()
+        self._expected = 0
+        self._flooded = False
         self._ending = False
         self._answered = False
 
     async def step(self) -> float | None:
         """Receive one batch and set to work on it; waits only for the queue, or for a free hand when all are full."""
-        while self._work and len(self._in_hand) > MAX_IN_HAND - 10:
-            await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
+        wait_s = POLL_WAIT_S if self._answered else 0  # the first answer is wanted at once: it tells that SQS is there
+        return await self._take(wait_s)
+
+    async def help(self) -> float | None:
+        """Receive what there is, without waiting for more, while the queue is full of commands."""
+        return await self._take(0) if self._flooded else None
+
+    async def _take(self, wait_s: int) -> float | None:
+        await self._free_hand()
         if self._ending:
             return None
+        self._expected += MAX_BATCH
         try:
-            messages = await self._receive()
+            messages = await self._receive(wait_s)
         except StoreError as error:
             self._answered = False
-            wait_s = self._backoff.next_s()
-            say("queue_unavailable", level=logging.WARNING, error=str(error), retry_in_s=round(wait_s, 2))
-            return wait_s
-        self._in_hand |= {message.receipt: message for message in messages}
+            self._flooded = False
+            retry_in_s = self._backoff.next_s()
+            say("queue_unavailable", level=logging.WARNING, error=str(error), retry_in_s=round(retry_in_s, 2))
+            return retry_in_s
+        finally:
+            self._expected -= MAX_BATCH
         if self._ending:
-            await self._hand_back()
+            await self._hand_back([message.receipt for message in messages])
             return None
+        self._in_hand |= {message.receipt: message for message in messages}
         self._start(messages)
         return 0.0 if messages else None
+
+    async def _free_hand(self) -> None:
+        """Wait until one more batch can be held, besides those that polls under way may bring."""
+        while self._work and len(self._in_hand) + self._expected > MAX_IN_HAND - MAX_BATCH:
+            await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
 
     async def extend(self) -> None:
         """Keep the messages in hand hidden for another while."""
@@ -106,18 +134,19 @@ class Drain:
             for task in unfinished:
                 task.cancel()
             await asyncio.gather(*unfinished, return_exceptions=True)
-        await self._hand_back()
+        unhandled, self._in_hand = list(self._in_hand), {}
+        await self._hand_back(unhandled)
 
-    async def _receive(self) -> list[Message]:
-        wait_s = POLL_WAIT_S if self._answered else 0  # the first answer is wanted at once: it tells that SQS is there
+    async def _receive(self, wait_s: int) -> list[Message]:
         messages = await self._polling(self._inbox.receive, wait_s=wait_s)
         self._answered = True
         self._backoff.reset()
+        self._flooded = len(messages) == MAX_BATCH
+        if self._flooded:
+            self.wake.set()
         return messages
 
-    async def _hand_back(self) -> None:
-        receipts = list(self._in_hand)
-        self._in_hand.clear()
+    async def _hand_back(self, receipts: Sequence[str]) -> None:
         if not receipts:
             return
         try:
@@ -154,7 +183,7 @@ class Drain:
             except UndeliveredError as error:
                 await self._put_back(message, command, str(error))
             else:
-                self._metrics.outcomes.labels(outcome=outcome).inc()
+                self._metrics.stopped(outcome, command.stop_id)
                 level = logging.ERROR if outcome is Outcome.EXPIRED else logging.INFO
                 say("stop_outcome", level=level, outcome=outcome, **described(command))
                 await self._delete(message)
@@ -184,14 +213,15 @@ class Drain:
         await self._delete(message)
 
     async def _delete(self, message: Message) -> None:
-        self._in_hand.pop(message.receipt, None)
         try:
-            refused = await self._service(self._inbox.delete, [message.receipt])
+            deleted = await self._receipts.delete(message.receipt)
         except StoreError as error:
             say("not_deleted", level=logging.WARNING, message_id=message.message_id, error=str(error))
         else:
-            if refused:  # it was handed out again meanwhile; commands are idempotent
+            if not deleted:  # it was handed out again meanwhile; commands are idempotent
                 say("not_deleted", level=logging.WARNING, message_id=message.message_id, error="the receipt is stale")
+        finally:
+            self._in_hand.pop(message.receipt, None)
 
     async def _put_back(self, message: Message, command: Command, reason: str) -> None:
         self._in_hand.pop(message.receipt, None)
@@ -203,9 +233,3 @@ class Drain:
             await self._service(self._inbox.set_visibility, [message.receipt], visibility_s=wait_s)
         except StoreError as error:
             say("not_put_back", level=logging.WARNING, message_id=message.message_id, error=str(error))
-
-
-def described(command: Command) -> dict[str, Any]:
-    """Return what the log tells about a command."""
-    fields = ("stop_id", "runtime_id", "domain", "requested_by", "verb", "node")
-    return {name: str(getattr(command, name)) for name in fields}

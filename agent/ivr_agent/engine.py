@@ -12,7 +12,7 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from ivr_agent.address import Address
-from ivr_agent.wire import Answer, Problem, Snapshot, Status, read_snapshot
+from ivr_agent.wire import Answer, Problem, Snapshot, Status, Stop, read_snapshot
 from ivr_runtimes.errors import IvrRuntimesError
 from ivr_runtimes.model import Verb
 from ivr_runtimes.names import RuntimeId, Session, StopId
@@ -92,7 +92,7 @@ class Engine:
     ) -> Answer | Refusal:
         """Carry a command to the engine; raises `EngineError` when its fate is not known."""
         path = f"/v1/runtimes/{runtime_id}/{verb}"
-        body = {"session": session, "stop_id": stop_id}
+        body = Stop(session=session, stop_id=stop_id).model_dump()
         status, answer = await self._ask("POST", path, timeout_s=COMMAND_TIMEOUT_S, json=body)
         if status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
             problem = _read(Problem, answer)

@@ -57,7 +57,7 @@ class Events:
     def _authorise(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         if self._expected is not None and not hmac.compare_digest(given, self._expected):
-            raise web.HTTPUnauthorized(text='{"error": "unauthorised"}', content_type="application/json")
+            raise web.HTTPUnauthorized(text='{"error": "unauthorized"}', content_type="application/json")
 
     def _done(self, reception: Reception) -> web.Response:
         self._metrics.events.labels(result=reception).inc()

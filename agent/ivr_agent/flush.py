@@ -108,7 +108,7 @@ class Flush:
     def _settle(self, batch: WriteBatch, unwritten: set[RuntimeId]) -> None:
         deletes = set(batch.deletes)
         for runtime_id in batch.ids - unwritten:
-            self._ledger.paid(runtime_id, deleted=runtime_id in deletes)
+            self._metrics.lag.observe(self._ledger.paid(runtime_id, deleted=runtime_id in deletes))
             self._refused.discard(runtime_id)
         self._count("written", len(batch.ids) - len(unwritten))
         if unwritten:

@@ -110,11 +110,19 @@ class Lease:
     async def _renew(self) -> None:
         row = self._row(self._ttl_s, agent_id=self._us.agent_id)
         self._latest_s = max(self._latest_s, row.lease_until_s)
-        await self._service(self._table.renew, row, now_s=self._clock.now_s())
+        await self._service(self._table.renew, row, now_s=self._clock.now_s() + self._haste_s())
         if not self._held:
             say("lease_taken", session=row.session, lease_s=self._ttl_s)
         self._held, self._rival = True, None
         self._metrics.renewals.labels(result="renewed").inc()
+
+    def _haste_s(self) -> float:
+        """Return how much sooner than anyone else we may take a lapsed lease.
+
+        A dead agent's lease that names our engine's session may be taken the moment it lapses: both tell the same
+        truth. Readers honour it for the skew allowance longer, and within that the list must not flicker.
+        """
+        return CLOCK_SKEW_S if not self._held and self.ours() else 0.0
 
     def _row(self, lease_s: float, *, agent_id: str) -> Node:
         session = self._probe.session or self._us.session

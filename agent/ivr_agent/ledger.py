@@ -29,7 +29,8 @@ class Ledger:
         self._monotonic = monotonic
         self._ready: dict[RuntimeId, float] = {}
         """Owed, oldest first -> since when."""
-        self._busy: set[RuntimeId] = set()
+        self._busy: dict[RuntimeId, float] = {}
+        """Being written -> owed since when."""
         self._changed: dict[RuntimeId, float] = {}
         """Owed again while busy -> since when."""
         self._tried: dict[RuntimeId, float] = {}
@@ -92,10 +93,9 @@ class Ledger:
         if len(ids) < MAX_BATCH and all(self._ready[id_] > now_s - LINGER_S for id_ in ids[:1]):
             return []
         for runtime_id in ids:
-            del self._ready[runtime_id]
+            self._busy[runtime_id] = self._ready.pop(runtime_id)
             self._tried.pop(runtime_id, None)
             self._tried[runtime_id] = now_s
-        self._busy.update(ids)
         return ids
 
     def next_s(self) -> float | None:
@@ -106,11 +106,13 @@ class Ledger:
             waits.append(next(iter(self._ready.values())) + LINGER_S - self._monotonic() if lone else 0.0)
         return max(0.0, min(waits)) if waits else None
 
-    def paid(self, runtime_id: RuntimeId, *, deleted: bool) -> None:
-        """Settle an id that the table took."""
+    def paid(self, runtime_id: RuntimeId, *, deleted: bool) -> float:
+        """Settle an id that the table took; return for how many seconds it had been owed."""
+        lag_s = self._monotonic() - self._busy[runtime_id]
         if deleted:
             self._tried.pop(runtime_id, None)
         self._release(runtime_id)
+        return lag_s
 
     def unpaid(self, ids: Iterable[RuntimeId]) -> None:
         """Settle ids that the table did not take: they are first in turn again.
@@ -130,7 +132,7 @@ class Ledger:
         self.owe_at(until_s, [runtime_id])
 
     def _release(self, runtime_id: RuntimeId) -> None:
-        self._busy.discard(runtime_id)
+        self._busy.pop(runtime_id, None)
         if (since_s := self._changed.pop(runtime_id, None)) is not None:
             self._ready.setdefault(runtime_id, since_s)
 

@@ -1,11 +1,22 @@
 """What `/metrics` shows, in Prometheus' text format.
 
-Owns the metrics' names and meanings; one registry per agent, no globals. The loops count, nobody reads back.
+Owns the metrics' names and meanings; one registry per agent, no globals. The loops count, nobody reads back. Scrapers
+that ask for OpenMetrics get exemplars too: the stop id of the latest stop of each outcome, which as a label would be
+without bound.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from ivr_agent.outcome import Outcome
+
+TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_TEXT: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+LAGS_S: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+"""Around the promised 50 ms, and far enough to see for how long AWS was away."""
 
 
 class Metrics:
@@ -22,6 +33,12 @@ class Metrics:
         self.events = self._counter("events", "Engine events by what became of them", "result")
         self.snapshots = self._counter("snapshots", "Snapshots taken of the engine")
         self.rows = self._counter("rows", "Rows sent to the table by what became of them", "result")
+        self.lag = Histogram(
+            "ivr_agent_flush_lag_seconds",
+            "Seconds from a change in the engine's set to its row being written",
+            registry=self.registry,
+            buckets=LAGS_S,
+        )
         self.renewals = self._counter("lease_renewals", "Heartbeats by what became of them", "result")
         self.outcomes = self._counter("stop_outcomes", "Stop commands by their outcome", "outcome")
         self.undelivered = self._counter("stops_undelivered", "Times a stop command was put back to be tried again")
@@ -31,9 +48,18 @@ class Metrics:
         for outcome in Outcome:
             self.outcomes.labels(outcome=outcome)
 
+    def stopped(self, outcome: Outcome, stop_id: str) -> None:
+        """Count a stop's outcome; the stop id is its exemplar."""
+        self.outcomes.labels(outcome=outcome).inc(exemplar={"stop_id": stop_id})
+
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def open_text(self) -> bytes:
+        """Return all metrics, exemplars included, in the OpenMetrics format."""
+        text: bytes = openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # it has no types
+        return text
 
     def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
         return Gauge(f"ivr_agent_{name}", meaning, labels, registry=self.registry)

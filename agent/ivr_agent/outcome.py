@@ -4,7 +4,9 @@ Owns the words that drain, peers, logs, metrics and docs share.
 """
 
 from enum import StrEnum
+from typing import Any
 
+from ivr_runtimes.command import Command
 from ivr_runtimes.errors import IvrRuntimesError
 
 
@@ -34,3 +36,9 @@ MEANINGS = {
 
 class UndeliveredError(IvrRuntimesError):
     """The command's fate is not known; it comes back after a backoff."""
+
+
+def described(command: Command) -> dict[str, Any]:
+    """Return what the log tells about a command: always who asked for it, never a token (none travels with it)."""
+    fields = ("stop_id", "runtime_id", "domain", "requested_by", "verb", "node")
+    return {name: str(getattr(command, name)) for name in fields}

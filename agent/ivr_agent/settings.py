@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """Seconds a renewal vouches for the node. Default: a crashed node's runtimes vanish from lists within this."""
     write_threads: Annotated[int, Field(ge=1, le=32)] = 4
     """Requests of rows sent at the same time. Default: some 2,000 rows a second at 50 ms, beyond any one node."""
+    poll_threads: Annotated[int, Field(ge=1, le=8)] = 4
+    """Requests for commands sent at once while the queue is full; else one. Default: more than an engine takes."""
     aws_connect_timeout_s: Annotated[float, Field(gt=0, le=10)] = 2.0
     """Seconds to wait for a connection to AWS. Default: a lost packet is repeated within it."""
     aws_read_timeout_s: Annotated[float, Field(gt=0, le=10)] = 3.0
@@ -171,7 +173,7 @@ def _told(name: str, message: str) -> str:
 
 def _conflicts(settings: Settings) -> list[str]:
     """Name what is wrong between settings that are each right by themselves."""
-    wrong = []
+    wrong = _misplaced(settings)
     if not settings.single_node_site:
         missing = [name for name in ("peer_networks", "peer_secret") if not getattr(settings, name)]
         wrong += [_told(name, "missing, and the site is not declared single_node_site") for name in missing]
@@ -188,6 +190,16 @@ def _conflicts(settings: Settings) -> list[str]:
             _told("heartbeat_interval_s", "more than half of lease_ttl_s: one lost heartbeat would end the lease")
         )
     return wrong
+
+
+def _misplaced(settings: Settings) -> list[str]:
+    """Name the queues that are another site's: template.yaml ends their names with the site's code."""
+    ends = {"queue_url": f"stop-{settings.site}", "dead_letter_url": f"stop-{settings.site}-dlq"}
+    return [
+        _told(name, f"not a queue of site {settings.site}, whose name ends with {end}")
+        for name, end in ends.items()
+        if not getattr(settings, name).rstrip("/").endswith(end)
+    ]
 
 
 def _reachable(settings: Settings) -> bool:

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from ivr_runtimes.model import Runtime, State, StopType
 from ivr_runtimes.names import (
@@ -25,6 +34,9 @@ from ivr_runtimes.names import (
     StopId,
     fold_domain,
 )
+
+ANY_CASE_DOMAIN: Final = "^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$"
+"""What the schema says of a domain's name: the pattern of `names` before it is folded to lower case."""
 
 STARTTIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -54,7 +66,10 @@ Text = Annotated[str, AfterValidator(_is_text)]
 Seq = Annotated[int, Field(ge=0, strict=True)]
 SessionName = Annotated[Session, StringConstraints(pattern=SESSION_PATTERN)]
 Id = Annotated[RuntimeId, StringConstraints(pattern=RUNTIME_ID_PATTERN)]
-StartTime = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-.{15}$"), AfterValidator(_is_time)]
+StopName = Annotated[StopId, StringConstraints(pattern=STOP_ID_PATTERN)]
+TimePattern = StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")
+StartTime = Annotated[str, TimePattern, AfterValidator(_is_time)]
+AnyCaseDomain = WithJsonSchema({"type": "string", "pattern": ANY_CASE_DOMAIN})
 
 
 class RuntimeState(BaseModel):
@@ -63,14 +78,14 @@ class RuntimeState(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: Id
-    domain: Annotated[Domain, BeforeValidator(_folded)]
+    domain: Annotated[Domain, BeforeValidator(_folded), AnyCaseDomain]
     type: Annotated[Text, Field(min_length=1)]
     code: Text
     name: Text
     starttime: StartTime
     state: State
     stoptype: StopType | None = None
-    stop_id: Annotated[StopId, StringConstraints(pattern=STOP_ID_PATTERN)] | None = None
+    stop_id: StopName | None = None
     rootcode: Text | None = None
     rootname: Text | None = None
 
@@ -103,6 +118,13 @@ class Status(BaseModel):
     seq: Seq
 
 
+class Stop(BaseModel):
+    """Body of `external_stop` and `terminate`."""
+
+    session: SessionName
+    stop_id: StopName
+
+
 class Answer(BaseModel):
     """Answer of `external_stop` and `terminate`."""
 
@@ -117,6 +139,14 @@ class Problem(BaseModel):
     error: str
     session: SessionName
     detail: str = ""
+
+
+class FullSnapshot(BaseModel):
+    """Answer of `GET /v1/runtimes`, as the protocol wants it: every row readable."""
+
+    session: SessionName
+    seq: Seq
+    runtimes: list[RuntimeState]
 
 
 class _RawSnapshot(BaseModel):

@@ -6,7 +6,7 @@ tests, from memory.
 
 import secrets
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ivr_agent import __version__
 from ivr_agent.aws import Service
@@ -31,6 +31,9 @@ from ivr_agent.sweep import Sweep
 from ivr_runtimes.model import Node
 from ivr_runtimes.names import Session
 from ivr_runtimes.ports import CommandInbox, LeaseTable, RuntimeWriter
+
+MESSAGE_THREADS: Final = 4
+"""Requests about messages in hand sent at the same time: deletes, delays and extensions, ten messages each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,8 +158,8 @@ def _services(settings: Settings, health: Health) -> Services:
         lease=Service("dynamodb", size=1, health=health, purpose="lease"),
         rows=Service("dynamodb", size=settings.write_threads, health=health, purpose="rows"),
         reads=Service("dynamodb", size=2, health=health, purpose="reads"),
-        poll=Service("sqs", size=1, health=health, purpose="poll"),
-        messages=Service("sqs", size=4, health=health, purpose="messages"),
+        poll=Service("sqs", size=settings.poll_threads, health=health, purpose="poll"),
+        messages=Service("sqs", size=MESSAGE_THREADS, health=health, purpose="messages"),
     )
 
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from emulators import ROOT
-from ivr_agent.agent import POLL_GAP_S, loops
+from ivr_agent.agent import draining, loops
 from ivr_agent.clock import Clock
 from ivr_agent.exits import Exit
 from ivr_agent.metrics import Metrics
@@ -36,7 +36,7 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_every_metric_is_documented_with_its_labels() -> None:
-    metrics = [metric for metric in vars(Metrics()).values() if isinstance(metric, Gauge | Counter)]
+    metrics = [metric for metric in vars(Metrics()).values() if isinstance(metric, Gauge | Counter | Histogram)]
     expected = {
         (
             metric._name + ("_total" if isinstance(metric, Counter) else ""),
@@ -60,16 +60,16 @@ async def test_every_loop_is_documented_with_its_interval(tmp_path: Path) -> Non
         node="h6@127.0.0.1",
         runtimes_table="runtimes",
         nodes_table="nodes",
-        queue_url="http://127.0.0.1:9/q",
-        dead_letter_url="http://127.0.0.1:9/d",
+        queue_url="http://127.0.0.1:9/stop-SITE1",
+        dead_letter_url="http://127.0.0.1:9/stop-SITE1-dlq",
         engine=f"unix:{tmp_path}/engine",
         listen=f"unix:{tmp_path}/agent",
         single_node_site=True,
     )
     stores = Stores(runtimes=MemoryStore(), nodes=MemoryStore(), inbox=MemoryQueue())
     parts = build(settings, stores=stores, clock=Clock(), control_port=0)
-    driven = {getattr(loop.step, "__qualname__", ""): loop.interval_s for loop in loops(parts)}
-    assert {row[0]: float(row[1]) for row in table("Loops")} == {**driven, "Drain.step": POLL_GAP_S}
+    driven = {getattr(loop.step, "__qualname__", ""): loop.interval_s for loop in (*loops(parts), *draining(parts))}
+    assert {row[0]: float(row[1]) for row in table("Loops")} == driven
     await parts.engine.close()
     for service in parts.services:
         service.close()

@@ -175,6 +175,20 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, silent_aws: str) -> Non
         assert process.wait(2) == 5
 
 
+def test_a_supervisor_hears_of_readiness_and_of_the_end(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(tmp_path / "notify"))
+        supervisor.settimeout(5)
+        with running({**settings_of(tmp_path), "NOTIFY_SOCKET": str(tmp_path / "notify")}) as process:
+            assert supervisor.recv(100) == b"READY=1"
+            process.send_signal(signal.SIGTERM)
+            told = [supervisor.recv(100)]
+            while told[-1] == b"WATCHDOG=1":
+                told.append(supervisor.recv(100))
+            assert told[-1] == b"STOPPING=1"
+            assert process.wait(12) == 0
+
+
 # Two whole agents in one process, on stores in memory, with engines behind real sockets.
 
 

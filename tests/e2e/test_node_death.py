@@ -69,8 +69,8 @@ def test_an_agent_restarted_while_its_engine_lives_loses_nothing_from_the_list(s
     before = ids_on(stack, token, node)
     kill(stack, node, "agent")
     restart(stack, node, "agent")
-    deadline = time.monotonic() + LEASE_TTL_S + CLOCK_SKEW_S + 5
+    assert ids_on(stack, token, node) & before
+    deadline = time.monotonic() + LEASE_TTL_S + CLOCK_SKEW_S + 2  # until the dead agent's lease has lapsed, and beyond
     while time.monotonic() < deadline:
         assert ids_on(stack, token, node), "the node's runtimes flickered"
         time.sleep(0.2)
-    assert ids_on(stack, token, node) & before

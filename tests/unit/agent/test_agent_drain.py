@@ -14,12 +14,14 @@ from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
+from ivr_agent.receipts import LINGER_S
 from ivr_agent.wire import RuntimeState
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.memory import MemoryQueue, MemoryStore
 from ivr_runtimes.model import Verb
 from ivr_runtimes.ports import Message
+from ivr_runtimes.sqs import MAX_BATCH
 
 MakeCommand = Callable[..., Command]
 State = Callable[..., RuntimeState]
@@ -230,7 +232,7 @@ async def test_one_stuck_stop_does_not_hold_up_the_others_and_stays_hidden(
         queue.send(command(number))
     for _ in range(8):
         await drain.step()
-        await asyncio.sleep(0)
+        await asyncio.sleep(4 * LINGER_S)
         await drain.extend()
         time.pass_s(VISIBILITY_S - 1)
     assert len(queue) == 1, "received once, and never by another agent"
@@ -248,9 +250,9 @@ async def test_no_more_is_taken_in_hand_than_can_be_held(
         return Outcome.ACTED
 
     carried_by(drain, act)
-    for number in range(100):
+    for number in range(2 * MAX_IN_HAND):
         queue.send(command(number))
-    for _ in range(5):
+    for _ in range(MAX_IN_HAND // MAX_BATCH):
         await drain.step()
     stuck = asyncio.create_task(drain.step())
     await asyncio.sleep(0.01)

@@ -223,7 +223,7 @@ def signer(clock: Clock) -> Signer:
 
 @pytest.fixture
 async def control(
-    serve: Serve, place: Place, probe: Probe, engine: MemoryEngine, clock: Clock, health: Health
+    serve: Serve, place: Place, probe: Probe, engine: MemoryEngine, clock: Clock, health: Health, metrics: Metrics
 ) -> aiohttp.ClientSession:
     await probe.step()
     carrier = Carrier(
@@ -242,7 +242,7 @@ async def control(
             probe=probe,
             carrier=carrier,
             health=health,
-            metrics=Metrics(),
+            metrics=metrics,
             signer=Signer(SECRET, clock),
         ).app
     )
@@ -328,3 +328,17 @@ async def test_metrics_are_prometheus_text(control: aiohttp.ClientSession) -> No
     answer = await control.get("/metrics")
     assert answer.content_type == "text/plain"
     assert 'ivr_agent_stop_outcomes_total{outcome="expired"} 0.0' in await answer.text()
+
+
+async def test_scrapers_of_openmetrics_get_the_stop_id_of_the_latest_stop(
+    control: aiohttp.ClientSession, metrics: Metrics
+) -> None:
+    metrics.stopped(Outcome.ACTED, "stop-1")
+    metrics.stopped(Outcome.ACTED, 'a"quoted\\stop')
+    answer = await control.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,*/*;q=0.1"})
+    assert answer.content_type == "application/openmetrics-text"
+    told = await answer.text()
+    assert 'ivr_agent_stop_outcomes_total{outcome="acted"} 2.0 # {stop_id="a\\"quoted\\\\stop"} 1.0' in told
+    assert "stop-1" not in told, "one exemplar per outcome: memory is bounded"
+    assert told.endswith("# EOF\n")
+    assert "stop_id" not in await (await control.get("/metrics")).text()

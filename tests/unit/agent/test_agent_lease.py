@@ -157,6 +157,20 @@ async def test_meanwhile_it_may_write_what_the_same_engine_runs(make: MakeLease,
     assert lease.ours()
 
 
+async def test_a_dead_agents_lease_of_the_same_session_is_taken_before_readers_let_go_of_it(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime, clock: Clock
+) -> None:
+    """An agent restarted after a crash, its engine well: the list must not flicker."""
+    await probe.step()
+    await make("dead").step()
+    lease = make("new")
+    while await lease.step() == RETRY_S:
+        assert is_alive(row(nodes), now_s=clock.now_s())
+        time.pass_s(RETRY_S)
+    assert row(nodes).agent_id == "new"
+    assert clock.now_s() - (row(nodes).lease_until_s - LEASE_TTL_S) < CLOCK_SKEW_S
+
+
 async def test_a_second_agent_of_a_node_gives_way_to_the_living_one(
     make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine, time: ManualTime
 ) -> None:

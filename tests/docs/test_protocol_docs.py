@@ -1,0 +1,63 @@
+"""docs/engine-protocol.md and its schema say what the agent reads, and list what the kit checks."""
+
+import json
+import re
+
+import pytest
+
+from emulators import ROOT
+from ivr_agent import engine
+from ivr_agent.conformance.kit import catalogue
+from ivr_agent.schema import BODIES, schema
+from ivr_agent.wire import RuntimeState
+from ivr_runtimes.model import StopType
+
+PAGE = (ROOT / "docs" / "engine-protocol.md").read_text(encoding="utf-8")
+SCHEMA = json.loads((ROOT / "docs" / "engine-protocol.schema.json").read_text(encoding="utf-8"))
+
+
+def test_the_published_schema_is_that_of_the_models_the_agent_reads_with() -> None:
+    """When it is not: python -m ivr_agent.schema > docs/engine-protocol.schema.json, and mind the engines out there."""
+    assert schema() == SCHEMA
+
+
+def test_the_schema_tells_every_body_and_every_termination_type() -> None:
+    assert {model.__name__ for model in BODIES} <= SCHEMA["$defs"].keys()
+    assert SCHEMA["$defs"]["StopType"]["enum"] == [stoptype.value for stoptype in StopType]
+
+
+@pytest.mark.parametrize(
+    ("field", "right", "wrong"),
+    [
+        ("domain", ["test.rootdomain.ru", "Shop.Example"], ["", "a b", "[a, b]", ".a"]),
+        ("starttime", ["2019-11-05T08:36:40Z"], ["2019-11-05 08:36:40", "2019-11-05T08:36:40+00:00", "today"]),
+        ("id", ["244f84aa-0624-e639-8061-a80000000006"], ["6", "244f84aa06"]),
+    ],
+)
+def test_schema_and_agent_agree_on_values(field: str, right: list[str], wrong: list[str]) -> None:
+    example = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
+    pattern = SCHEMA["$defs"]["RuntimeState"]["properties"][field]["pattern"]
+    for value in (*right, *wrong):
+        assert (re.search(pattern, value) is not None) is (value in right)
+        if value in right:
+            RuntimeState.model_validate(example | {field: value})
+        else:
+            with pytest.raises(ValueError, match=field):
+                RuntimeState.model_validate(example | {field: value})
+
+
+def test_the_example_of_a_runtime_names_every_field() -> None:
+    example = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
+    assert example.keys() == RuntimeState.model_fields.keys()
+
+
+def test_every_check_of_the_kit_is_listed() -> None:
+    listed = re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", PAGE.partition("## Check an engine")[2], re.MULTILINE)
+    assert listed == list(catalogue())
+
+
+def test_the_time_limits_are_the_agents() -> None:
+    limits = (engine.STATUS_TIMEOUT_S, engine.SNAPSHOT_TIMEOUT_S, engine.COMMAND_TIMEOUT_S)
+    told = re.search(r"waits (\d+) s for a status, (\d+) s for a snapshot and (\d+) s for a command", PAGE)
+    assert told is not None
+    assert tuple(map(float, told.groups())) == limits

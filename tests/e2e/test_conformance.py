@@ -1,0 +1,85 @@
+"""The conformance kit as it is really run: a program against the sandbox's process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulators import ROOT, free_port
+from ivr_agent.conformance.kit import catalogue
+
+pytestmark = pytest.mark.e2e
+
+TOKEN = "node-token"
+CALLS = [{"name": "test.rootdomain.ru", "scripts": ["player", "survey", "callback"], "calls_per_minute": 300}]
+
+
+@contextmanager
+def sandbox(address: str, *, agent: str) -> Iterator[None]:
+    """Run a sandbox with many calls until the block ends; return once some are running."""
+    settings = {
+        "NODE": "site1_h6@127.0.0.1",
+        "NODE_NUMBER": "6",
+        "LISTEN": address,
+        "AGENT": agent,
+        "TOKEN": TOKEN,
+        "SCRIPTS": str(ROOT / "samples"),
+        "DOMAINS": json.dumps(CALLS),
+    }
+    environment = {**os.environ, **{f"IVR_SANDBOX_{name}": value for name, value in settings.items()}}
+    process = subprocess.Popen([sys.executable, "-m", "ivr_sandbox"], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(6)  # some thirty calls have begun by now
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def kit(*arguments: str, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
+    """Run the kit with --json; return its exit code and what it says."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "ivr_agent.conformance", "--json", *arguments],
+        env={**os.environ, "IVR_AGENT_ENGINE_TOKEN": token},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.stderr == ""
+    return ended.returncode, json.loads(ended.stdout)
+
+
+def results(told: dict[str, Any]) -> dict[str, str]:
+    return {check["check"]: check["result"] for check in told["checks"]}
+
+
+def test_the_sandbox_passes_every_check_over_tcp() -> None:
+    engine, agent = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    with sandbox(engine, agent=agent):
+        code, told = kit("--engine", engine, "--listen", agent, "--destructive")
+        assert {name: result for name, result in results(told).items() if result != "pass"} == {}, told
+        assert (code, told["pass"]) == (0, len(list(catalogue())))
+
+
+def test_over_a_unix_socket_no_token_is_asked_for_and_nothing_is_stopped_unasked(tmp_path: Path) -> None:
+    engine, agent = f"unix:{tmp_path}/e", f"unix:{tmp_path}/a"
+    with sandbox(engine, agent=agent):
+        code, told = kit("--engine", engine, token="")
+    assert code == 0
+    skipped = {name for name, result in results(told).items() if result == "skip"}
+    assert {"token_is_required", "terminate_ends", "branch_is_entered", "events_are_readable"} <= skipped
+    assert told["fail"] == 0
+
+
+def test_an_engine_that_is_not_there_fails(tmp_path: Path) -> None:
+    code, told = kit("--engine", f"unix:{tmp_path}/nobody")
+    assert code == 1
+    assert results(told)["status_is_readable"] == "fail"
