@@ -26,11 +26,20 @@ IDLE_S: Final = 0.5
 """How soon to look again for an engine that does not answer yet."""
 
 
+SOON_S: Final = 0.2
+"""How soon to try again for a lease that is about to lapse: readers believe in it for the clock skew only."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Rival:
-    """The other agent's row when it was first in the way, and until when (monotonic) to wait for its lease's end."""
+    """The other agent's row as last seen, and until when (monotonic) to wait for its lease's end.
+
+    A lease beyond `alive_s` (epoch) was made after we first looked. An earlier one need not come from a living agent:
+    the last renewal of a killed one may land late.
+    """
 
     row: Node
+    alive_s: float
     until_s: float
 
 
@@ -96,7 +105,7 @@ class Lease:
             return
         row = self._row(LEASE_HANDOVER_S, agent_id="")
         # With no agent_id of ours in the row the table must know us by our last lease: nobody else's ends so early.
-        await self._service(self._table.renew, row, now_s=self._latest_s + CLOCK_SKEW_S + 1.0)
+        await self._service(self._table.renew, row, now_s=self._latest_s + 1.0)
         self._held = False
         say("lease_handed_over", lease_s=LEASE_HANDOVER_S)
 
@@ -118,7 +127,8 @@ class Lease:
 
     def _row(self, lease_s: float, *, agent_id: str) -> Node:
         session = self._probe.session or self._us.session
-        return replace(self._us, session=session, lease_until_s=self._clock.now_s() + lease_s, agent_id=agent_id)
+        until_s = max(self._clock.now_s() + lease_s, self._latest_s)  # the table takes no step back from us
+        return replace(self._us, session=session, lease_until_s=until_s, agent_id=agent_id)
 
     async def _contest(self) -> float | None:
         """Wait for a dead agent's lease to lapse; give way to a living one, which is seen by its renewing."""
@@ -130,14 +140,21 @@ class Lease:
             return RETRY_S
         if row is None:
             return 0.0
-        now_s = self._clock.monotonic()
-        if self._rival is None or self._rival.row.agent_id != row.agent_id:
-            remaining_s = min(row.lease_until_s - self._clock.now_s(), LEASE_HANDOVER_S) + CLOCK_SKEW_S
-            self._rival = _Rival(row, now_s + max(remaining_s, 0.0) + 2 * RETRY_S)
-            say("lease_held", level=logging.WARNING, agent_id=row.agent_id, wait_s=round(remaining_s, 1))
-        elif row.lease_until_s > self._rival.row.lease_until_s or now_s > self._rival.until_s:
+        remaining_s = max(0.0, min(row.lease_until_s - self._clock.now_s(), LEASE_HANDOVER_S))
+        rival = self._rival = self._watch(row, remaining_s)
+        if row.lease_until_s > rival.alive_s or self._clock.monotonic() > rival.until_s:
             raise SecondAgentError(
                 f"another agent ({row.agent_id}) runs for node {row.node} at site {row.site} and keeps its lease: "
                 "stop one of the two, or give them different nodes"
             )
-        return RETRY_S
+        return max(SOON_S, min(RETRY_S, remaining_s))
+
+    def _watch(self, row: Node, remaining_s: float) -> _Rival:
+        """Return what is known of the other agent, now that its row is this."""
+        if self._rival is not None and self._rival.row == row:
+            return self._rival
+        until_s = self._clock.monotonic() + remaining_s + CLOCK_SKEW_S + 2 * RETRY_S
+        if self._rival is not None and self._rival.row.agent_id == row.agent_id:
+            return _Rival(row, self._rival.alive_s, until_s)
+        say("lease_held", level=logging.WARNING, agent_id=row.agent_id, wait_s=round(remaining_s, 1))
+        return _Rival(row, max(row.lease_until_s, self._clock.now_s() + self._ttl_s + CLOCK_SKEW_S), until_s)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ivr_runtimes.boto import OnServerTime, call
 from ivr_runtimes.errors import ConditionFailedError, LeaseHeldError, StoreUnavailableError
-from ivr_runtimes.lease import CLOCK_SKEW_S
 from ivr_runtimes.model import Node, Runtime, State, StopType
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.ports import RowRef, WriteBatch
@@ -36,6 +35,12 @@ NODE_TTL_S: Final = 24 * 3600
 
 UNPROCESSED_BUDGET_S: Final = 2.0
 """How long unprocessed keys of a BatchGetItem are asked for again before the read counts as failed."""
+
+RENEWABLE: Final = (
+    "attribute_not_exists(#site) OR agent_id = :free OR (agent_id = :us AND lease_until <= :until)"
+    " OR lease_until < :lapsed"
+)
+"""When a node's row may be written. Our own lease only moves forward: an earlier renewal that lands late is void."""
 
 Item = Mapping[str, Any]
 
@@ -139,19 +144,20 @@ class NodeTable:
         return to_node(item) if item else None
 
     def renew(self, node: Node, *, now_s: float) -> None:
-        """Put the node's row on condition that it is free, ours, or lapsed at `now_s` by more than the skew."""
+        """Put the node's row on condition that it is free, ours and not a later lease, or lapsed at `now_s`."""
         item = {**to_node_item(node), "expires_at": {"N": str(int(now_s) + NODE_TTL_S)}}
         values = {
             ":us": {"S": node.agent_id},
             ":free": {"S": ""},
-            ":lapsed": {"N": f"{now_s - CLOCK_SKEW_S:.3f}"},
+            ":until": item["lease_until"],
+            ":lapsed": {"N": f"{now_s:.3f}"},
         }
         try:
             self._call(
                 self._client.put_item,
                 TableName=self._table,
                 Item=item,
-                ConditionExpression="attribute_not_exists(#site) OR agent_id IN (:us, :free) OR lease_until < :lapsed",
+                ConditionExpression=RENEWABLE,
                 ExpressionAttributeNames={"#site": "site"},
                 ExpressionAttributeValues=values,
             )

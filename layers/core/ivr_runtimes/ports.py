@@ -94,8 +94,9 @@ class LeaseTable(NodeLookup, Protocol):
     """The agent's side of the table of nodes."""
 
     def renew(self, node: Node, *, now_s: float) -> None:
-        """Write the node's row if it is free, ours, or lapsed at `now_s` by more than the clock skew.
+        """Write the node's row if it is free, ours and no later lease than this one, or lapsed at `now_s`.
 
+        Lapsed without the readers' allowance for skew: the next agent has those seconds to take over unnoticed.
         Free is a row that is not there or whose `agent_id` is empty: the last agent handed it over.
 
         Raises `LeaseHeldError` when another agent's lease holds, `AmbiguousWriteError` when no answer came.

@@ -117,7 +117,7 @@ def _delete_first() -> None:
 def _no_reassertion() -> None:
     from ivr_agent.ledger import Ledger  # noqa: PLC0415  # only once the agent's clock is shifted
 
-    def forget(self: Ledger, due_s: float, ids: Iterable[Any]) -> None:  # noqa: ARG001  # the signature is the ledger's
+    def forget(self: Ledger, due_s: float, ids: Iterable[Any]) -> None:
         """Owe nothing later."""
 
     Ledger.owe_at = forget  # type: ignore[method-assign]  # the defect itself

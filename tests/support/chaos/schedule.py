@@ -173,7 +173,7 @@ def _within(place: str, since_s: float, until_s: float, chance: Random) -> Span:
 
 
 def _blows(node: str, since_s: float, until_s: float, chance: Random, swapping: tuple[str, str]) -> Iterator[Blow]:
-    for _ in range(chance.choice((2, 3, 3))):
+    for _ in range(chance.choice((2, 3, 4))):
         at_s, kind = chance.uniform(since_s, until_s), chance.random()
         down_s = chance.uniform(18.0, 24.0) if chance.random() < 0.06 else chance.uniform(0.0, 2.0)
         if node in swapping and kind < 0.12:
