@@ -5,6 +5,7 @@ same node. Never touches runtimes' rows, but says by `ours` whether they are thi
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,9 +26,11 @@ RETRY_S: Final = 1.0
 IDLE_S: Final = 0.5
 """How soon to look again for an engine that does not answer yet."""
 
-
 SOON_S: Final = 0.2
 """How soon to try again for a lease that is about to lapse: readers believe in it for the clock skew only."""
+
+SWEEP_WITHIN_S: Final = 3.0
+"""How long a lapsed lease waits for the sweep, so that what ended meanwhile does not show up again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,11 @@ class _Rival:
 
 
 class Lease:
-    """The heartbeat. `us` is our row as it is to be written, but for session and lease; `ttl_s` is the lease."""
+    """The heartbeat. `us` is our row as it is to be written, but for session and lease; `ttl_s` is the lease.
+
+    `at_home`: our control port is bound at the host of the node's name, so an agent whose row names that very port has
+    died. `swept` tells whether the table holds nothing of this session any more that has ended.
+    """
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
         self,
@@ -56,6 +63,8 @@ class Lease:
         clock: Clock,
         metrics: Metrics,
         ttl_s: float,
+        at_home: bool = False,
+        swept: Callable[[], bool] = lambda: True,
     ) -> None:
         self._us = us
         self._table = table
@@ -64,6 +73,10 @@ class Lease:
         self._clock = clock
         self._metrics = metrics
         self._ttl_s = ttl_s
+        self._at_home = at_home
+        self._swept = swept
+        self._begun_s = clock.monotonic()
+        self._dead = ""
         self._seen: Node | None = None
         self._looked = False
         self._held = False
@@ -87,9 +100,11 @@ class Lease:
         """
         try:
             if not self._looked:  # also sets the clock before the first lease is reckoned
-                self._seen, self._looked = await self._read(), True
+                await self._look()
             if not self._probe.up or self._probe.session is None:
                 return IDLE_S
+            if self._sweep_first():
+                return SOON_S
             await self._renew()
         except StoreUnavailableError as error:
             self._metrics.renewals.labels(result="unavailable").inc()
@@ -113,13 +128,25 @@ class Lease:
         """Return the seconds for which the lease still holds, at least 0."""
         return max(0.0, self._latest_s - self._clock.now_s()) if self._held else 0.0
 
+    async def _look(self) -> None:
+        self._seen, self._looked = await self._read(), True
+        if self._seen is not None and self._at_home and self._seen.control_port == self._us.control_port:
+            self._dead = self._seen.agent_id
+
+    def _sweep_first(self) -> bool:
+        """Tell whether readers have given the node up, so that its rows can be put right before they show again."""
+        if self._held or self._seen is None or self._seen.session != self._probe.session:
+            return False
+        lapsed = self._seen.lease_until_s + CLOCK_SKEW_S < self._clock.now_s()
+        return lapsed and not self._swept() and self._clock.monotonic() < self._begun_s + SWEEP_WITHIN_S
+
     async def _read(self) -> Node | None:
         return await self._service(self._table.read, self._us.site, self._us.node)
 
     async def _renew(self) -> None:
         row = self._row(self._ttl_s, agent_id=self._us.agent_id)
         self._latest_s = max(self._latest_s, row.lease_until_s)
-        await self._service(self._table.renew, row, now_s=self._clock.now_s())
+        await self._service(self._table.renew, row, now_s=self._clock.now_s(), dead=self._dead)
         if not self._held:
             say("lease_taken", session=row.session, lease_s=self._ttl_s)
         self._held, self._rival = True, None

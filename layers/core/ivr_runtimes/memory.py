@@ -60,17 +60,17 @@ class MemoryStore:
         with self._lock:
             return self._nodes.get((site, node))
 
-    def renew(self, node: Node, *, now_s: float) -> None:
-        """Write the node's row if it is free, ours and not a later lease, or lapsed at `now_s`."""
+    def renew(self, node: Node, *, now_s: float, dead: str = "") -> None:
+        """Write the node's row if it is free, of the dead agent, ours and no later lease, or lapsed at `now_s`."""
         with self._lock:
             row = self._nodes.get((node.site, node.node))
-            if row and not _renewable(row, node) and row.lease_until_s >= now_s:
+            if row and not _renewable(row, node, dead) and row.lease_until_s >= now_s:
                 raise LeaseHeldError(f"another agent holds the lease of {node.node} at {node.site}")
             self._nodes[node.site, node.node] = node
 
 
-def _renewable(row: Node, by: Node) -> bool:
-    return row.agent_id == "" or (row.agent_id == by.agent_id and row.lease_until_s <= by.lease_until_s)
+def _renewable(row: Node, by: Node, dead: str) -> bool:
+    return row.agent_id in {"", dead} or (row.agent_id == by.agent_id and row.lease_until_s <= by.lease_until_s)
 
 
 @dataclass(slots=True)

@@ -93,8 +93,8 @@ class RuntimeWriter(Protocol):
 class LeaseTable(NodeLookup, Protocol):
     """The agent's side of the table of nodes."""
 
-    def renew(self, node: Node, *, now_s: float) -> None:
-        """Write the node's row if it is free, ours and no later lease than this one, or lapsed at `now_s`.
+    def renew(self, node: Node, *, now_s: float, dead: str = "") -> None:
+        """Write the node's row if it is free, of agent `dead`, ours and no later lease, or lapsed at `now_s`.
 
         Lapsed without the readers' allowance for skew: the next agent has those seconds to take over unnoticed.
         Free is a row that is not there or whose `agent_id` is empty: the last agent handed it over.

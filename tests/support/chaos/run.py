@@ -38,6 +38,7 @@ PROJECT: Final = HERE.parents[2]
 FLEET: Final = HERE / "fleet.toml"
 SWAPPING: Final = ("site1_a@127.0.0.1", "site1_b@127.0.0.1")
 
+READY_WITHIN_S: Final = 120.0
 EMPTY_WITHIN_S: Final = 180.0
 SETTLE_S: Final = 25.0
 """How long lists are still judged after the last fault: what died last must be gone after lease, skew and 10 s more."""
@@ -92,7 +93,8 @@ class Run:
         """Run everything to its end; return the history."""
         await self.proxy.start()
         try:
-            await self.stack.start()
+            async with asyncio.timeout(READY_WITHIN_S):
+                await self.stack.start()
             return await self._havoc()
         finally:
             await self.stack.stop()
