@@ -72,7 +72,7 @@ class Client:
         free = [runtime for runtime in self._candidates if runtime not in self._taken]
         if not free:
             return None
-        chance = Random(f"{self.seed}/choice/{len(self.log)}")  # noqa: S311  # a schedule, not a secret
+        chance = Random(f"{self.seed}/choice/{len(self.log)}")
         runtime = chance.choice(free)
         self._taken.add(runtime)
         return runtime, *self._candidates[runtime]

@@ -91,7 +91,7 @@ class RecordedEngine(Engine):
 def slowed(engine: RecordedEngine, *, token: str | None) -> web.Application:
     """Return the engine side, slow while the schedule says so."""
     settings = json.loads(os.environ[SETTINGS])
-    chance = Random(f"{settings['seed']}/{engine.session}")  # noqa: S311  # a schedule, not a secret
+    chance = Random(f"{settings['seed']}/{engine.session}")
 
     @web.middleware
     async def slow(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -58,14 +58,16 @@ class Havoc:
             return
         for lock in locks:
             await lock.acquire()
+        nodes, began_at = [self.nodes[name] for name in blow.nodes], time.time()
         try:
-            await self._down_and_up([self.nodes[name] for name in blow.nodes], blow)
+            await self._down_and_up(nodes, blow)
         finally:
             for lock in locks:
                 lock.release()
+        await asyncio.gather(*(self._until_well(node) for node in nodes))
+        self.troubles += [Trouble(node.spec.name, "process", began_at, time.time()) for node in nodes]
 
     async def _down_and_up(self, nodes: list[Node], blow: Blow) -> None:
-        began_at = time.time()
         for node in nodes:
             for part in blow.parts:
                 await self._kill(node, Part(part))
@@ -79,8 +81,6 @@ class Havoc:
             )
         for node in nodes:
             await node.start(*(Part(part) for part in blow.parts))
-        await asyncio.gather(*(self._until_well(node) for node in nodes))
-        self.troubles += [Trouble(node.spec.name, "process", began_at, time.time()) for node in nodes]
 
     async def _kill(self, node: Node, part: Part) -> None:
         child = node.children[part]

@@ -40,8 +40,6 @@ SWAPPING: Final = ("site1_a@127.0.0.1", "site1_b@127.0.0.1")
 
 READY_WITHIN_S: Final = 120.0
 EMPTY_WITHIN_S: Final = 180.0
-SETTLE_S: Final = 25.0
-"""How long lists are still judged after the last fault: what died last must be gone after lease, skew and 10 s more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +135,7 @@ class Run:
         for node in self.sites:
             self._slow(node).write_text("[]")
         await asyncio.gather(self.proxy.end(), havoc.mend())
-        settled_at = time.time() + SETTLE_S
+        settled_at = time.time() + self.options.profile.settle_s
         until = time.time() + EMPTY_WITHIN_S
         while waiting := await asyncio.to_thread(self._waiting):
             if time.time() > until:

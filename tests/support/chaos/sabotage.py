@@ -26,9 +26,16 @@ class Sabotage(StrEnum):
 
 PROFILES: Final = {
     Sabotage.RELATIVE: Profile(
-        weights={Kind.TWICE: 1.0}, chance=0.7, always=True, kills=False, slow=False, outage=False, second=0.0
+        weights={Kind.TWICE: 1.0},
+        chance=0.7,
+        always=True,
+        kills=False,
+        slow=False,
+        outage=False,
+        second=0.0,
+        settle_s=0.0,
     ),
-    Sabotage.DELETE_FIRST: Profile(always=True, chance=0.05, outage=False),
+    Sabotage.DELETE_FIRST: Profile(always=True, chance=0.05, outage=False, settle_s=0.0),
     Sabotage.FORGETFUL: Profile(
         weights={Kind.LOST: 1.0, Kind.CUT: 1.0},
         chance=0.05,
@@ -37,6 +44,7 @@ PROFILES: Final = {
         outage=False,
         second=0.6,
         echo=0.6,
+        settle_s=0.0,
     ),
     Sabotage.NO_REASSERTION: Profile(
         weights={Kind.HELD: 1.0}, chance=0.3, always=True, kills=False, slow=False, outage=False, second=0.0

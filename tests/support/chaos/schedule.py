@@ -40,6 +40,8 @@ class Profile:
 
     `patience` is the share of requests whose client gives up after a second, `second` that of deliberate second stops,
     `echo` that of requests repeated with their key although they were answered. `always` makes one storm of the run.
+    `settle_s` is how long lists are still judged after the last fault: what died last must be gone after lease, skew
+    and 10 s more.
     """
 
     weights: dict[Kind, float] = field(default_factory=lambda: dict(EVEN))
@@ -51,6 +53,7 @@ class Profile:
     impatience: float = 0.1
     second: float = 0.25
     echo: float = 0.1
+    settle_s: float = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Schedule:
 
     def fault(self, link: str, number: int, fitting: tuple[Kind, ...], *, at_s: float) -> tuple[Kind, Random] | None:
         """Decide on a link's request of that number: its fault and the fault's own stream, or None."""
-        chance = Random(f"{self.seed}/fault/{link}/{number}")  # noqa: S311  # a schedule, not a secret
+        chance = Random(f"{self.seed}/fault/{link}/{number}")
         if not any(storm.holds(link, at_s) for storm in self.storms) or chance.random() >= self.profile.chance:
             return None
         weights = [self.profile.weights.get(kind, 0.0) for kind in fitting]
@@ -115,7 +118,7 @@ class Manner:
 
 def manner(seed: int, number: int, profile: Profile) -> Manner:
     """Return how the stop of that number is asked for."""
-    draw = Random(f"{seed}/stop/{number}")  # noqa: S311  # a schedule, not a secret
+    draw = Random(f"{seed}/stop/{number}")
     impatient, second, echo = draw.random(), draw.random(), draw.random()
     return Manner(
         patience_s=draw.uniform(0.3, 1.5) if impatient < profile.impatience else 12.0,
@@ -159,7 +162,7 @@ def draw(
 
 def _turbulences(name: str, duration_s: float) -> Iterator[tuple[float, float, Random]]:
     """Yield a place's bad times, with calm between them: only then can lateness, ghosts and gaps be judged at all."""
-    chance = Random(name)  # noqa: S311  # a schedule, not a secret
+    chance = Random(name)
     since_s = chance.uniform(1.0, 12.0)
     while since_s < duration_s:
         until_s = since_s + chance.uniform(8.0, 14.0)
@@ -194,7 +197,7 @@ def _storms(seed: int, duration_s: float) -> Iterator[Span]:
 
 def _outages(seed: int, duration_s: float) -> Iterator[Span]:
     """Yield when SQS cannot be reached by anybody: 30 s in every two to three minutes."""
-    chance = Random(f"{seed}/outage")  # noqa: S311  # a schedule, not a secret
+    chance = Random(f"{seed}/outage")
     since_s = chance.uniform(40.0, 70.0)
     while since_s < duration_s:
         yield Span("", since_s, since_s + 30.0)
@@ -202,5 +205,5 @@ def _outages(seed: int, duration_s: float) -> Iterator[Span]:
 
 
 def _clocks(name: str) -> tuple[float, ...]:
-    chance = Random(name)  # noqa: S311  # a schedule, not a secret
+    chance = Random(name)
     return tuple(chance.choice((-1, 1)) * 10 ** chance.uniform(0.5, 6.5) for _ in range(50))
