@@ -6,6 +6,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 PORT ?= 3000
 ARGS ?=
+STOPS ?= 2000
+MINUTES ?= 6
 
 BIN := .venv/bin
 SOURCES := layers agent sandbox local functions tests benchmarks
@@ -21,7 +23,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test fuzz dynalite bench-stop lint format sam lint-cloud build lock clean
+.PHONY: help setup run test fuzz chaos dynalite bench-stop lint format sam lint-cloud build lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +65,9 @@ requirements/dynalite/node_modules/.ready: requirements/dynalite/package-lock.js
 
 bench-stop: setup ## measure the stop path and the agent (under a minute, on an otherwise idle machine)
 	@PYTHONPATH=tests/support $(BIN)/python benchmarks/bench_stop.py
+
+chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=6; docs/chaos.md)
+	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) --minutes $(MINUTES)
 
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)

@@ -186,7 +186,9 @@ class Bench:
                 return str(answer.read().decode())
 
         text = await asyncio.to_thread(read)
-        return [(name, float(value)) for name, value in re.findall(rf"^(ivr_agent_{pattern}\S*) (\S+)$", text, re.MULTILINE)]
+        return [
+            (name, float(value)) for name, value in re.findall(rf"^(ivr_agent_{pattern}\S*) (\S+)$", text, re.MULTILINE)
+        ]
 
     @contextmanager
     def agent_halted(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ same node. Never touches runtimes' rows, but says by `ours` whether they are thi
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,17 +26,32 @@ RETRY_S: Final = 1.0
 IDLE_S: Final = 0.5
 """How soon to look again for an engine that does not answer yet."""
 
+SOON_S: Final = 0.2
+"""How soon to try again for a lease that is about to lapse: readers believe in it for the clock skew only."""
+
+SWEEP_WITHIN_S: Final = 3.0
+"""How long a lapsed lease waits for the sweep, so that what ended meanwhile does not show up again."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Rival:
-    """The other agent's row when it was first in the way, and until when (monotonic) to wait for its lease's end."""
+    """The other agent's row as last seen, and until when (monotonic) to wait for its lease's end.
+
+    A lease beyond `alive_s` (epoch) was made after we first looked. An earlier one need not come from a living agent:
+    the last renewal of a killed one may land late.
+    """
 
     row: Node
+    alive_s: float
     until_s: float
 
 
 class Lease:
-    """The heartbeat. `us` is our row as it is to be written, but for session and lease; `ttl_s` is the lease."""
+    """The heartbeat. `us` is our row as it is to be written, but for session and lease; `ttl_s` is the lease.
+
+    `at_home`: our control port is bound at the host of the node's name, so an agent whose row names that very port has
+    died. `swept` tells whether the table holds nothing of this session any more that has ended.
+    """
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
         self,
@@ -47,6 +63,8 @@ class Lease:
         clock: Clock,
         metrics: Metrics,
         ttl_s: float,
+        at_home: bool = False,
+        swept: Callable[[], bool] = lambda: True,
     ) -> None:
         self._us = us
         self._table = table
@@ -55,6 +73,10 @@ class Lease:
         self._clock = clock
         self._metrics = metrics
         self._ttl_s = ttl_s
+        self._at_home = at_home
+        self._swept = swept
+        self._begun_s = clock.monotonic()
+        self._dead = ""
         self._seen: Node | None = None
         self._looked = False
         self._held = False
@@ -78,9 +100,11 @@ class Lease:
         """
         try:
             if not self._looked:  # also sets the clock before the first lease is reckoned
-                self._seen, self._looked = await self._read(), True
+                await self._look()
             if not self._probe.up or self._probe.session is None:
                 return IDLE_S
+            if self._sweep_first():
+                return SOON_S
             await self._renew()
         except StoreUnavailableError as error:
             self._metrics.renewals.labels(result="unavailable").inc()
@@ -96,7 +120,7 @@ class Lease:
             return
         row = self._row(LEASE_HANDOVER_S, agent_id="")
         # With no agent_id of ours in the row the table must know us by our last lease: nobody else's ends so early.
-        await self._service(self._table.renew, row, now_s=self._latest_s + CLOCK_SKEW_S + 1.0)
+        await self._service(self._table.renew, row, now_s=self._latest_s + 1.0)
         self._held = False
         say("lease_handed_over", lease_s=LEASE_HANDOVER_S)
 
@@ -104,29 +128,34 @@ class Lease:
         """Return the seconds for which the lease still holds, at least 0."""
         return max(0.0, self._latest_s - self._clock.now_s()) if self._held else 0.0
 
+    async def _look(self) -> None:
+        self._seen, self._looked = await self._read(), True
+        if self._seen is not None and self._at_home and self._seen.control_port == self._us.control_port:
+            self._dead = self._seen.agent_id
+
+    def _sweep_first(self) -> bool:
+        """Tell whether readers have given the node up, so that its rows can be put right before they show again."""
+        if self._held or self._seen is None or self._seen.session != self._probe.session:
+            return False
+        lapsed = self._seen.lease_until_s + CLOCK_SKEW_S < self._clock.now_s()
+        return lapsed and not self._swept() and self._clock.monotonic() < self._begun_s + SWEEP_WITHIN_S
+
     async def _read(self) -> Node | None:
         return await self._service(self._table.read, self._us.site, self._us.node)
 
     async def _renew(self) -> None:
         row = self._row(self._ttl_s, agent_id=self._us.agent_id)
         self._latest_s = max(self._latest_s, row.lease_until_s)
-        await self._service(self._table.renew, row, now_s=self._clock.now_s() + self._haste_s())
+        await self._service(self._table.renew, row, now_s=self._clock.now_s(), dead=self._dead)
         if not self._held:
             say("lease_taken", session=row.session, lease_s=self._ttl_s)
         self._held, self._rival = True, None
         self._metrics.renewals.labels(result="renewed").inc()
 
-    def _haste_s(self) -> float:
-        """Return how much sooner than anyone else we may take a lapsed lease.
-
-        A dead agent's lease that names our engine's session may be taken the moment it lapses: both tell the same
-        truth. Readers honour it for the skew allowance longer, and within that the list must not flicker.
-        """
-        return CLOCK_SKEW_S if not self._held and self.ours() else 0.0
-
     def _row(self, lease_s: float, *, agent_id: str) -> Node:
         session = self._probe.session or self._us.session
-        return replace(self._us, session=session, lease_until_s=self._clock.now_s() + lease_s, agent_id=agent_id)
+        until_s = max(self._clock.now_s() + lease_s, self._latest_s)  # the table takes no step back from us
+        return replace(self._us, session=session, lease_until_s=until_s, agent_id=agent_id)
 
     async def _contest(self) -> float | None:
         """Wait for a dead agent's lease to lapse; give way to a living one, which is seen by its renewing."""
@@ -138,14 +167,21 @@ class Lease:
             return RETRY_S
         if row is None:
             return 0.0
-        now_s = self._clock.monotonic()
-        if self._rival is None or self._rival.row.agent_id != row.agent_id:
-            remaining_s = min(row.lease_until_s - self._clock.now_s(), LEASE_HANDOVER_S) + CLOCK_SKEW_S
-            self._rival = _Rival(row, now_s + max(remaining_s, 0.0) + 2 * RETRY_S)
-            say("lease_held", level=logging.WARNING, agent_id=row.agent_id, wait_s=round(remaining_s, 1))
-        elif row.lease_until_s > self._rival.row.lease_until_s or now_s > self._rival.until_s:
+        remaining_s = max(0.0, min(row.lease_until_s - self._clock.now_s(), LEASE_HANDOVER_S))
+        rival = self._rival = self._watch(row, remaining_s)
+        if row.lease_until_s > rival.alive_s or self._clock.monotonic() > rival.until_s:
             raise SecondAgentError(
                 f"another agent ({row.agent_id}) runs for node {row.node} at site {row.site} and keeps its lease: "
                 "stop one of the two, or give them different nodes"
             )
-        return RETRY_S
+        return max(SOON_S, min(RETRY_S, remaining_s))
+
+    def _watch(self, row: Node, remaining_s: float) -> _Rival:
+        """Return what is known of the other agent, now that its row is this."""
+        if self._rival is not None and self._rival.row == row:
+            return self._rival
+        until_s = self._clock.monotonic() + remaining_s + CLOCK_SKEW_S + 2 * RETRY_S
+        if self._rival is not None and self._rival.row.agent_id == row.agent_id:
+            return _Rival(row, self._rival.alive_s, until_s)
+        say("lease_held", level=logging.WARNING, agent_id=row.agent_id, wait_s=round(remaining_s, 1))
+        return _Rival(row, max(row.lease_until_s, self._clock.now_s() + self._ttl_s + CLOCK_SKEW_S), until_s)

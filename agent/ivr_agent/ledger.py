@@ -43,6 +43,10 @@ class Ledger:
         """How many ids are owed or being written."""
         return len(self._ready) + len(self._busy)
 
+    def __contains__(self, runtime_id: RuntimeId) -> bool:
+        """Whether an id is owed or being written."""
+        return runtime_id in self._ready or runtime_id in self._busy
+
     def owe(self, ids: Iterable[RuntimeId]) -> None:
         """Owe the table these ids."""
         now_s, idle = self._monotonic(), not self._ready

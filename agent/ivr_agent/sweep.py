@@ -25,6 +25,9 @@ from ivr_runtimes.ports import RowRef, RuntimeWriter
 PACE_S: Final = 1.0
 """One batch of invisible rows per this long: garbage must never compete with what callers wait for."""
 
+NOT_OURS_S: Final = 0.2
+"""How soon it is looked again whether the node is ours: a lapsed lease waits for the sweep."""
+
 RETRY_S: Final = 5.0
 """How soon the table is read again when it could not be."""
 
@@ -52,11 +55,17 @@ class Sweep:
         self._chance = chance
         self._swept: Session | None = None
         self._leisure: deque[RuntimeId] = deque()
+        self._unknown: list[RuntimeId] = []
+
+    @property
+    def done(self) -> bool:
+        """True when no visible row of the running session is left that should not be there."""
+        return self._registry.session == self._swept and not any(id_ in self._ledger for id_ in self._unknown)
 
     async def step(self) -> float | None:
         """Read the node's rows once per session, then owe the dead ones one batch at a time."""
         if not self._may_write():
-            return PACE_S
+            return NOT_OURS_S
         if self._registry.session != self._swept:
             return await self._look()
         if not self._leisure:
@@ -74,11 +83,11 @@ class Sweep:
             return RETRY_S
         if session != self._registry.session:
             return 0.0
-        unknown = [row.id for row in rows if row.session == session and self._registry.get(row.id) is None]
+        self._unknown = [row.id for row in rows if row.session == session and self._registry.get(row.id) is None]
         self._leisure = deque(row.id for row in rows if row.session != session)
         self._swept = session
-        self._owe(unknown)
-        say("swept", rows=len(rows), unknown=len(unknown), dead=len(self._leisure))
+        self._owe(self._unknown)
+        say("swept", rows=len(rows), unknown=len(self._unknown), dead=len(self._leisure))
         return 0.0
 
     def _owe(self, ids: list[RuntimeId]) -> None:

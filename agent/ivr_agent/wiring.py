@@ -92,6 +92,8 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         clock=clock,
         metrics=metrics,
         ttl_s=settings.lease_ttl_s,
+        at_home=not settings.control_host,
+        swept=lambda: sweep.done,
     )
     flush = Flush(
         place=place,

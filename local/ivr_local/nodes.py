@@ -61,9 +61,22 @@ class NodeSpec:
         return f"http://{host_of(NodeName(self.name))}:{self.control_port}/healthz"
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What runs as a part: a module for `python -m`, and variables laid over the part's own settings."""
+
+    module: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def own_program(_: NodeSpec, part: Part) -> Program:
+    """Return the product's own program for a part."""
+    return Program("ivr_sandbox" if part is Part.ENGINE else "ivr_agent")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What all nodes have in common. `aws` are the variables that lead to AWS."""
+    """What all nodes have in common. `aws` are the variables that lead to AWS; `program` is asked at every start."""
 
     aws: Mapping[str, str]
     runtimes_table: str
@@ -73,6 +86,7 @@ class Shared:
     domains: str
     external_stop_delay_ms: int
     logs: Path
+    program: Callable[[NodeSpec, Part], Program] = own_program
 
 
 def domains_of_one_node(fleet: Fleet) -> str:
@@ -101,11 +115,11 @@ class Node:
         """Start the named parts."""
         for part in parts:
             environment = self.engine_environment() if part is Part.ENGINE else self.agent_environment()
-            module = "ivr_sandbox" if part is Part.ENGINE else "ivr_agent"
+            program = self.shared.program(self.spec, part)
             child = await spawn(
                 f"{part} of {self.spec.name}",
-                [sys.executable, "-m", module],
-                environment=environment,
+                [sys.executable, "-m", program.module],
+                environment={**environment, **program.environment},
                 log=self.log(part),
             )
             self.children[part] = child

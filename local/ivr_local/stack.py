@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from ivr_local.fleet import Fleet
 from ivr_local.functions import Function, Surroundings
 from ivr_local.gateway import Gateway
 from ivr_local.issuer import Issuer
-from ivr_local.nodes import Node, NodeSpec, Part, Shared, domains_of_one_node
+from ivr_local.nodes import Node, NodeSpec, Part, Program, Shared, domains_of_one_node, own_program
 from ivr_local.processes import Child, ending
 from ivr_local.state import StateDir
 from ivr_local.template import Stack
@@ -37,6 +37,20 @@ POLL_INTERVAL_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seams:
+    """Where something may be put between the stack's parts (docs/chaos.md does); left alone it is the plain stack.
+
+    `emulator` is where the emulator is to listen (default: a free port), `functions` where the functions find AWS
+    (default: the emulator), `program` names what runs as engine and agent, `scripts` is the folder of the scripts.
+    """
+
+    emulator: Endpoint | None = None
+    functions: Endpoint | None = None
+    program: Callable[[NodeSpec, Part], Program] = own_program
+    scripts: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that is settled before anything starts. `project` is the folder of the template."""
 
@@ -46,6 +60,7 @@ class Plan:
     project: Path
     ministack: Path
     external_stop_delay_ms: int
+    seams: Seams = field(default_factory=Seams)
 
     @property
     def url(self) -> str:
@@ -62,7 +77,7 @@ class LocalStack:
         self.tell = tell
         self._bound = bound
         self._admin_token = secrets.token_urlsafe(32)
-        self._endpoint = Endpoint(emulator.free_ports(1)[0])
+        self._endpoint = plan.seams.emulator or Endpoint(emulator.free_ports(1)[0])
         self._issuer = Issuer(
             url=plan.template.authorizer.issuer,
             audience=AUDIENCE,
@@ -123,6 +138,11 @@ class LocalStack:
         """Say which nodes do not do their job, and why."""
         found = await asyncio.gather(*(node.missing(self._http) for node in self._nodes.values()))
         return [line for lines in found for line in lines]
+
+    @property
+    def queue_urls(self) -> dict[str, str]:
+        """The queues' URLs at the emulator, by name."""
+        return self._queue_urls
 
     def node(self, name: str) -> Node | None:
         """Return the node of that name."""
@@ -185,7 +205,7 @@ class LocalStack:
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(
-            environment=self._endpoint.environment(),
+            environment=(self.plan.seams.functions or self._endpoint).environment(),
             region=REGION,
             account_id=ACCOUNT_ID,
             stack_name=STACK_NAME,
@@ -198,10 +218,11 @@ class LocalStack:
             runtimes_table=self._table("RuntimesTable"),
             nodes_table=self._table("NodesTable"),
             peer_secret=secrets.token_urlsafe(48),
-            scripts=self.plan.project / "samples",
+            scripts=self.plan.seams.scripts or self.plan.project / "samples",
             domains=domains_of_one_node(self.plan.fleet),
             external_stop_delay_ms=self.plan.external_stop_delay_ms,
             logs=self.state.logs,
+            program=self.plan.seams.program,
         )
 
     def _node_specs(self) -> Iterator[NodeSpec]:

@@ -178,6 +178,20 @@ def test_a_second_agent_is_refused_while_the_first_ones_lease_holds(stores):
     assert stores.nodes.read(first.site, first.node) == second
 
 
+def test_a_renewal_that_lands_after_a_later_one_is_void(stores):
+    """A heartbeat held up on its way landed late and put the session of a dead engine back into the node's row.
+
+    Peers then took commands for the living session for moot and deleted them.
+    """
+    late = node_of(PLAYER, lease_until_s=NOW_S + 15)
+    stores.nodes.renew(late, now_s=NOW_S)
+    current = replace(late, lease_until_s=NOW_S + 20, session=Session("next"))
+    stores.nodes.renew(current, now_s=NOW_S + 5)
+    with pytest.raises(LeaseHeldError):
+        stores.nodes.renew(late, now_s=NOW_S)
+    assert stores.nodes.read(late.site, late.node) == current
+
+
 def test_a_lease_handed_over_is_free_at_once(stores):
     left = node_of(PLAYER, lease_until_s=NOW_S + 60, agent_id="")
     stores.nodes.renew(left, now_s=NOW_S)

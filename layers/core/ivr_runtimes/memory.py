@@ -84,11 +84,11 @@ class MemoryStore:
         with self._lock:
             return self._nodes.get((site, node))
 
-    def renew(self, node: Node, *, now_s: float) -> None:
-        """Write the node's row if it is free, ours, or lapsed at `now_s`."""
+    def renew(self, node: Node, *, now_s: float, dead: str = "") -> None:
+        """Write the node's row if it is free, of the dead agent, ours and no later lease, or lapsed at `now_s`."""
         with self._lock:
             row = self._nodes.get((node.site, node.node))
-            if row and row.agent_id not in {node.agent_id, ""} and row.lease_until_s >= now_s:
+            if row and not _renewable(row, node, dead) and row.lease_until_s >= now_s:
                 raise LeaseHeldError(f"another agent holds the lease of {node.node} at {node.site}")
             self._nodes[node.site, node.node] = node
 
@@ -105,6 +105,10 @@ def _within(row: Runtime, stretch: Stretch) -> bool:
 
 def _follows(row: Runtime, place: tuple[str, int], *, descending: bool) -> bool:
     return _place(row) < place if descending else _place(row) > place
+
+
+def _renewable(row: Node, by: Node, dead: str) -> bool:
+    return row.agent_id in {"", dead} or (row.agent_id == by.agent_id and row.lease_until_s <= by.lease_until_s)
 
 
 @dataclass(slots=True)

@@ -1,11 +1,12 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ivr_agent.clock import Clock
 from ivr_agent.exits import SecondAgentError
-from ivr_agent.lease import RETRY_S, Lease
+from ivr_agent.lease import RETRY_S, SOON_S, SWEEP_WITHIN_S, Lease
 from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
@@ -24,13 +25,13 @@ class FaultyNodes(MemoryStore):
         super().__init__()
         self.fault: Exception | None = None
 
-    def renew(self, node: Node, *, now_s: float) -> None:
+    def renew(self, node: Node, *, now_s: float, dead: str = "") -> None:
         if self.fault:
             raise self.fault
-        super().renew(node, now_s=now_s)
+        super().renew(node, now_s=now_s, dead=dead)
 
 
-MakeLease = Callable[[str], Lease]
+MakeLease = Callable[..., Lease]
 
 
 @pytest.fixture
@@ -42,20 +43,19 @@ def nodes() -> FaultyNodes:
 def make(place: Place, nodes: FaultyNodes, probe: Probe, clock: Clock, metrics: Metrics) -> MakeLease:
     """Make the lease of an agent of that id; all agents of a test speak for the same node and share its probe."""
 
-    def make(agent_id: str) -> Lease:
+    def make(agent_id: str, *, control_port: int = 9470, **changes: Any) -> Lease:
         us = Node(
             site=place.site,
             node=place.node,
             session=Session(""),
             lease_until_s=0.0,
             agent_id=agent_id,
-            control_port=9470,
+            control_port=control_port,
             agent_version="1",
             started_at="2019-11-05T08:36:40Z",
         )
-        return Lease(
-            us=us, table=nodes, service=run_inline, probe=probe, clock=clock, metrics=metrics, ttl_s=LEASE_TTL_S
-        )
+        parts = {"table": nodes, "service": run_inline, "probe": probe, "clock": clock, "metrics": metrics}
+        return Lease(us=us, ttl_s=LEASE_TTL_S, **parts, **changes)  # type: ignore[arg-type]  # a dict's values
 
     return make
 
@@ -148,6 +148,89 @@ async def test_an_agent_restarted_after_a_crash_waits_out_the_lease_of_the_dead_
     assert row(nodes).agent_id == "new"
 
 
+async def test_it_takes_over_before_readers_give_the_node_up(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime, clock: Clock
+) -> None:
+    """A killed agent's successor waited until readers' allowance for skew was over, and all runtimes left the list."""
+    await probe.step()
+    await make("dead").step()
+    lease = make("new")
+    while (wait_s := await lease.step()) is not None:
+        assert is_alive(row(nodes), now_s=clock.now_s())
+        time.pass_s(wait_s)
+    assert row(nodes).agent_id == "new"
+    assert time.at_s <= LEASE_TTL_S + CLOCK_SKEW_S / 2
+
+
+async def test_a_killed_agents_last_renewal_that_lands_late_does_not_end_its_successor(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime
+) -> None:
+    """The dead agent's heartbeat was still under way: it looked like a living agent's, and the new one exited."""
+    await probe.step()
+    await make("dead").step()
+    first = row(nodes)
+    time.pass_s(HEARTBEAT_INTERVAL_S)
+    lease = make("new")
+    assert await lease.step() is not None
+    nodes._nodes[first.site, first.node] = replace(first, lease_until_s=first.lease_until_s + HEARTBEAT_INTERVAL_S)
+    while (wait_s := await lease.step()) is not None:
+        time.pass_s(wait_s)
+    assert row(nodes).agent_id == "new"
+
+
+async def test_an_agent_that_has_the_dead_ones_port_need_not_wait(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine
+) -> None:
+    """Agent and engine were killed and started again, and the new session's runtimes were not listed for 15 s.
+
+    Where our port is bound, the agent that had it before cannot live.
+    """
+    await probe.step()
+    await make("dead").step()
+    engine.restart("s-2")
+    await probe.step()
+    assert await make("new", at_home=True).step() is None
+    assert (row(nodes).agent_id, row(nodes).session) == ("new", "s-2")
+
+
+@pytest.mark.parametrize("changes", [{"at_home": False}, {"at_home": True, "control_port": 9471}])
+async def test_an_agent_of_another_port_or_of_a_host_that_may_be_another_waits(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, changes: dict[str, Any]
+) -> None:
+    await probe.step()
+    await make("living").step()
+    assert await make("second", **changes).step() == RETRY_S
+    assert row(nodes).agent_id == "living"
+
+
+async def test_a_lapsed_lease_waits_until_the_table_is_swept(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime
+) -> None:
+    """An agent that was away for longer than its lease showed runtimes for a moment that had ended meanwhile."""
+    await probe.step()
+    await make("dead").step()
+    time.pass_s(LEASE_TTL_S + CLOCK_SKEW_S + 0.1)
+    swept: list[bool] = []
+    lease = make("new", swept=lambda: bool(swept))
+    assert await lease.step() == SOON_S
+    assert lease.ours()  # so the sweep may begin
+    swept.append(True)
+    assert await lease.step() is None
+    assert row(nodes).agent_id == "new"
+
+
+async def test_it_does_not_wait_for_the_sweep_for_ever(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime
+) -> None:
+    await probe.step()
+    await make("dead").step()
+    time.pass_s(LEASE_TTL_S + CLOCK_SKEW_S + 0.1)
+    lease = make("new", swept=lambda: False)
+    await lease.step()
+    time.pass_s(SWEEP_WITHIN_S)
+    assert await lease.step() is None
+
+
 async def test_meanwhile_it_may_write_what_the_same_engine_runs(make: MakeLease, probe: Probe) -> None:
     """The row names the session of our own engine: the dead agent and we tell the same truth."""
     await probe.step()
@@ -164,9 +247,9 @@ async def test_a_dead_agents_lease_of_the_same_session_is_taken_before_readers_l
     await probe.step()
     await make("dead").step()
     lease = make("new")
-    while await lease.step() == RETRY_S:
+    while (wait_s := await lease.step()) is not None:
         assert is_alive(row(nodes), now_s=clock.now_s())
-        time.pass_s(RETRY_S)
+        time.pass_s(wait_s)
     assert row(nodes).agent_id == "new"
     assert clock.now_s() - (row(nodes).lease_until_s - LEASE_TTL_S) < CLOCK_SKEW_S
 

@@ -6,7 +6,7 @@ from ivr_agent.ledger import LINGER_S, Ledger
 from ivr_agent.memory import ManualTime, run_inline
 from ivr_agent.place import Place
 from ivr_agent.registry import Registry
-from ivr_agent.sweep import PACE_S, RETRY_S, Sweep
+from ivr_agent.sweep import NOT_OURS_S, PACE_S, RETRY_S, Sweep
 from ivr_agent.wire import RuntimeState, Snapshot
 from ivr_runtimes.dynamo import MAX_BATCH
 from ivr_runtimes.errors import StoreUnavailableError
@@ -45,6 +45,18 @@ def sweep(place: Place, registry: Registry, ledger: Ledger, table: FaultyTable) 
         may_write=lambda: True,
         chance=lambda: 0.0,
     )
+
+
+@pytest.fixture
+def flush(ledger: Ledger, time: ManualTime) -> Callable[[], None]:
+    """Settle what is owed, as if the table had taken it."""
+
+    def flush() -> None:
+        time.pass_s(LINGER_S)
+        for runtime_id in ledger.take():
+            ledger.paid(runtime_id, deleted=True)
+
+    return flush
 
 
 @pytest.fixture
@@ -108,7 +120,7 @@ async def test_nothing_is_swept_before_the_node_is_ours(
     sweep._may_write = lambda: False
     fill(1, session=S0)
     registry.adopt(Snapshot(S1, 0, {}, {}))
-    assert await sweep.step() == PACE_S
+    assert await sweep.step() == NOT_OURS_S
     assert len(ledger) == 0
 
 
@@ -136,3 +148,16 @@ async def test_each_session_is_swept_once(
     await sweep.step()
     await sweep.step()
     assert owed(ledger, time) == {state(1).id}
+
+
+async def test_it_is_done_when_no_visible_row_is_left_that_should_not_be_there(
+    sweep: Sweep, registry: Registry, fill: Callable[..., None], flush: Callable[[], None]
+) -> None:
+    fill(1, session=S1)
+    fill(2, session=S0)
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    assert not sweep.done
+    await sweep.step()
+    assert not sweep.done
+    flush()
+    assert sweep.done

@@ -76,7 +76,8 @@ def test_every_parameter_at_once(seeded, invoke):
 
 
 def test_rows_of_a_lapsed_lease_and_of_a_replaced_session_are_not_listed(seeded, invoke):
-    seeded.nodes.renew(node_of(PLAYER, lease_until_s=time.time() - 2.5), now_s=time.time())
+    lapsed = node_of(PLAYER, lease_until_s=time.time() - 2.5)
+    seeded.nodes.renew(lapsed, now_s=time.time(), dead=lapsed.agent_id)
     seeded.nodes.renew(node_of(WELCOME, lease_until_s=time.time() + 15, session=Session("new")), now_s=time.time())
     answer = invoke(LIST, event())
     assert json.loads(answer["body"]) == []

@@ -38,7 +38,8 @@ def write(cloud, row):
 
 
 def vouch(cloud, *, for_s=15.0, **changes):
-    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + for_s, **changes), now_s=time.time())
+    node = node_of(PLAYER, lease_until_s=time.time() + for_s, **changes)
+    cloud.nodes.renew(node, now_s=time.time(), dead=node.agent_id)  # whatever lease stood before
 
 
 def problem(answer):

@@ -1,0 +1,1 @@
+"""The chaos harness: breaks the embedded stack on purpose and judges what became of every stop (docs/chaos.md)."""

@@ -1,0 +1,79 @@
+"""The independent recorder: what really happened to every runtime, written by the engine's process as it happens.
+
+Owns the files: JSON lines, one `os.write` each to a file opened for appending, so SIGKILL loses nothing that was
+written before it. `engine` writes, `run` reads them back after the end.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chaos.history import Before, Life, Session, Told
+
+
+class Recorder:
+    """Writes the file of one engine process."""
+
+    def __init__(self, folder: Path, *, node: str, session: str) -> None:
+        file = folder / f"{node}-{os.getpid()}.jsonl"
+        self._fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.note("session", session=session, node=node, pid=os.getpid())
+
+    def note(self, what: str, **fields: Any) -> None:
+        """Write down that something happened now."""
+        line = json.dumps({"at": time.time(), "what": what, **fields}) + "\n"
+        os.write(self._fd, line.encode())
+
+
+def read(folder: Path, killed: dict[int, float]) -> tuple[dict[str, Session], dict[str, Life], int]:
+    """Read all files; return sessions, runtimes and the number of slow answers. `killed` maps pids to instants."""
+    sessions: dict[str, Session] = {}
+    lives: dict[str, Life] = {}
+    slow = 0
+    for file in sorted(folder.glob("*.jsonl")):
+        session = ""
+        for line in _lines(file):
+            if line["what"] == "session":
+                session = line["session"]
+                sessions[session] = Session(
+                    session=session,
+                    node=line["node"],
+                    pid=line["pid"],
+                    began_at=line["at"],
+                    killed_at=killed.get(line["pid"]),
+                )
+            elif line["what"] == "slow":
+                slow += 1
+            else:
+                _apply(line, session, lives)
+    return sessions, lives, slow
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    for line in file.read_bytes().splitlines(keepends=True):
+        if line.endswith(b"\n"):  # a kill may cut the very last one
+            yield json.loads(line)
+
+
+def _apply(line: dict[str, Any], session: str, lives: dict[str, Life]) -> None:
+    runtime, at = line["runtime"], line["at"]
+    match line["what"]:
+        case "began":
+            lives[runtime] = Life(runtime=runtime, session=session, domain=line["domain"], began_at=at)
+        case "ended":
+            lives[runtime].ended_at = at
+        case "told" if runtime in lives:
+            lives[runtime].told.append(
+                Told(
+                    at=at,
+                    runtime=runtime,
+                    stop_id=line["stop_id"],
+                    verb=line["verb"],
+                    before=Before(line["before"]),
+                    branch=line["branch"],
+                    ended=line["ended"],
+                )
+            )

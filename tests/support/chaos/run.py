@@ -1,0 +1,283 @@
+"""One run: the stack with the proxy in between, havoc and client at work, then peace, then the verdict.
+
+The composition root of the harness: makes the parts, and owns the order of events and what is printed on the way.
+`__main__` calls it.
+"""
+
+import asyncio
+import base64
+import dataclasses
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from chaos import engine as engine_program
+from chaos import recorder, sabotage
+from chaos.agent import CLOCK
+from chaos.client import Client
+from chaos.havoc import Havoc
+from chaos.history import History, Trouble
+from chaos.proxy import Proxy
+from chaos.sabotage import Sabotage
+from chaos.schedule import FUNCTIONS, Profile, Span, draw
+from ivr_local import emulator, fleet, server, state, template
+from ivr_local.emulator import ACCOUNT_ID, HOST, REGION, Endpoint
+from ivr_local.nodes import NodeSpec, Part, Program
+from ivr_local.stack import AUDIENCE, STACK_NAME, LocalStack, Plan, Seams
+
+HERE: Final = Path(__file__).parent
+PROJECT: Final = HERE.parents[2]
+FLEET: Final = HERE / "fleet.toml"
+SWAPPING: Final = ("site1_a@127.0.0.1", "site1_b@127.0.0.1")
+
+READY_WITHIN_S: Final = 120.0
+EMPTY_WITHIN_S: Final = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is asked of a run."""
+
+    seed: int
+    stops: int
+    minutes: float
+    folder: Path
+    profile: Profile
+    sabotage: Sabotage | None = None
+
+
+class UndrainedError(Exception):
+    """The queues are not empty although nothing is broken any more."""
+
+
+def tell(line: str) -> None:
+    """Say how it goes."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  # for the person at the terminal
+
+
+class Run:
+    """The parts of one run. `run` makes one."""
+
+    def __init__(self, options: Options, opened: state.StateDir, http: aiohttp.ClientSession) -> None:
+        self.options = options
+        self.fleet = fleet.load(FLEET)
+        self.sites = {node: site.code for site in self.fleet.sites for node in site.nodes}
+        self.schedule = draw(
+            options.seed,
+            duration_s=options.minutes * 60,
+            nodes=tuple(self.sites),
+            swapping=SWAPPING,
+            profile=options.profile,
+        )
+        self.http = http
+        gateway, upstream, *ports = emulator.free_ports(3 + len(self.sites))
+        self.emulator = Endpoint(upstream)
+        links = dict(zip((FUNCTIONS, *self.sites), map(Endpoint, ports), strict=True))
+        self.proxy = Proxy(upstream=self.emulator, schedule=self.schedule, links=links)
+        self.unforeseen: list[str] = []
+        self._lives = dict.fromkeys(self.sites, 0)
+        self.stack = LocalStack(self._plan(gateway), state=opened, bound=server.listen(gateway), tell=self._heard)
+        self.began_at = 0.0
+
+    async def through(self) -> History:
+        """Run everything to its end; return the history."""
+        await self.proxy.start()
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                await self.stack.start()
+            return await self._havoc()
+        finally:
+            await self.stack.stop()
+            await self.proxy.close()
+
+    async def _havoc(self) -> History:
+        nodes = {name: node for name in self.sites if (node := self.stack.node(name)) is not None}
+        havoc = Havoc(nodes=nodes, schedule=self.schedule, http=self.http)
+        client = await self._client()
+        listing = asyncio.create_task(client.list_for_ever())
+        self._begin()
+        raging = asyncio.create_task(havoc.rage())
+        stopping = asyncio.create_task(client.stop_all())
+        while not stopping.done():
+            await asyncio.wait({stopping}, timeout=15.0)
+            accepted = sum(stop.accepted_at is not None for stop in client.log)
+            tell(f"{time.time() - self.began_at:5.0f} s: {len(client.log)} stops, {accepted} accepted, "
+                 f"{havoc.kills} kills, {self.proxy.faults.total()} faults")  # fmt: skip
+        await stopping
+        raging.cancel()
+        with suppress(asyncio.CancelledError):
+            await raging
+        await self._peace(havoc)
+        listing.cancel()
+        with suppress(asyncio.CancelledError):
+            await listing
+        return self._history(havoc, client)
+
+    def _begin(self) -> None:
+        self.began_at = time.time()
+        for node in self.sites:
+            spans = [span for span in self.schedule.slow if span.place == node]
+            times = [(self.began_at + span.since_s, self.began_at + span.until_s) for span in spans]
+            self._slow(node).write_text(json.dumps(times))
+        self.proxy.begin()
+
+    async def _peace(self, havoc: Havoc) -> None:
+        """End all faults, then wait until the queues are empty and the lists have settled."""
+        self.peace_at = time.time()
+        for node in self.sites:
+            self._slow(node).write_text("[]")
+        await asyncio.gather(self.proxy.end(), havoc.mend())
+        settled_at = time.time() + self.options.profile.settle_s
+        until = time.time() + EMPTY_WITHIN_S
+        while waiting := await asyncio.to_thread(self._waiting):
+            if time.time() > until:
+                raise UndrainedError(f"after {EMPTY_WITHIN_S:.0f} s without faults messages are left: {waiting}")
+            await asyncio.sleep(0.5)
+        tell(f"the queues were empty {time.time() - self.peace_at:.1f} s after the last fault")
+        await asyncio.sleep(max(0.0, settled_at - time.time()))
+
+    def _history(self, havoc: Havoc, client: Client) -> History:
+        ended_at = time.time()
+        sessions, lives, slow = recorder.read(self._records, havoc.killed)
+        tell(
+            f"faults by kind: {dict(self.proxy.faults.most_common())}, slow answers: {slow}; {client.attempts} DELETEs"
+        )
+        return History(
+            sites=self.sites,
+            ended_at=ended_at,
+            sessions=sessions,
+            lives=lives,
+            stops=client.log,
+            samples=client.samples,
+            troubles=[*self.proxy.troubles, *havoc.troubles, *self._scheduled()],
+            hidden=self.proxy.hidden,
+            receipts=self.proxy.receipts,
+            kills=havoc.kills,
+            faults=self.proxy.faults.total() + slow,
+        )
+
+    def _scheduled(self) -> Iterator[Trouble]:
+        def troubles(spans: tuple[Span, ...], what: str) -> Iterator[Trouble]:
+            for span in spans:
+                since, until = self.began_at + span.since_s, min(self.began_at + span.until_s, self.peace_at)
+                if since < until:
+                    yield Trouble(span.place, what, since, until)
+
+        yield from troubles(self.schedule.cuts, "link")
+        yield from troubles(self.schedule.slow, "slow")
+        yield from troubles(self.schedule.outages, "queue")
+
+    def _waiting(self) -> dict[str, int]:
+        """Return how many messages each queue still holds, visible or not, dead letters included."""
+        sqs = self.emulator.client("sqs")
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
+                 "ApproximateNumberOfMessagesDelayed"]  # fmt: skip
+        counts = {
+            name: sum(
+                int(count)
+                for count in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()
+            )
+            for name, url in self.stack.queue_urls.items()
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    async def _client(self) -> Client:
+        tokens = {one.domain: await self._token(one) for one in self.fleet.clients}
+        return Client(
+            url=self.stack.plan.url,
+            tokens=tokens,
+            seed=self.options.seed,
+            profile=self.options.profile,
+            stops=self.options.stops,
+            until=time.time() + self.options.minutes * 60,
+            http=self.http,
+        )
+
+    async def _token(self, client: fleet.ClientConfig) -> str:
+        basic = base64.b64encode(f"{client.id}:{client.secret}".encode()).decode()
+        async with self.http.post(
+            f"{self.stack.plan.url}/oauth2/token",
+            data={"grant_type": "client_credentials"},
+            headers={"Authorization": f"Basic {basic}"},
+        ) as answer:
+            answer.raise_for_status()
+            token: str = (await answer.json())["access_token"]
+            return token
+
+    def _plan(self, port: int) -> Plan:
+        expanded = template.expand(
+            PROJECT / "template.yaml",
+            parameters={
+                "JwtIssuer": f"http://{HOST}:{port}",
+                "JwtAudience": AUDIENCE,
+                "Sites": ",".join(site.code for site in self.fleet.sites),
+            },
+            stack_name=STACK_NAME,
+            region=REGION,
+            account_id=ACCOUNT_ID,
+        )
+        return Plan(
+            port=port,
+            fleet=self.fleet,
+            template=expanded,
+            project=PROJECT,
+            ministack=PROJECT / ".venv-ministack" / "bin" / "ministack",
+            external_stop_delay_ms=self.fleet.sandbox.external_stop_delay_ms,
+            seams=Seams(
+                emulator=self.emulator,
+                functions=self.proxy.links[FUNCTIONS],
+                program=self._program,
+                scripts=HERE / "scripts",
+            ),
+        )
+
+    def _program(self, spec: NodeSpec, part: Part) -> Program:
+        """Return what runs as a part: each life of an agent has the next wrong clock."""
+        common = {"PYTHONPATH": str(HERE.parent)}
+        if self.options.sabotage:
+            common[sabotage.VARIABLE] = self.options.sabotage
+        if part is Part.ENGINE:
+            settings = {"records": str(self._records), "seed": self.options.seed, "slow": str(self._slow(spec.name))}
+            return Program("chaos.engine", {**common, engine_program.SETTINGS: json.dumps(settings)})
+        clocks = self.schedule.clocks[spec.name]
+        clock_s = clocks[self._lives[spec.name] % len(clocks)]
+        self._lives[spec.name] += 1
+        return Program("chaos.agent", {**common, **self.proxy.links[spec.name].environment(), CLOCK: str(clock_s)})
+
+    @property
+    def _records(self) -> Path:
+        return self.options.folder / "records"
+
+    def _slow(self, node: str) -> Path:
+        return self.options.folder / f"slow-{node}.json"
+
+    def _heard(self, line: str) -> None:
+        if "exit code" in line:
+            self.unforeseen.append(line)
+            tell(f"unforeseen: {line}")
+
+
+async def run(options: Options) -> tuple[History, list[str]]:
+    """Carry a run out; return its history and the processes that ended by themselves. Raises `UndrainedError`."""
+    shutil.rmtree(options.folder, ignore_errors=True)
+    (options.folder / "records").mkdir(parents=True)
+    timeout = aiohttp.ClientTimeout(total=40)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
+        with state.opened(options.folder / "stack") as opened:
+            one = Run(options, opened, http)
+            history = await one.through()
+    (options.folder / "history.json").write_text(json.dumps(dataclasses.asdict(history), default=_plain))
+    return history, one.unforeseen
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value)

@@ -1,0 +1,131 @@
+"""Defects put into the real programs on purpose, to show that the harness finds them. Never part of a product run.
+
+Owns one patch per defect. The wrapper programs `engine` and `agent` apply the one that CHAOS_SABOTAGE names, if any.
+"""
+
+import os
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, Final
+
+from chaos.schedule import Kind, Profile
+from ivr_sandbox.engine import Engine, Runtime
+from ivr_sandbox.model import Ack, Result, State, StopType
+
+VARIABLE: Final = "CHAOS_SABOTAGE"
+
+
+class Sabotage(StrEnum):
+    """The defects."""
+
+    RELATIVE = "relative"  # commands say "one step further": each delivery escalates
+    DELETE_FIRST = "delete_first"  # messages are deleted before their effect
+    FORGETFUL = "forgetful"  # the engine remembers no stop ids
+    NO_REASSERTION = "no_reassertion"  # ambiguous writes are not written again
+
+
+PROFILES: Final = {
+    Sabotage.RELATIVE: Profile(
+        weights={Kind.TWICE: 1.0},
+        chance=0.7,
+        always=True,
+        kills=False,
+        slow=False,
+        outage=False,
+        second=0.0,
+        settle_s=0.0,
+    ),
+    Sabotage.DELETE_FIRST: Profile(always=True, chance=0.05, outage=False, settle_s=0.0),
+    Sabotage.FORGETFUL: Profile(
+        weights={Kind.LOST: 1.0, Kind.CUT: 1.0},
+        chance=0.05,
+        kills=False,
+        slow=False,
+        outage=False,
+        second=0.6,
+        echo=0.6,
+        settle_s=0.0,
+    ),
+    Sabotage.NO_REASSERTION: Profile(
+        weights={Kind.HELD: 1.0}, chance=0.3, always=True, kills=False, slow=False, outage=False, second=0.0
+    ),
+}
+"""What brings each defect to light soonest."""
+
+
+def chosen() -> Sabotage | None:
+    """Return the defect that the environment names."""
+    name = os.environ.get(VARIABLE)
+    return Sabotage(name) if name else None
+
+
+def engine(base: type[Engine]) -> type[Engine]:
+    """Return the engine class, with its defect if one is chosen."""
+    match chosen():
+        case Sabotage.RELATIVE:
+            return _relative(base)
+        case Sabotage.FORGETFUL:
+            return _forgetful(base)
+        case _:
+            return base
+
+
+def _relative(base: type[Engine]) -> type[Engine]:
+    class Relative(base):  # type: ignore[misc,valid-type]  # the base is chosen at run time
+        def _told(self, verb: str, act: Any, runtime_id: str, stop_id: str) -> Ack:
+            def escalate(_: str, *, stop_id: str) -> Ack:
+                runtime: Runtime = self._find(runtime_id)
+                if not runtime.stopping:
+                    ack: Ack = act(runtime_id, stop_id=stop_id)
+                    return ack
+                self._end(runtime, StopType.STOP)
+                return Ack(State.ENDED, Result.ACTED)
+
+            ack: Ack = super()._told(verb, escalate, runtime_id, stop_id)
+            return ack
+
+    return Relative
+
+
+def _forgetful(base: type[Engine]) -> type[Engine]:
+    class Forgetful(base):  # type: ignore[misc,valid-type]  # the base is chosen at run time
+        def _find(self, runtime_id: str) -> Runtime:
+            runtime: Runtime = super()._find(runtime_id)
+            runtime.stop_ids.clear()
+            return runtime
+
+    return Forgetful
+
+
+def agent() -> None:
+    """Put the chosen defect, if any, into the agent's classes."""
+    match chosen():
+        case Sabotage.DELETE_FIRST:
+            _delete_first()
+        case Sabotage.NO_REASSERTION:
+            _no_reassertion()
+        case _:
+            pass
+
+
+def _delete_first() -> None:
+    from ivr_agent.drain import Drain  # noqa: PLC0415  # only once the agent's clock is shifted
+
+    serve = Drain._serve  # the very place of the defect
+
+    async def hasty(self: Drain, pairs: Iterable[Any]) -> None:
+        taken = list(pairs)
+        for message, _ in taken:
+            await self._delete(message)
+        await serve(self, taken)
+
+    Drain._serve = hasty  # type: ignore[method-assign]  # the defect itself
+
+
+def _no_reassertion() -> None:
+    from ivr_agent.ledger import Ledger  # noqa: PLC0415  # only once the agent's clock is shifted
+
+    def forget(self: Ledger, due_s: float, ids: Iterable[Any]) -> None:
+        """Owe nothing later."""
+
+    Ledger.owe_at = forget  # type: ignore[method-assign]  # the defect itself

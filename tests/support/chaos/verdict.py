@@ -1,0 +1,230 @@
+"""The verdict on a run: a pure function of its history. docs/chaos.md says what each count means.
+
+Owns what counts as lost, late, killed by a retry, a ghost or missing, and what excuses there are. Reads nothing but
+the history: neither the agents' logs nor the tables have a say.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from typing import Final
+
+from chaos.history import Before, History, Life, Receipt, Sample, Stop, Told, Trouble
+from ivr_runtimes.lease import CLOCK_SKEW_S, LEASE_TTL_S
+
+PROMPT_S: Final = 10.0
+"""Within this a stop is told to the engine, and a list is the truth again, once everything is whole."""
+
+SETTLED_S: Final = 2.0
+"""A runtime younger than this need not be listed yet."""
+
+BACK_S: Final = 20.0
+"""After trouble a command may rest for 15 s (an agent's longest backoff, the queue's visibility timeout) and is then
+fetched with the next poll."""
+
+AWAKE_S: Final = 5.0
+"""After trouble that was over before the stop, the node's loops may still be in their backoff of at most 5 s."""
+
+ACCEPTED_LEAST: Final = 0.9
+
+Times = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The counts of a run; `VIOLATIONS` must be 0."""
+
+    stops_accepted: int
+    took_effect: int
+    already_ended: int
+    node_died: int
+    lost: int
+    told_late: int
+    killed_by_own_retry: int
+    terminated_without_acknowledged_branch: int
+    branch_skipped: int
+    ghosts: int
+    missing: int
+    kills: int
+    faults: int
+    requests: int
+
+    def wrong(self) -> list[str]:
+        """Say what is wrong, one line each; empty when the run is a success."""
+        found = [f"{name}: {count}, must be 0" for name in VIOLATIONS if (count := getattr(self, name))]
+        total = self.took_effect + self.already_ended + self.node_died + self.lost
+        if total != self.stops_accepted:
+            found.append(f"the fates of stops add up to {total}, not to {self.stops_accepted}")
+        if self.stops_accepted < ACCEPTED_LEAST * self.requests:
+            found.append(f"only {self.stops_accepted} of {self.requests} stop requests ended accepted")
+        return found
+
+    def as_json(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+VIOLATIONS: Final = (
+    "lost",
+    "told_late",
+    "killed_by_own_retry",
+    "terminated_without_acknowledged_branch",
+    "branch_skipped",
+    "ghosts",
+    "missing",
+)
+FATES: Final = ("took_effect", "already_ended", "node_died", "lost")
+COUNTS: Final = tuple(field.name for field in fields(Verdict))
+
+
+def judge(history: History) -> Verdict:
+    """Judge a run."""
+    found = findings(history)
+    accepted = [stop for stop in history.stops if stop.accepted_at is not None]
+    return Verdict(
+        stops_accepted=len(accepted),
+        **{name: len(found[name]) for name in (*FATES, *VIOLATIONS)},
+        kills=history.kills,
+        faults=history.faults,
+        requests=len(history.stops),
+    )
+
+
+def findings(history: History) -> dict[str, list[str]]:
+    """Return for each count the stop ids or runtimes it is made of."""
+    found: dict[str, list[str]] = {name: [] for name in (*FATES, *VIOLATIONS)}
+    for stop in history.stops:
+        if stop.accepted_at is not None:
+            found[fate(stop, history)].append(stop.stop_id)
+            if told_late(stop, history):
+                found["told_late"].append(stop.stop_id)
+    for life in history.lives.values():
+        for name in wrongs(life):
+            found[name].append(life.runtime)
+    found["ghosts"] = sorted({runtime for sample in history.samples for runtime in ghosts(sample, history)})
+    found["missing"] = sorted({runtime for sample in history.samples for runtime in missing(sample, history)})
+    return found
+
+
+def fate(stop: Stop, history: History) -> str:
+    """Return what became of an accepted stop: one of `FATES`."""
+    life = history.lives.get(stop.runtime)
+    if life is None or stop.accepted_at is None:
+        return "lost"
+    told = [one for one in life.told if one.stop_id == stop.stop_id]
+    if any(one.before is not Before.UNKNOWN for one in told):
+        return "took_effect"
+    if told or _over_at(life, history) <= stop.accepted_at:
+        return "already_ended"  # the engine said so itself, or it was so before the 204
+    return "node_died" if _killed_at(life, history) is not None else "lost"
+
+
+def told_late(stop: Stop, history: History) -> bool:
+    """Tell whether everything was whole for over 10 s between the 204 and the moment the engine was told."""
+    life = history.lives.get(stop.runtime)
+    if life is None or stop.accepted_at is None:
+        return False
+    told = min((one.at for one in life.told if one.stop_id == stop.stop_id), default=None)
+    if told is None and fate(stop, history) in {"already_ended", "lost"}:
+        return False
+    until = told if told is not None else _killed_at(life, history)
+    if until is None or until - stop.accepted_at <= PROMPT_S:
+        return False
+    excuses = list(_excuses(stop, stop.accepted_at, history.sessions[life.session].node, history))
+    return _longest_gap((stop.accepted_at, until), excuses) > PROMPT_S
+
+
+def wrongs(life: Life) -> Iterator[str]:
+    """Yield the names of the wrongs done to one runtime, each once."""
+    told = sorted(life.told, key=lambda one: one.at)
+    earlier: set[str] = set()
+    found: set[str] = set()
+    for one in told:
+        if one.ended:
+            found |= set(_wrongs_of_end(one, earlier))
+        earlier.add(one.stop_id)
+    yield from sorted(found)
+
+
+def _wrongs_of_end(one: Told, earlier: set[str]) -> Iterator[str]:
+    if one.stop_id in earlier:
+        yield "killed_by_own_retry"
+    if one.verb == "terminate" and one.before is not Before.BRANCH:
+        yield "terminated_without_acknowledged_branch"
+    if one.branch and one.before is not Before.BRANCH:
+        yield "branch_skipped"
+
+
+def ghosts(sample: Sample, history: History) -> Iterator[str]:
+    """Yield the runtimes that are listed though they died longer ago than any excuse reaches."""
+    for runtime in sample.ids:
+        life = history.lives.get(runtime)
+        if life is None:
+            yield runtime  # no engine ever ran it
+        elif _long_dead(life, sample, history) and _whole(life, sample, history, ("link",)):
+            yield runtime
+
+
+def _long_dead(life: Life, sample: Sample, history: History) -> bool:
+    return sample.asked_at - _over_at(life, history) > LEASE_TTL_S + CLOCK_SKEW_S
+
+
+def missing(sample: Sample, history: History) -> Iterator[str]:
+    """Yield the runtimes that are not listed though they ran for a while on a node that was whole."""
+    for life in history.lives.values():
+        if (
+            life.domain == sample.domain
+            and life.runtime not in sample.ids
+            and life.began_at < sample.asked_at - SETTLED_S
+            and _over_at(life, history) > sample.answered_at
+            and _whole(life, sample, history, ("process", "link", "slow"))
+        ):
+            yield life.runtime
+
+
+def _whole(life: Life, sample: Sample, history: History, what: tuple[str, ...]) -> bool:
+    session = history.sessions[life.session]
+    since, until = sample.asked_at - PROMPT_S, sample.answered_at
+    return not any(
+        trouble.what in what and trouble.node in {"", session.node} and trouble.since < until and trouble.until > since
+        for trouble in history.troubles
+    )
+
+
+def _over_at(life: Life, history: History) -> float:
+    """Return when the runtime ended, in whatever way; infinity if it outlived the run."""
+    killed_at = _killed_at(life, history)
+    ends = [at for at in (life.ended_at, killed_at) if at is not None]
+    return min(ends, default=float("inf"))
+
+
+def _killed_at(life: Life, history: History) -> float | None:
+    return history.sessions[life.session].killed_at
+
+
+def _excuses(stop: Stop, accepted_at: float, node: str, history: History) -> Iterator[Times]:
+    """Yield when the way of this stop was not whole."""
+    for trouble in history.troubles:
+        if trouble.node in {"", node}:
+            yield trouble.since, trouble.until + (BACK_S if trouble.until > accepted_at else AWAKE_S)
+    for hidden in history.hidden:
+        if hidden.stop_id == stop.stop_id:
+            yield hidden.since, hidden.until + AWAKE_S
+    for receipt in history.receipts:
+        if receipt.stop_id == stop.stop_id:
+            yield from _in_hand(receipt, history.troubles)
+
+
+def _in_hand(receipt: Receipt, troubles: Iterable[Trouble]) -> Iterator[Times]:
+    """Yield when a message was in the hands of an agent that was in trouble itself."""
+    for trouble in troubles:
+        if trouble.node == receipt.node and trouble.since < receipt.at + PROMPT_S and trouble.until > receipt.at:
+            yield receipt.at, trouble.until + BACK_S
+
+
+def _longest_gap(span: Times, covered: Iterable[Times]) -> float:
+    """Return the longest stretch of a span that nothing covers."""
+    at, longest = span[0], 0.0
+    for since, until in sorted(covered):
+        longest = max(longest, min(since, span[1]) - at)
+        at = max(at, until)
+    return max(longest, span[1] - at)
