@@ -7,8 +7,8 @@ Whatever the plan, the answer is that of reading everything. Called by the list 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress
-from operator import attrgetter
+from itertools import compress, islice
+from operator import attrgetter, eq
 from typing import Final
 
 from ivr_runtimes.errors import ListUnavailableError, StoreUnavailableError
@@ -122,8 +122,9 @@ def _is_full(rows: Sequence[Row], chosen: Plan) -> bool:
 
 
 def _distinct(rows: Sequence[Row]) -> bool:
-    """Tell whether no id is claimed by two sites: the index keeps no order among those."""
-    return len(set(map(_ID, rows))) == len(rows)
+    """Tell whether no row has its neighbour's id: the index keeps no order among rows of one key."""
+    ids = list(map(_ID, rows))
+    return not any(map(eq, ids, islice(ids, 1, None)))
 
 
 def _following(query: ListQuery, rows: Sequence[Row], shown: Sequence[Row]) -> Cursor | None:

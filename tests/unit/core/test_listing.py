@@ -8,10 +8,10 @@ from ivr_runtimes.errors import AmbiguousWriteError, ListUnavailableError
 from ivr_runtimes.listing import RuntimeList
 from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.names import Session, Site
-from ivr_runtimes.ports import WriteBatch
-from ivr_runtimes.query import parse_list_query
+from ivr_runtimes.ports import Page, WriteBatch
+from ivr_runtimes.query import cursor, parse_list_query
 from ivr_runtimes.roster import NODES_MAX_AGE_S
-from rows import DOMAIN, PLAYER, WELCOME, node_of
+from rows import DOMAIN, PLAYER, WELCOME, node_of, numbered
 
 SITE1 = Site("SITE1")
 
@@ -29,19 +29,22 @@ class Nodes:
 
 
 class World:
-    def __init__(self):
+    def __init__(self, *sites):
         self.now_s = 1_800_000_000.0
         self.store = MemoryStore()
         self.nodes = Nodes(self.store)
         self.list = RuntimeList(
-            runtimes=self.store, nodes=self.nodes, sites=(SITE1, Site("SITE2")), clock=lambda: self.now_s
+            runtimes=self.store, nodes=self.nodes, sites=sites or (SITE1, Site("SITE2")), clock=lambda: self.now_s
         )
 
     def vouch(self, row, **changes):
         self.store.renew(node_of(row, lease_until_s=self.now_s + 15, **changes), now_s=self.now_s)
 
     def ids(self, raw=""):
-        return [row.id for row in self.list.select(parse_list_query(raw), DOMAIN).rows]
+        return [row.id for row in self.select(raw).rows]
+
+    def select(self, raw):
+        return self.list.select(parse_list_query(raw), DOMAIN)
 
 
 @pytest.fixture
@@ -117,3 +120,88 @@ def test_a_store_without_an_answer_is_a_503_not_an_empty_list(world):
     with pytest.raises(ListUnavailableError) as caught:
         world.ids()
     assert caught.value.retry_after_s == 1
+
+
+def test_rows_of_a_site_that_was_taken_off_are_not_listed_by_any_plan(world):
+    left = replace(PLAYER, site=Site("SITE9"))
+    world.store.write(WriteBatch(site=left.site, puts=[left]))
+    world.vouch(left)
+    assert world.ids() == world.ids("order=id") == [PLAYER.id, WELCOME.id]
+    assert world.ids(f'filter={{"id":"{PLAYER.id}"}}') == [PLAYER.id]
+
+
+def test_a_window_waits_for_all_sites_that_claim_the_id_at_its_end():
+    """The index keeps no order among rows of one key, and a page may end between them."""
+    world = World(*map(Site, ("A", "B", "C")))
+    claims = [replace(PLAYER, site=site) for site in ("C", "B", "A")]
+    for row in claims:
+        world.vouch(row)
+    world.store.page = pages([claims[:2], claims[2:]])
+    assert [row.site for row in world.select("limit=1").rows] == ["A"]
+    world.store.page = pages([claims[:2], claims[2:]])
+    assert [row.site for row in world.select("order=-starttime&limit=2").rows] == ["C", "B"]
+
+
+def pages(contents):
+    """An index that has just those pages."""
+
+    def page(_domain, _stretch, *, cost, resume=None, limit=None):  # a port's signature
+        cost.add()
+        at = resume or 0
+        return Page(contents[at], at + 1 if at + 1 < len(contents) else None)
+
+    return page
+
+
+def test_a_page_looks_again_at_the_nodes_once_however_many_dead_rows_it_meets(world):
+    dead = [numbered(PLAYER, n, session=Session(f"dead-{n}"), starttime="2019-01-01T00:00:00Z") for n in range(50)]
+    world.store.write(WriteBatch(site=SITE1, puts=dead))
+    world.ids()
+    world.nodes.readings = 0
+    found = world.select("limit=1")
+    assert [row.id for row in found.rows] == [PLAYER.id]
+    assert world.nodes.readings == 1
+    assert found.cost.calls == 3, "12 rows, then 40, and the nodes"
+
+
+def test_a_page_costs_what_its_window_costs_however_large_the_domain(world):
+    world.store.write(WriteBatch(site=SITE1, puts=[numbered(PLAYER, n) for n in range(500)]))
+    for raw in (
+        "limit=50",
+        "limit=50&order=-starttime",
+        "limit=50&after=" + cursor.encode(cursor.behind(numbered(PLAYER, 250), descending=False)),
+    ):
+        world.now_s += 2
+        world.vouch(PLAYER)
+        world.vouch(WELCOME)
+        found = world.select(raw)
+        assert (len(found.rows), found.plan.partition("+")[0]) == (50, "page")
+        assert found.cost.calls == 2
+        assert found.cost.rows_read <= 61
+
+
+def test_an_id_costs_one_call_however_large_the_domain(world):
+    found = world.select(f'filter={{"id":"{WELCOME.id}"}}')
+    assert (found.plan, found.cost.calls, found.cost.rows_read) == ("keys", 2, 1)
+
+
+def test_what_cannot_match_reads_no_runtimes(world):
+    found = world.select('filter={"domain":"other.example"}')
+    assert (found.rows, found.plan, found.cost.rows_read) == ([], "nothing", 0)
+    assert found.site_nodes == "SITE1=2/2, SITE2=0/0"
+
+
+def test_a_page_tells_what_follows_and_the_last_one_that_nothing_does(world):
+    first = world.select("limit=1")
+    assert first.following == cursor.behind(PLAYER, descending=False)
+    last = world.select("limit=1&after=" + cursor.encode(first.following))
+    assert ([row.id for row in last.rows], last.following) == ([WELCOME.id], None)
+    assert world.select("limit=0").following is None
+    assert world.select("limit=1&order=name").following is None
+
+
+def test_a_count_is_of_all_that_match_whatever_the_window(world):
+    after = cursor.encode(cursor.behind(PLAYER, descending=False))
+    found = world.list.select(parse_list_query(f"limit=1&after={after}"), DOMAIN, count=True)
+    assert (found.total, [row.id for row in found.rows]) == (2, [WELCOME.id])
+    assert world.select("").total is None

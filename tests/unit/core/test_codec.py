@@ -1,0 +1,162 @@
+"""The codec's seam in botocore, pinned: an SDK that moves it fails here, and at run time is read the slow way."""
+
+import json
+import logging
+import zlib
+
+import botocore.session
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from ivr_runtimes import boto, codec
+from ivr_runtimes.dynamo import RuntimeTable, to_item
+from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.model import State, StopType
+from ivr_runtimes.ports import Cost, Stretch
+from rows import DOMAIN, PLAYER, WELCOME
+
+CONFIG = boto.config(connect_timeout_s=1, read_timeout_s=1, attempts=2)
+PAGE = json.dumps(
+    {
+        "Items": [to_item(PLAYER), {**to_item(WELCOME), "expires_at": {"N": "1"}, "stoptype": {"S": "stop"}}],
+        "Count": 2,
+        "ScannedCount": 7,
+        "LastEvaluatedKey": {"site": {"S": "SITE1"}, "id": {"S": WELCOME.id}},
+        "ConsumedCapacity": {"TableName": "runtimes", "CapacityUnits": 1.5},
+    }
+).encode()
+
+
+class Raw:
+    """What botocore reads an HTTP answer's body from."""
+
+    def __init__(self, body):
+        self._body = body
+
+    def stream(self):
+        yield self._body
+
+
+class Service:
+    """A client of the list with canned HTTP answers in place of the network: `(status, body)` each."""
+
+    def __init__(self, *answers, crc32=None):
+        self.client = boto.listing_client(CONFIG)
+        self.answers, self.crc32, self.requests = list(answers), crc32, []
+        self.client.meta.events.register("before-send.dynamodb", self._answer)
+        self.table = RuntimeTable(self.client, "runtimes")
+
+    def _answer(self, request, **_):
+        self.requests.append(json.loads(request.body))
+        status, body = self.answers.pop(0)
+        headers = {"x-amz-crc32": str(self.crc32 or zlib.crc32(body)), "date": "Tue, 05 Nov 2019 08:36:40 GMT"}
+        return AWSResponse(request.url, status, headers, Raw(body))
+
+    def page(self, cost=None, **stretch):
+        return self.table.page(DOMAIN, Stretch(**stretch), cost=cost or Cost())
+
+
+def error(code):
+    return json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"}).encode()
+
+
+@pytest.fixture(autouse=True)
+def _tells_again():
+    codec._tell_moved.cache_clear()
+
+
+def test_the_seam_is_where_it_was():
+    """If this fails after an upgrade of botocore, lists still work, at a twentieth of the speed. Move the seam."""
+    session = botocore.session.get_session()
+    codec.install(session)
+    assert isinstance(session.get_component(codec.COMPONENT), codec.RawQueries)
+    service = Service((200, PAGE))
+    answer = service.client.query(TableName="runtimes")
+    assert answer[codec.BODY] == PAGE
+    assert "Items" not in answer
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert answer["ResponseMetadata"]["HTTPHeaders"]["date"] == "Tue, 05 Nov 2019 08:36:40 GMT"
+
+
+def test_a_query_is_decoded_into_rows_that_read_like_runtimes(caplog):
+    cost = Cost()
+    page = Service((200, PAGE)).page(cost)
+    player, welcome = page.rows
+    assert (player.id, player.starttime, player.state, player.stoptype) == (
+        PLAYER.id,
+        PLAYER.starttime,
+        "running",
+        None,
+    )
+    assert (welcome.name, welcome.stoptype, welcome.state) == (WELCOME.name, StopType.STOP, State.RUNNING)
+    assert page.resume == {"site": {"S": "SITE1"}, "id": {"S": WELCOME.id}}
+    assert cost == Cost(calls=1, read_units=1.5, rows_read=7)
+    assert not caplog.records
+
+
+def test_only_the_attributes_that_were_asked_for_are_made():
+    (player, _) = Service((200, PAGE)).page(attributes=frozenset({"id", "name"})).rows
+    assert (player.id, player.name) == (PLAYER.id, PLAYER.name)
+    with pytest.raises(AttributeError):
+        _ = player.code
+
+
+def test_other_operations_keep_botocores_parser():
+    nodes = json.dumps({"Items": [{"site": {"S": "SITE1"}}], "Count": 1}).encode()
+    assert Service((200, nodes)).client.scan(TableName="nodes")["Items"] == [{"site": {"S": "SITE1"}}]
+
+
+def test_error_answers_and_their_retries_are_botocores():
+    service = Service((400, error("ProvisionedThroughputExceededException")), (200, PAGE))
+    assert len(service.page().rows) == 2
+    assert len(service.requests) == 2
+    with pytest.raises(StoreUnavailableError, match="AccessDeniedException"):
+        Service((400, error("AccessDeniedException"))).page()
+
+
+def test_a_body_damaged_on_the_way_is_asked_for_again():
+    damaged = PAGE.replace(PLAYER.name.encode(), b"TEST CLAY")
+    service = Service((200, damaged), (200, PAGE), crc32=zlib.crc32(PAGE))
+    assert service.page().rows[0].name == PLAYER.name
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("body", [PAGE[:-20], b"", b"[]", b'{"Items": 1}'])
+def test_what_is_no_answer_to_a_query_is_no_empty_list(body):
+    with pytest.raises(StoreUnavailableError):
+        Service((200, body)).page()
+
+
+def test_a_query_that_is_not_the_lists_is_read_whole():
+    last = json.dumps({"Items": [to_item(PLAYER)], "Count": 1}).encode()
+    assert list(Service((200, last)).table.of_domain(DOMAIN)) == [PLAYER]
+
+
+def same(page):
+    return [(row.id, row.stoptype, row.session) for row in page.rows], page.resume
+
+
+def test_an_sdk_without_the_component_is_used_as_it_is_and_told_of(monkeypatch, caplog):
+    expected = same(Service((200, PAGE)).page())
+    monkeypatch.setattr(codec, "COMPONENT", "renamed_by_an_upgrade")
+    with caplog.at_level(logging.WARNING):
+        service, cost = Service((200, PAGE), (200, PAGE)), Cost()
+    assert "no component" in caplog.text
+    assert same(service.page(cost)) == expected
+    assert cost == Cost(calls=1, read_units=1.5, rows_read=7)
+    assert same(service.page()) == expected
+    assert caplog.text.count("the codec's seam has moved") == 1
+
+
+def test_an_sdk_that_calls_its_parsers_differently_is_parsed_by_its_own(caplog):
+    class Other:
+        def create_parser(self, _protocol):
+            return self
+
+        def parse(self, *, response, output):
+            return {"parsed": (response, output)}
+
+    parser = codec.RawQueries(Other()).create_parser("json")
+    assert parser.parse(response=1, output=2) == {"parsed": (1, 2)}
+    assert codec.body_of({"Items": []}) is None
+    assert "the codec's seam has moved" in caplog.text
