@@ -54,10 +54,6 @@ class Options:
     sabotage: Sabotage | None = None
 
 
-class UndrainedError(Exception):
-    """The queues are not empty although nothing is broken any more."""
-
-
 def tell(line: str) -> None:
     """Say how it goes."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201  # for the person at the terminal
@@ -139,9 +135,10 @@ class Run:
         until = time.time() + EMPTY_WITHIN_S
         while waiting := await asyncio.to_thread(self._waiting):
             if time.time() > until:
-                raise UndrainedError(f"after {EMPTY_WITHIN_S:.0f} s without faults messages are left: {waiting}")
+                self.unforeseen.append(f"after {EMPTY_WITHIN_S:.0f} s without faults messages are left: {waiting}")
+                break
             await asyncio.sleep(0.5)
-        tell(f"the queues were empty {time.time() - self.peace_at:.1f} s after the last fault")
+        tell(f"the queues were waited for until {time.time() - self.peace_at:.1f} s after the last fault")
         await asyncio.sleep(max(0.0, settled_at - time.time()))
 
     def _history(self, havoc: Havoc, client: Client) -> History:
@@ -266,7 +263,7 @@ class Run:
 
 
 async def run(options: Options) -> tuple[History, list[str]]:
-    """Carry a run out; return its history and the processes that ended by themselves. Raises `UndrainedError`."""
+    """Carry a run out; return its history and what went wrong besides: processes that ended, queues not empty."""
     shutil.rmtree(options.folder, ignore_errors=True)
     (options.folder / "records").mkdir(parents=True)
     timeout = aiohttp.ClientTimeout(total=40)
