@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from random import SystemRandom
 
-from chaos.run import Options, UndrainedError, run, tell
+from chaos.run import Options, run, tell
 from chaos.sabotage import PROFILES, Sabotage
 from chaos.schedule import Profile
 from chaos.verdict import FATES, VIOLATIONS, findings, judge
@@ -23,11 +23,7 @@ def main() -> int:
     """Run and judge."""
     options = _options(_parser().parse_args())
     tell(f"seed {options.seed}, {options.stops} stops, at most {options.minutes:g} minutes; {options.folder}")
-    try:
-        history, unforeseen = asyncio.run(run(options))
-    except UndrainedError as error:
-        tell(f"FAILED: {error}")
-        return 1
+    history, unforeseen = asyncio.run(run(options))
     verdict = judge(history)
     wrong = verdict.wrong() + unforeseen
     found = findings(history)

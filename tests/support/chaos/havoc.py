@@ -33,23 +33,18 @@ class Havoc:
     kills: int = 0
     troubles: list[Trouble] = field(default_factory=list)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    _under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    _struck: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def rage(self) -> None:
         """Strike every blow at its time, until cancelled."""
         began_at = time.time()
         for blow in self.schedule.blows:
             await asyncio.sleep(max(0.0, began_at + blow.at_s - time.time()))
-            task = asyncio.create_task(self._strike(blow))
-            self._under_way.add(task)
-            task.add_done_callback(self._finish)
+            self._struck.append(asyncio.create_task(self._strike(blow)))
 
     async def mend(self) -> None:
-        """Wait until everything that was killed runs again."""
-        await asyncio.gather(*self._under_way)
-
-    def _finish(self, task: "asyncio.Task[None]") -> None:
-        self._under_way.discard(task)
+        """Wait until everything that was killed runs again; raises what went wrong with it."""
+        await asyncio.gather(*self._struck)
 
     async def _strike(self, blow: Blow) -> None:
         """Kill and start again. A node that is down already is left alone: the blow came too soon after another."""

@@ -5,7 +5,6 @@ The composition root of the harness: makes the parts, and owns the order of even
 """
 
 import asyncio
-import base64
 import dataclasses
 import json
 import shutil
@@ -19,8 +18,8 @@ from typing import Any, Final
 
 import aiohttp
 
+from chaos import embed, recorder, sabotage
 from chaos import engine as engine_program
-from chaos import recorder, sabotage
 from chaos.agent import CLOCK
 from chaos.client import Client
 from chaos.havoc import Havoc
@@ -28,15 +27,10 @@ from chaos.history import History, Trouble
 from chaos.proxy import Proxy
 from chaos.sabotage import Sabotage
 from chaos.schedule import FUNCTIONS, Profile, Span, draw
-from ivr_local import emulator, fleet, server, state, template
-from ivr_local.emulator import ACCOUNT_ID, HOST, REGION, Endpoint
+from ivr_local import emulator, fleet, server, state
+from ivr_local.emulator import Endpoint
 from ivr_local.nodes import NodeSpec, Part, Program
-from ivr_local.stack import AUDIENCE, STACK_NAME, LocalStack, Plan, Seams
-
-HERE: Final = Path(__file__).parent
-PROJECT: Final = HERE.parents[2]
-FLEET: Final = HERE / "fleet.toml"
-SWAPPING: Final = ("site1_a@127.0.0.1", "site1_b@127.0.0.1")
+from ivr_local.stack import LocalStack, Seams
 
 READY_WITHIN_S: Final = 120.0
 EMPTY_WITHIN_S: Final = 180.0
@@ -54,10 +48,6 @@ class Options:
     sabotage: Sabotage | None = None
 
 
-class UndrainedError(Exception):
-    """The queues are not empty although nothing is broken any more."""
-
-
 def tell(line: str) -> None:
     """Say how it goes."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201  # for the person at the terminal
@@ -68,13 +58,13 @@ class Run:
 
     def __init__(self, options: Options, opened: state.StateDir, http: aiohttp.ClientSession) -> None:
         self.options = options
-        self.fleet = fleet.load(FLEET)
+        self.fleet = fleet.load(embed.FLEET)
         self.sites = {node: site.code for site in self.fleet.sites for node in site.nodes}
         self.schedule = draw(
             options.seed,
             duration_s=options.minutes * 60,
             nodes=tuple(self.sites),
-            swapping=SWAPPING,
+            swapping=embed.SWAPPING,
             profile=options.profile,
         )
         self.http = http
@@ -84,8 +74,15 @@ class Run:
         self.proxy = Proxy(upstream=self.emulator, schedule=self.schedule, links=links)
         self.unforeseen: list[str] = []
         self._lives = dict.fromkeys(self.sites, 0)
-        self.stack = LocalStack(self._plan(gateway), state=opened, bound=server.listen(gateway), tell=self._heard)
-        self.began_at = 0.0
+        seams = Seams(
+            emulator=self.emulator,
+            functions=links[FUNCTIONS],
+            program=self._program,
+            scripts=embed.SCRIPTS,
+        )
+        plan = embed.plan(self.fleet, port=gateway, seams=seams)
+        self.stack = LocalStack(plan, state=opened, bound=server.listen(gateway), tell=self._heard)
+        self.began_at = self.peace_at = 0.0
 
     async def through(self) -> History:
         """Run everything to its end; return the history."""
@@ -137,11 +134,12 @@ class Run:
         await asyncio.gather(self.proxy.end(), havoc.mend())
         settled_at = time.time() + self.options.profile.settle_s
         until = time.time() + EMPTY_WITHIN_S
-        while waiting := await asyncio.to_thread(self._waiting):
+        while waiting := await asyncio.to_thread(embed.depths, self.emulator, self.stack.queue_urls):
             if time.time() > until:
-                raise UndrainedError(f"after {EMPTY_WITHIN_S:.0f} s without faults messages are left: {waiting}")
+                self.unforeseen.append(f"after {EMPTY_WITHIN_S:.0f} s without faults messages are left: {waiting}")
+                break
             await asyncio.sleep(0.5)
-        tell(f"the queues were empty {time.time() - self.peace_at:.1f} s after the last fault")
+        tell(f"the queues were waited for until {time.time() - self.peace_at:.1f} s after the last fault")
         await asyncio.sleep(max(0.0, settled_at - time.time()))
 
     def _history(self, havoc: Havoc, client: Client) -> History:
@@ -175,24 +173,11 @@ class Run:
         yield from troubles(self.schedule.slow, "slow")
         yield from troubles(self.schedule.outages, "queue")
 
-    def _waiting(self) -> dict[str, int]:
-        """Return how many messages each queue still holds, visible or not, dead letters included."""
-        sqs = self.emulator.client("sqs")
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
-                 "ApproximateNumberOfMessagesDelayed"]  # fmt: skip
-        counts = {
-            name: sum(
-                int(count)
-                for count in sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values()
-            )
-            for name, url in self.stack.queue_urls.items()
-        }
-        return {name: count for name, count in counts.items() if count}
-
     async def _client(self) -> Client:
-        tokens = {one.domain: await self._token(one) for one in self.fleet.clients}
+        url = self.stack.plan.url
+        tokens = {one.domain: await embed.token(one, url=url, http=self.http) for one in self.fleet.clients}
         return Client(
-            url=self.stack.plan.url,
+            url=url,
             tokens=tokens,
             seed=self.options.seed,
             profile=self.options.profile,
@@ -201,47 +186,9 @@ class Run:
             http=self.http,
         )
 
-    async def _token(self, client: fleet.ClientConfig) -> str:
-        basic = base64.b64encode(f"{client.id}:{client.secret}".encode()).decode()
-        async with self.http.post(
-            f"{self.stack.plan.url}/oauth2/token",
-            data={"grant_type": "client_credentials"},
-            headers={"Authorization": f"Basic {basic}"},
-        ) as answer:
-            answer.raise_for_status()
-            token: str = (await answer.json())["access_token"]
-            return token
-
-    def _plan(self, port: int) -> Plan:
-        expanded = template.expand(
-            PROJECT / "template.yaml",
-            parameters={
-                "JwtIssuer": f"http://{HOST}:{port}",
-                "JwtAudience": AUDIENCE,
-                "Sites": ",".join(site.code for site in self.fleet.sites),
-            },
-            stack_name=STACK_NAME,
-            region=REGION,
-            account_id=ACCOUNT_ID,
-        )
-        return Plan(
-            port=port,
-            fleet=self.fleet,
-            template=expanded,
-            project=PROJECT,
-            ministack=PROJECT / ".venv-ministack" / "bin" / "ministack",
-            external_stop_delay_ms=self.fleet.sandbox.external_stop_delay_ms,
-            seams=Seams(
-                emulator=self.emulator,
-                functions=self.proxy.links[FUNCTIONS],
-                program=self._program,
-                scripts=HERE / "scripts",
-            ),
-        )
-
     def _program(self, spec: NodeSpec, part: Part) -> Program:
         """Return what runs as a part: each life of an agent has the next wrong clock."""
-        common = {"PYTHONPATH": str(HERE.parent)}
+        common = {"PYTHONPATH": str(embed.HERE.parent)}
         if self.options.sabotage:
             common[sabotage.VARIABLE] = self.options.sabotage
         if part is Part.ENGINE:
@@ -266,7 +213,7 @@ class Run:
 
 
 async def run(options: Options) -> tuple[History, list[str]]:
-    """Carry a run out; return its history and the processes that ended by themselves. Raises `UndrainedError`."""
+    """Carry a run out; return its history and what went wrong besides: processes that ended, queues not empty."""
     shutil.rmtree(options.folder, ignore_errors=True)
     (options.folder / "records").mkdir(parents=True)
     timeout = aiohttp.ClientTimeout(total=40)
