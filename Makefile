@@ -17,11 +17,19 @@ ARCHITECTURE ?= arm64
 # With credentials in the environment SAM asks STS who they are, which hangs where AWS is out of reach.
 SAM = env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN -u AWS_PROFILE SAM_CLI_TELEMETRY=0 \
 	AWS_DEFAULT_REGION="$${AWS_DEFAULT_REGION:-eu-central-1}" PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam
+BUILD_DIR ?= .aws-sam/build
+# Lambda's file system is read-only, so it would compile every module again at every cold start. unchecked-hash: the
+# files' times, which packaging changes, do not count. The fixed hash seed, one process and the paths as they are in
+# Lambda make the same input the same bytes.
+COMPILE = PYTHONHASHSEED=0 .venv-sam/bin/python -m compileall -q -f --invalidation-mode unchecked-hash
+# The layer for this machine's own processor, built afresh.
+HERE = .local/build
 NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ PYTHON313=/path/to/python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test lint format sam lint-cloud build lock clean
+.PHONY: help setup run test dynalite bench bench-list bench-page bench-cold bench-filter build-here openapi lint format sam \
+	lint-cloud build lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,10 +57,29 @@ run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
 test: setup ## run every test (ARGS="-k stop" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
+dynalite: requirements/dynalite/node_modules/.ready ## install the second opinion on DynamoDB's reads (needs Node.js 20)
+
+requirements/dynalite/node_modules/.ready: requirements/dynalite/package-lock.json
+	@echo "Installing dynalite (once)"
+	@cd requirements/dynalite && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+bench: bench-list bench-filter bench-page bench-cold ## measure every published figure (benchmarks/README.md)
+
+bench-list: setup ## CPU of a list of 10,000 runtimes
+	@$(BIN)/python -m benchmarks.listing
+
+bench-filter: setup ## CPU of the dearest filter over 1,000 runtimes
+	@$(BIN)/python -m benchmarks.filtering
+
+bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domains up to 100,000 runtimes
+	@$(BIN)/python -m benchmarks.paging
+
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support
+	@$(BIN)/mypy benchmarks
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
 	@$(BIN)/lint-imports
@@ -62,7 +89,7 @@ format: setup ## format the code and sort imports
 	@$(BIN)/ruff format $(SOURCES)
 
 ifeq ($(strip $(PYTHON313)),)
-sam lint-cloud build:
+sam lint-cloud build bench-cold:
 	@echo "$(NO_SAM)" >&2
 else
 sam: .venv-sam/.ready ## install the AWS SAM CLI (needs Python 3.13)
@@ -71,8 +98,24 @@ lint-cloud: sam ## check template.yaml: sam validate --lint for every environmen
 	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
 
 build: sam ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
-	@$(SAM) build --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+	@$(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+	@$(COMPILE) -s $(BUILD_DIR)/CoreLayer -p /opt $(BUILD_DIR)/CoreLayer
+	@for code in $(BUILD_DIR)/*Function; do $(COMPILE) -s $$code -p /var/task $$code || exit 1; done
+
+bench-cold: setup build-here .venv-lambda/.ready ## init time under the real runtime interface
+	@$(BIN)/python -m benchmarks.coldstart
+
+build-here: sam
+	@$(MAKE) --no-print-directory build BUILD_DIR=$(HERE) BUILD_ARGS="--config-env prod" \
+		ARCHITECTURE=$$(uname -m | sed 's/aarch64/arm64/') >$(HERE).log 2>&1 || { cat $(HERE).log >&2; exit 1; }
 endif
+
+.venv-lambda/.ready: requirements/lambda.txt
+	@echo "Installing Lambda's runtime interface into .venv-lambda (once)"
+	@rm -rf .venv-lambda
+	@"$(PYTHON313)" -m venv .venv-lambda
+	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/lambda.txt
+	@touch $@
 
 .venv-sam/.ready: requirements/sam.txt
 	@echo "Installing the AWS SAM CLI into .venv-sam (once)"
@@ -88,6 +131,7 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --universal --python-version 3.13 -c requirements/dev.txt pyproject.toml -o layers/core/requirements.txt
 	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
 	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
+	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 
 clean: ## remove what the targets have made
-	rm -rf .venv .venv-ministack .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
