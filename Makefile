@@ -8,7 +8,7 @@ PORT ?= 3000
 ARGS ?=
 
 BIN := .venv/bin
-SOURCES := layers agent sandbox local functions tests benchmarks
+SOURCES := layers agent sandbox local functions tests
 
 # SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
 PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
@@ -52,7 +52,7 @@ setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test
 	@touch $@
 
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
-	@exec $(BIN)/python -m ivr_local --port $(PORT) $(ARGS)
+	@exec $(BIN)/python -m ivr_local --port $(PORT)
 
 test: setup ## run every test (ARGS="-k stop" for some)
 	@$(BIN)/python -m pytest $(ARGS)

@@ -100,9 +100,9 @@ def test_a_second_agent_is_refused_while_the_first_ones_lease_holds(stores):
     stores.nodes.renew(first, now_s=NOW_S)
     second = replace(first, agent_id="agent-2", lease_until_s=NOW_S + 30)
     with pytest.raises(LeaseHeldError):
-        stores.nodes.renew(second, now_s=NOW_S + 16.9)
+        stores.nodes.renew(second, now_s=NOW_S + 14.9)
     assert stores.nodes.read(first.site, first.node) == first
-    stores.nodes.renew(second, now_s=NOW_S + 17.1)
+    stores.nodes.renew(second, now_s=NOW_S + 15.1)
     assert stores.nodes.read(first.site, first.node) == second
 
 

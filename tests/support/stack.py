@@ -130,11 +130,13 @@ def eventually(check: Callable[[], Any], *, within_s: float, every_s: float = 0.
 
 def start(command: list[str], *, environment: Mapping[str, str] | None = None, log: Path) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that only the signals meant for it reach it."""
+    # `make test` hands its own flags to every make below it.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
             cwd=ROOT,
-            env={**os.environ, **(environment or {})},
+            env={**inherited, **(environment or {})},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ivr_runtimes.boto import OnServerTime, call
 from ivr_runtimes.errors import ConditionFailedError, LeaseHeldError, StoreUnavailableError
-from ivr_runtimes.lease import CLOCK_SKEW_S
 from ivr_runtimes.model import Node, Runtime, State, StopType
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.ports import RowRef, WriteBatch
@@ -139,12 +138,12 @@ class NodeTable:
         return to_node(item) if item else None
 
     def renew(self, node: Node, *, now_s: float) -> None:
-        """Put the node's row on condition that it is free, ours, or lapsed at `now_s` by more than the skew."""
+        """Put the node's row on condition that it is free, ours, or lapsed at `now_s`."""
         item = {**to_node_item(node), "expires_at": {"N": str(int(now_s) + NODE_TTL_S)}}
         values = {
             ":us": {"S": node.agent_id},
             ":free": {"S": ""},
-            ":lapsed": {"N": f"{now_s - CLOCK_SKEW_S:.3f}"},
+            ":lapsed": {"N": f"{now_s:.3f}"},
         }
         try:
             self._call(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import LeaseHeldError
-from ivr_runtimes.lease import CLOCK_SKEW_S
 from ivr_runtimes.model import Node, Runtime
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Site
 from ivr_runtimes.ports import Message, RowRef, WriteBatch
@@ -62,10 +61,10 @@ class MemoryStore:
             return self._nodes.get((site, node))
 
     def renew(self, node: Node, *, now_s: float) -> None:
-        """Write the node's row if it is free, ours, or lapsed at `now_s` by more than the skew."""
+        """Write the node's row if it is free, ours, or lapsed at `now_s`."""
         with self._lock:
             row = self._nodes.get((node.site, node.node))
-            if row and row.agent_id not in {node.agent_id, ""} and row.lease_until_s >= now_s - CLOCK_SKEW_S:
+            if row and row.agent_id not in {node.agent_id, ""} and row.lease_until_s >= now_s:
                 raise LeaseHeldError(f"another agent holds the lease of {node.node} at {node.site}")
             self._nodes[node.site, node.node] = node
 

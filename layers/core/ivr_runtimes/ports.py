@@ -94,7 +94,10 @@ class LeaseTable(NodeLookup, Protocol):
     """The agent's side of the table of nodes."""
 
     def renew(self, node: Node, *, now_s: float) -> None:
-        """Write the node's row if it is free, ours, or lapsed at `now_s` by more than the clock skew.
+        """Write the node's row if it is free, ours, or lapsed at `now_s`.
+
+        Lapsed is meant without the skew that readers allow: all agents tell the time by the table's own clock, and the
+        next agent must be able to renew while readers still trust the last one's lease, or the list would flicker.
 
         Free is a row that is not there or whose `agent_id` is empty: the last agent handed it over.
 

@@ -1,6 +1,7 @@
 """Functions in their worker processes: what a handler sees, how its failures show, how workers are replaced."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -83,8 +84,6 @@ async def start(tmp_path: Path, told: list[str]) -> AsyncIterator[StartFunction]
 
 
 async def invoke(function: Function, **event: Any) -> Any:
-    import json
-
     return json.loads(await function.invoke(event, request_id="r-1"))
 
 
@@ -182,8 +181,7 @@ async def test_a_call_that_overruns_is_cut_off_and_its_worker_replaced(start: St
 
 async def test_calls_run_side_by_side_on_as_many_workers_as_there_are(start: StartFunction) -> None:
     function = await start(workers=2)
-    while not function.ready:
-        await asyncio.sleep(0.02)
+    await until(lambda: function.ready)
     begun_s = time.monotonic()
     answers = await asyncio.gather(*(invoke(function, do="sleep", s=0.5) for _ in range(4)))
     assert len({answer["pid"] for answer in answers}) == 2
@@ -203,8 +201,7 @@ async def test_a_caller_that_goes_away_leaves_no_worker_in_the_middle_of_a_call(
 
 async def test_a_handler_that_does_not_load_is_told_once_and_never_ready(start: StartFunction, told: list[str]) -> None:
     function = await start("import no_such_module_anywhere")
-    while not told:
-        await asyncio.sleep(0.02)
+    await until(lambda: bool(told))
     await asyncio.sleep(1.2)
     assert not function.ready
     assert len(told) == 1
@@ -219,6 +216,14 @@ async def test_stopping_ends_the_workers(start: StartFunction) -> None:
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             await gone(pid)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("not within 10 s")
 
 
 async def gone(pid: int) -> None:

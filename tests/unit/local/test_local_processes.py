@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,8 @@ PARENT = """
 import asyncio, pathlib, sys
 from ivr_local.processes import spawn
 async def main():
-    child = await spawn("c", [sys.executable, "-c", "import time; time.sleep(60)"], environment={}, log=pathlib.Path(sys.argv[1]))
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    child = await spawn("c", sleep, environment={}, log=pathlib.Path(sys.argv[1]))
     print(child.pid, flush=True)
     await child.wait()
 asyncio.run(main())
@@ -40,12 +42,16 @@ def is_running(pid: int) -> bool:
     return not (status.exists() and "State:\tZ" in status.read_text())
 
 
-async def ends(pid: int) -> bool:
+async def holds(check: Callable[[], bool]) -> bool:
     for _ in range(200):
-        if not is_running(pid):
+        if check():
             return True
         await asyncio.sleep(0.02)
     return False
+
+
+async def ends(pid: int) -> bool:
+    return await holds(lambda: not is_running(pid))
 
 
 async def test_a_child_has_a_session_and_a_log_and_an_environment_of_its_own(
@@ -69,8 +75,7 @@ async def test_a_child_that_ends_when_asked_is_not_killed(tmp_path: Path) -> Non
 async def test_a_child_that_will_not_end_is_killed_with_its_own_children(tmp_path: Path) -> None:
     log = tmp_path / "log"
     child = await spawn("c", [sys.executable, "-c", STUBBORN], environment={}, log=log)
-    while not log.read_text().endswith("\n"):
-        await asyncio.sleep(0.02)
+    assert await holds(lambda: log.read_text().endswith("\n"))
     begun_s = time.monotonic()
     await child.stop(grace_s=0.3)
     assert time.monotonic() - begun_s < 2

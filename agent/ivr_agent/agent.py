@@ -1,0 +1,176 @@
+"""The life of one agent: doors open, loops run, orderly end.
+
+Owns the order of starting and stopping and its time limits. Called by `__main__`; `wiring` makes the parts.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from aiohttp import web
+
+from ivr_agent import address
+from ivr_agent.clock import Clock
+from ivr_agent.drain import EXTEND_INTERVAL_S
+from ivr_agent.log import say
+from ivr_agent.loop import Step, every, pause
+from ivr_agent.settings import Settings
+from ivr_agent.wiring import Parts, Stores, build
+from ivr_runtimes.errors import StoreError
+
+IDLE_S: Final = 1.0
+"""How often a loop that is woken by events looks by itself."""
+
+POLL_GAP_S: Final = 0.05
+"""The pause between two long polls that brought nothing: a queue that answers at once must not be spun on."""
+
+REFRESH_INTERVAL_S: Final = 60.0
+"""How often rows due for a refresh are looked for: nothing against the hours they have."""
+
+WORK_GRACE_S: Final = 3.0
+"""Time for commands in hand to finish at the end."""
+
+POLL_GRACE_S: Final = 5.5
+"""Time for the last long poll to come back, so that what it brings can be handed back."""
+
+WRITE_GRACE_S: Final = 1.2
+"""Time each for the last rows and for the lease. With closing, all graces together stay under 10 s."""
+
+CLOSE_GRACE_S: Final = 0.5
+"""Time for open requests when the servers close."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """The bound sockets: for the engine, and for peers, health and metrics."""
+
+    events: socket.socket
+    control: socket.socket
+
+    @property
+    def control_port(self) -> int:
+        """The port really bound."""
+        return int(self.control.getsockname()[1])
+
+
+@contextmanager
+def doors(settings: Settings) -> Iterator[Doors]:
+    """Bind both addresses; raises `ListenError`. Closes them, and removes a Unix socket's file, at the end."""
+    control = address.listen_tcp(settings.bind_host, settings.control_port)
+    with control:
+        events = address.listen(settings.listen)
+        try:
+            with events:
+                yield Doors(events=events, control=control)
+        finally:
+            if settings.listen.path:
+                Path(settings.listen.path).unlink(missing_ok=True)
+
+
+async def run(settings: Settings, *, opened: Doors, stores: Stores, clock: Clock, stop: asyncio.Event) -> None:
+    """Run until `stop` and then end in order, within 10 s whatever hangs; raises `FatalError`."""
+    parts = build(settings, stores=stores, clock=clock, control_port=opened.control_port)
+    say("started", site=settings.site, node=settings.node, control_port=opened.control_port)
+    try:
+        async with _serving(parts, opened):
+            await _live(parts, stop)
+    finally:
+        await _close(parts)
+        say("stopped")
+
+
+async def _live(parts: Parts, stop: asyncio.Event) -> None:
+    """Run all loops; after `stop` end draining first, the others once the table has the truth and the lease."""
+    ended, drained, failed = asyncio.Event(), asyncio.Event(), _count(parts)
+    tasks = [
+        asyncio.create_task(every(loop.interval_s, loop.step, ended, wake=loop.wake, failed=failed))
+        for loop in loops(parts)
+    ]
+    drain = asyncio.create_task(every(POLL_GAP_S, parts.drain.step, drained, failed=failed))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait({*tasks, drain, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        drained.set()
+        await _end(parts, drain)
+    finally:
+        ended.set()
+        for task in (*tasks, drain, stopping):
+            task.cancel()
+        await asyncio.gather(*tasks, drain, stopping, return_exceptions=True)
+
+
+class Loop(NamedTuple):
+    """One loop as it is driven: `wake` ends a wait early."""
+
+    interval_s: float
+    step: Step
+    wake: asyncio.Event | None = None
+
+
+def loops(parts: Parts) -> Iterator[Loop]:
+    """Yield every loop but the draining one, which ends before the others."""
+    heartbeat_s = parts.settings.heartbeat_interval_s
+    yield Loop(heartbeat_s, parts.probe.step, parts.probe.wake)
+    yield Loop(heartbeat_s, parts.lease.step, parts.probe.renewed)
+    for _ in range(parts.settings.write_threads):
+        yield Loop(IDLE_S, parts.flush.step, parts.ledger.wake)
+    yield Loop(REFRESH_INTERVAL_S, parts.flush.refresh)
+    yield Loop(IDLE_S, parts.sweep.step, parts.probe.resynced)
+    yield Loop(EXTEND_INTERVAL_S, parts.drain.extend)
+
+
+async def _end(parts: Parts, drain: "asyncio.Task[None]") -> None:
+    say("stopping", owed=len(parts.ledger))
+    winding_down = asyncio.create_task(parts.drain.wind_down(WORK_GRACE_S))
+    await asyncio.wait({drain, winding_down}, timeout=POLL_GRACE_S)
+    winding_down.cancel()
+    await asyncio.gather(winding_down, return_exceptions=True)
+    await _within(WRITE_GRACE_S, "last_rows", _written(parts))
+    await _within(WRITE_GRACE_S, "hand_over", parts.lease.hand_over())
+
+
+async def _written(parts: Parts) -> None:
+    while len(parts.ledger) and parts.lease.ours():
+        await pause(0.02)
+
+
+async def _within(limit_s: float, what: str, work: Awaitable[None]) -> None:
+    """Do a last piece of work if it can be done in time; the next agent repairs what it could not."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await work
+    except (TimeoutError, StoreError) as error:
+        say("left_undone", level=logging.WARNING, what=what, error=str(error) or f"no answer within {limit_s} s")
+
+
+@asynccontextmanager
+async def _serving(parts: Parts, opened: Doors) -> AsyncIterator[None]:
+    runners = []
+    try:
+        for app, door in ((parts.events.app, opened.events), (parts.control.app, opened.control)):
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_GRACE_S)
+            runners.append(runner)
+            await runner.setup()
+            await web.SockSite(runner, door).start()
+        yield
+    finally:
+        await asyncio.gather(*(runner.cleanup() for runner in runners))
+
+
+async def _close(parts: Parts) -> None:
+    await parts.engine.close()
+    if parts.peers is not None:
+        await parts.peers.close()
+    for service in parts.services:
+        service.close()
+
+
+def _count(parts: Parts) -> Callable[[str], None]:
+    return lambda loop: parts.metrics.loop_failures.labels(loop=loop).inc()

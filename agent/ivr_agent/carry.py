@@ -1,0 +1,100 @@
+"""What becomes of one stop command: to our engine, or to the agent of its node.
+
+Owns the decision of the outcome (DESIGN section 6 and 7, "drain"). Called by `drain` for messages of the queue and by
+`control` for requests of peers. Raises `UndeliveredError` whenever the fate is not known for certain.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from ivr_agent.aws import Run
+from ivr_agent.clock import Clock
+from ivr_agent.engine import EngineError, EngineSide, Refusal
+from ivr_agent.outcome import Outcome, UndeliveredError
+from ivr_agent.place import Place
+from ivr_agent.probe import Probe
+from ivr_runtimes.command import Command
+from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.model import Node
+from ivr_runtimes.names import NodeName, RuntimeId, Session, StopId
+from ivr_runtimes.ports import NodeLookup
+
+RESULTS: Final = {"acted": Outcome.ACTED, "already_stopping": Outcome.ALREADY_STOPPING}
+
+
+class Forward(Protocol):
+    """The way to a peer; raises `UndeliveredError`."""
+
+    async def __call__(self, command: Command, node: Node) -> Outcome:
+        """Send the command to the agent of `node` and return its outcome."""
+        ...
+
+
+class Carrier:
+    """Carries commands. `ours` tells whether this agent speaks for its node; `forward` is None at a one-node site."""
+
+    def __init__(  # noqa: PLR0913  # the collaborators; bundling them would only hide them
+        self,
+        *,
+        place: Place,
+        engine: EngineSide,
+        probe: Probe,
+        nodes: NodeLookup,
+        service: Run,
+        clock: Clock,
+        ours: Callable[[], bool],
+        forward: Forward | None,
+    ) -> None:
+        self._place = place
+        self._engine = engine
+        self._probe = probe
+        self._nodes = nodes
+        self._service = service
+        self._clock = clock
+        self._ours = ours
+        self._forward = forward
+
+    async def carry(self, command: Command) -> Outcome:
+        """Carry out a command of our site's queue, wherever its node is."""
+        if self._clock.now_s() > command.deadline_s:
+            return Outcome.EXPIRED
+        if command.node == self._place.node:
+            if not self._ours():
+                raise UndeliveredError("this agent does not hold its node's lease yet")
+            return await self.act(command)
+        return await self._pass_on(command)
+
+    async def act(self, command: Command) -> Outcome:
+        """Carry out a command of our own node."""
+        session, stop_id = Session(command.session), StopId(command.stop_id)
+        try:
+            answer = await self._engine.command(
+                command.verb, RuntimeId(command.runtime_id), session=session, stop_id=stop_id
+            )
+        except EngineError as error:
+            raise UndeliveredError(str(error)) from error
+        self._probe.suspect(answer.session)
+        if answer.session != session:
+            return Outcome.NODE_GONE
+        if isinstance(answer, Refusal):
+            return _refused(answer)
+        return RESULTS[answer.result]
+
+    async def _pass_on(self, command: Command) -> Outcome:
+        try:
+            node = await self._service(self._nodes.read, self._place.site, NodeName(command.node))
+        except StoreUnavailableError as error:
+            raise UndeliveredError(f"the row of {command.node} cannot be read: {error}") from error
+        if node is None:
+            raise UndeliveredError(f"node {command.node} is not known")
+        if node.session != command.session:
+            return Outcome.NODE_GONE
+        if self._forward is None:
+            raise UndeliveredError(f"{command.node} is another node, but the site is declared single-node")
+        return await self._forward(command, node)
+
+
+def _refused(refusal: Refusal) -> Outcome:
+    if refusal.error == "unknown_runtime":
+        return Outcome.ALREADY_ENDED
+    raise UndeliveredError("the engine says session_mismatch and names the very session it was asked for")

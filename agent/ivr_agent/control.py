@@ -1,0 +1,96 @@
+"""The control port: commands of peers, health, metrics.
+
+Owns what may be asked from outside the node. Peers' requests must be signed and addressed to this node in its present
+session; health and metrics are open and hold no names of tenants.
+"""
+
+import logging
+
+from aiohttp import web
+
+from ivr_agent.carry import Carrier
+from ivr_agent.guard import refuse_browsers
+from ivr_agent.health import Health
+from ivr_agent.log import say
+from ivr_agent.metrics import Metrics
+from ivr_agent.outcome import UndeliveredError
+from ivr_agent.peers import COMMANDS_PATH
+from ivr_agent.place import Place
+from ivr_agent.probe import Probe
+from ivr_agent.signature import NODE, SESSION, BadSignatureError, Request, Signer
+from ivr_runtimes.command import Command
+from ivr_runtimes.errors import UnreadableCommandError
+
+MAX_BODY: int = 16 * 1024
+"""Bytes of a peer's request: a command is well under 2 KiB."""
+
+
+class Control:
+    """The application. Without a `signer` (a one-node site) there is no way in for peers."""
+
+    def __init__(  # the collaborators; bundling them would only hide them
+        self,
+        *,
+        place: Place,
+        probe: Probe,
+        carrier: Carrier,
+        health: Health,
+        metrics: Metrics,
+        signer: Signer | None,
+    ) -> None:
+        self._place = place
+        self._probe = probe
+        self._carrier = carrier
+        self._health = health
+        self._metrics = metrics
+        self._signer = signer
+        self.app = web.Application(middlewares=[refuse_browsers], client_max_size=MAX_BODY)
+        self.app.router.add_get("/healthz", self._healthz)
+        self.app.router.add_get("/metrics", self._text)
+        if signer is not None:
+            self.app.router.add_post(COMMANDS_PATH, self._command)
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response(self._health.report(), status=200 if self._health.ok else 503)
+
+    async def _text(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+    async def _command(self, request: web.Request) -> web.Response:
+        status, answer = await self._answer(request, await request.read())
+        self._metrics.peer_requests.labels(status=status).inc()
+        return web.json_response(answer, status=status)
+
+    async def _answer(self, request: web.Request, body: bytes) -> tuple[int, dict[str, str]]:
+        node, session = request.headers.get(NODE, ""), request.headers.get(SESSION, "")
+        try:
+            self._check(
+                Request(method=request.method, path=request.path, body=body, node=node, session=session), request
+            )
+            command = Command.from_body(body.decode())
+        except BadSignatureError as error:
+            say("peer_refused", level=logging.WARNING, error=str(error), peer=request.remote)
+            return 401, {"error": "bad_signature", "detail": str(error)}
+        except (UnreadableCommandError, UnicodeDecodeError) as error:
+            return 400, {"error": "invalid_command", "detail": str(error)}
+        if (node, session) != (self._place.node, self._probe.session) or not self._is_for_us(command):
+            return 421, {"error": "misdirected", "detail": "this agent is not that node in that session"}
+        return await self._act(command)
+
+    def _check(self, signed: Request, request: web.Request) -> None:
+        if self._signer is None:
+            raise BadSignatureError("no peers are configured")
+        self._signer.verify(signed, request.headers)
+
+    def _is_for_us(self, command: Command) -> bool:
+        wanted = (command.site, command.node, command.session)
+        return wanted == (self._place.site, self._place.node, self._probe.session)
+
+    async def _act(self, command: Command) -> tuple[int, dict[str, str]]:
+        try:
+            outcome = await self._carrier.act(command)
+        except UndeliveredError as error:
+            say("peer_command_undelivered", level=logging.WARNING, stop_id=command.stop_id, error=str(error))
+            return 503, {"error": "undelivered", "detail": str(error)}
+        say("peer_command", outcome=outcome, stop_id=command.stop_id, runtime_id=command.runtime_id)
+        return 200, {"outcome": outcome}

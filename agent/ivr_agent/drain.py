@@ -1,0 +1,211 @@
+"""The site's stop queue: takes messages, has them carried out, deletes them once their outcome is known.
+
+Owns the messages in hand: their visibility while work lasts, their return after a backoff, their way to the
+dead-letter queue when they are no commands of this site. Never decides an outcome: `carry` does.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Iterable
+from functools import partial
+from itertools import groupby
+from typing import Any, Final
+
+from ivr_agent.aws import Run
+from ivr_agent.carry import Carrier
+from ivr_agent.log import say
+from ivr_agent.loop import Backoff, Chance, backoff_s
+from ivr_agent.metrics import Metrics
+from ivr_agent.outcome import Outcome, UndeliveredError
+from ivr_agent.place import Place
+from ivr_runtimes.command import Command
+from ivr_runtimes.errors import StoreError, UnreadableCommandError
+from ivr_runtimes.ports import CommandInbox, Message
+
+POLL_WAIT_S: Final = 5
+"""Length of a long poll: an idle agent asks 12 times a minute, and an orderly stop waits for one poll at most."""
+
+VISIBILITY_S: Final = 15
+"""How long a message in hand stays hidden from other agents; extended every third of it while work lasts."""
+
+EXTEND_INTERVAL_S: Final = VISIBILITY_S / 3
+"""How often the messages in hand are hidden anew."""
+
+RETURN_MOST_S: Final = 15
+"""The longest time an undelivered message rests before it is tried again."""
+
+MAX_IN_HAND: Final = 50
+"""Messages in hand at once: five full batches, so that one stuck peer does not hold up the rest of the queue."""
+
+RETRY_MOST_S: Final = 5.0
+"""The longest wait before the queue is asked again after it did not answer."""
+
+
+class Drain:
+    """The draining loop. `wind_down` ends it: what is received from then on is handed back at once."""
+
+    def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
+        self,
+        *,
+        place: Place,
+        inbox: CommandInbox,
+        polling: Run,
+        service: Run,
+        carrier: Carrier,
+        metrics: Metrics,
+        chance: Chance = random.random,
+    ) -> None:
+        self._place = place
+        self._inbox = inbox
+        self._polling = polling
+        self._service = service
+        self._carrier = carrier
+        self._metrics = metrics
+        self._chance = chance
+        self._backoff = Backoff(first_s=0.2, most_s=RETRY_MOST_S, chance=chance)
+        self._in_hand: dict[str, Message] = {}
+        self._work: set[asyncio.Task[None]] = set()
+        self._ending = False
+        self._answered = False
+
+    async def step(self) -> float | None:
+        """Receive one batch and set to work on it; waits only for the queue, or for a free hand when all are full."""
+        while self._work and len(self._in_hand) > MAX_IN_HAND - 10:
+            await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
+        if self._ending:
+            return None
+        try:
+            messages = await self._receive()
+        except StoreError as error:
+            self._answered = False
+            wait_s = self._backoff.next_s()
+            say("queue_unavailable", level=logging.WARNING, error=str(error), retry_in_s=round(wait_s, 2))
+            return wait_s
+        self._in_hand |= {message.receipt: message for message in messages}
+        if self._ending:
+            await self._hand_back()
+            return None
+        self._start(messages)
+        return 0.0 if messages else None
+
+    async def extend(self) -> None:
+        """Keep the messages in hand hidden for another while."""
+        if not self._in_hand:
+            return
+        try:
+            await self._service(self._inbox.set_visibility, list(self._in_hand), visibility_s=VISIBILITY_S)
+        except StoreError as error:
+            say("visibility_not_extended", level=logging.WARNING, error=str(error))
+
+    async def wind_down(self, grace_s: float) -> None:
+        """Finish the work in hand, for at most `grace_s`; hand the rest back."""
+        self._ending = True
+        if self._work:
+            _, unfinished = await asyncio.wait(self._work, timeout=grace_s)
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+        await self._hand_back()
+
+    async def _receive(self) -> list[Message]:
+        wait_s = POLL_WAIT_S if self._answered else 0  # the first answer is wanted at once: it tells that SQS is there
+        messages = await self._polling(self._inbox.receive, wait_s=wait_s)
+        self._answered = True
+        self._backoff.reset()
+        return messages
+
+    async def _hand_back(self) -> None:
+        receipts = list(self._in_hand)
+        self._in_hand.clear()
+        if not receipts:
+            return
+        try:
+            await self._service(self._inbox.set_visibility, receipts, visibility_s=0)
+        except StoreError as error:
+            say("hand_back_failed", level=logging.WARNING, messages=len(receipts), error=str(error))
+
+    def _start(self, messages: list[Message]) -> None:
+        """Work in parallel across runtimes, in sequence within one."""
+        read = [(message, command) for message in messages if (command := self._read(message)) is not None]
+        read.sort(key=lambda pair: pair[1].runtime_id)
+        for _, pairs in groupby(read, key=lambda pair: pair[1].runtime_id):
+            in_turn = list(pairs)
+            self._spawn(self._serve(in_turn), [message for message, _ in in_turn])
+        self._metrics.in_hand.set(len(self._in_hand))
+
+    def _spawn(self, work: Coroutine[None, None, None], messages: Iterable[Message]) -> None:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(partial(self._finish, messages=messages))
+
+    def _finish(self, task: asyncio.Task[None], *, messages: Iterable[Message]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            for message in messages:  # let go of: the queue hands them out again
+                self._in_hand.pop(message.receipt, None)
+            say("stop_failed", level=logging.ERROR, error=repr(error), trace=error)
+        self._metrics.in_hand.set(len(self._in_hand))
+
+    async def _serve(self, pairs: Iterable[tuple[Message, Command]]) -> None:
+        for message, command in pairs:
+            try:
+                outcome = await self._carrier.carry(command)
+            except UndeliveredError as error:
+                await self._put_back(message, command, str(error))
+            else:
+                self._metrics.outcomes.labels(outcome=outcome).inc()
+                level = logging.ERROR if outcome is Outcome.EXPIRED else logging.INFO
+                say("stop_outcome", level=level, outcome=outcome, **described(command))
+                await self._delete(message)
+
+    def _read(self, message: Message) -> Command | None:
+        """Return the message's command; anything else goes to the dead-letter queue."""
+        try:
+            command = Command.from_body(message.body)
+        except UnreadableCommandError as error:
+            reason = str(error)
+        else:
+            if command.site == self._place.site:
+                return command
+            reason = f"a command for site {command.site}"
+        self._spawn(self._bury(message, reason), [message])
+        return None
+
+    async def _bury(self, message: Message, reason: str) -> None:
+        say("dead_letter", level=logging.ERROR, message_id=message.message_id, error=reason)
+        try:
+            await self._service(self._inbox.dead_letter, message)
+        except StoreError as error:
+            self._in_hand.pop(message.receipt, None)
+            say("dead_letter_failed", level=logging.ERROR, message_id=message.message_id, error=str(error))
+            return
+        self._metrics.dead_letters.inc()
+        await self._delete(message)
+
+    async def _delete(self, message: Message) -> None:
+        self._in_hand.pop(message.receipt, None)
+        try:
+            refused = await self._service(self._inbox.delete, [message.receipt])
+        except StoreError as error:
+            say("not_deleted", level=logging.WARNING, message_id=message.message_id, error=str(error))
+        else:
+            if refused:  # it was handed out again meanwhile; commands are idempotent
+                say("not_deleted", level=logging.WARNING, message_id=message.message_id, error="the receipt is stale")
+
+    async def _put_back(self, message: Message, command: Command, reason: str) -> None:
+        self._in_hand.pop(message.receipt, None)
+        failures = message.receive_count - 1
+        wait_s = max(1, round(backoff_s(failures, first_s=1.0, most_s=RETURN_MOST_S, chance=self._chance)))
+        self._metrics.undelivered.inc()
+        say("stop_undelivered", level=logging.WARNING, error=reason, retry_in_s=wait_s, **described(command))
+        try:
+            await self._service(self._inbox.set_visibility, [message.receipt], visibility_s=wait_s)
+        except StoreError as error:
+            say("not_put_back", level=logging.WARNING, message_id=message.message_id, error=str(error))
+
+
+def described(command: Command) -> dict[str, Any]:
+    """Return what the log tells about a command."""
+    fields = ("stop_id", "runtime_id", "domain", "requested_by", "verb", "node")
+    return {name: str(getattr(command, name)) for name in fields}

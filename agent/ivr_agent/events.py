@@ -1,0 +1,72 @@
+"""The agent side of the engine protocol: the engine tells what changed (docs/engine-protocol.md).
+
+Owns reading events and answering them. What they mean is `registry`'s business; a session nobody knows makes `probe`
+ask the engine. Served on the Unix socket or loopback address `listen`.
+"""
+
+import hmac
+import logging
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from ivr_agent.guard import refuse_browsers
+from ivr_agent.log import say
+from ivr_agent.metrics import Metrics
+from ivr_agent.probe import Probe
+from ivr_agent.registry import Reception, Registry
+from ivr_agent.wire import Changed, Ended, wrong_fields
+
+AnyEvent = TypeVar("AnyEvent", bound=BaseModel)
+
+
+class Events:
+    """The application. `token`, if given, must come with every request as a bearer token (TCP)."""
+
+    def __init__(self, *, registry: Registry, probe: Probe, metrics: Metrics, token: str | None = None) -> None:
+        self._registry = registry
+        self._probe = probe
+        self._metrics = metrics
+        self._expected = f"Bearer {token}".encode() if token else None
+        self.app = web.Application(middlewares=[refuse_browsers])
+        self.app.router.add_put("/v1/runtimes/{id}", self._put)
+        self.app.router.add_delete("/v1/runtimes/{id}", self._delete)
+
+    async def _put(self, request: web.Request) -> web.Response:
+        self._authorise(request)
+        try:
+            event = Changed.model_validate_json(await request.read())
+        except ValidationError as error:
+            raise self._invalid(request, wrong_fields(error)) from None
+        if event.runtime.id != request.match_info["id"]:
+            raise self._invalid(request, "runtime.id: not the id of the path")
+        return self._done(self._registry.put(event.session, event.seq, event.runtime))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        self._authorise(request)
+        try:
+            event = Ended.model_validate({**request.query, "id": request.match_info["id"]})
+        except ValidationError as error:
+            raise self._invalid(request, wrong_fields(error)) from None
+        reception = self._registry.end(event.session, event.seq, event.id)
+        if reception is Reception.APPLIED:
+            say("runtime_ended", level=logging.DEBUG, runtime_id=event.id, stoptype=event.stoptype)
+        return self._done(reception)
+
+    def _authorise(self, request: web.Request) -> None:
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+        if self._expected is not None and not hmac.compare_digest(given, self._expected):
+            raise web.HTTPUnauthorized(text='{"error": "unauthorised"}', content_type="application/json")
+
+    def _done(self, reception: Reception) -> web.Response:
+        self._metrics.events.labels(result=reception).inc()
+        if reception is Reception.FOREIGN:
+            self._probe.wake.set()
+        return web.Response(status=204)
+
+    def _invalid(self, request: web.Request, detail: str) -> web.HTTPBadRequest:
+        self._metrics.events.labels(result="invalid").inc()
+        say("invalid_event", level=logging.ERROR, method=request.method, detail=detail)
+        body = {"error": "invalid_event", "session": self._registry.session, "detail": detail}
+        return web.HTTPBadRequest(text=web.json_response(body).text, content_type="application/json")

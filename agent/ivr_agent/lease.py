@@ -1,0 +1,143 @@
+"""The node's proof of life: the heartbeat that renews its lease (DESIGN sections 4 and 7).
+
+Owns the node's row. Renews only while the engine answers its probe; ends the agent when another one runs for the
+same node. Never touches runtimes' rows, but says by `ours` whether they are this agent's to write.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ivr_agent.aws import Run
+from ivr_agent.clock import Clock
+from ivr_agent.exits import SecondAgentError
+from ivr_agent.log import say
+from ivr_agent.metrics import Metrics
+from ivr_agent.probe import Probe
+from ivr_runtimes.errors import LeaseHeldError, StoreUnavailableError
+from ivr_runtimes.lease import CLOCK_SKEW_S, LEASE_HANDOVER_S
+from ivr_runtimes.model import Node
+from ivr_runtimes.ports import LeaseTable
+
+RETRY_S: Final = 1.0
+"""How soon a heartbeat that failed is repeated: several tries fit the lease."""
+
+IDLE_S: Final = 0.5
+"""How soon to look again for an engine that does not answer yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rival:
+    """The other agent's row when it was first in the way, and until when (monotonic) to wait for its lease's end."""
+
+    row: Node
+    until_s: float
+
+
+class Lease:
+    """The heartbeat. `us` is our row as it is to be written, but for session and lease; `ttl_s` is the lease."""
+
+    def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
+        self,
+        *,
+        us: Node,
+        table: LeaseTable,
+        service: Run,
+        probe: Probe,
+        clock: Clock,
+        metrics: Metrics,
+        ttl_s: float,
+    ) -> None:
+        self._us = us
+        self._table = table
+        self._service = service
+        self._probe = probe
+        self._clock = clock
+        self._metrics = metrics
+        self._ttl_s = ttl_s
+        self._seen: Node | None = None
+        self._looked = False
+        self._held = False
+        self._latest_s = 0.0
+        self._rival: _Rival | None = None
+
+    def ours(self) -> bool:
+        """Tell whether this agent speaks for the node.
+
+        It does when it holds the lease, or when the row names the very session of its engine: whoever wrote that
+        talks to the same engine, so both tell the same truth (an agent restarted after a crash).
+        """
+        return self._held or (
+            self._seen is not None and self._seen.session == self._probe.session and self._probe.session is not None
+        )
+
+    async def step(self) -> float | None:
+        """Renew the lease, if the engine is up; return an early time for the next try after a failure.
+
+        Raises `SecondAgentError` when another agent keeps the lease.
+        """
+        try:
+            if not self._looked:  # also sets the clock before the first lease is reckoned
+                self._seen, self._looked = await self._read(), True
+            if not self._probe.up or self._probe.session is None:
+                return IDLE_S
+            await self._renew()
+        except StoreUnavailableError as error:
+            self._metrics.renewals.labels(result="unavailable").inc()
+            say("lease_not_renewed", level=logging.WARNING, error=str(error))
+            return RETRY_S
+        except LeaseHeldError:
+            return await self._contest()
+        return None
+
+    async def hand_over(self) -> None:
+        """Leave a longer lease behind that the next agent may take at once; only while the engine is well."""
+        if not self._held or not self._probe.up:
+            return
+        row = self._row(LEASE_HANDOVER_S, agent_id="")
+        # With no agent_id of ours in the row the table must know us by our last lease: nobody else's ends so early.
+        await self._service(self._table.renew, row, now_s=self._latest_s + CLOCK_SKEW_S + 1.0)
+        self._held = False
+        say("lease_handed_over", lease_s=LEASE_HANDOVER_S)
+
+    def count_down(self) -> float:
+        """Return the seconds for which the lease still holds, at least 0."""
+        return max(0.0, self._latest_s - self._clock.now_s()) if self._held else 0.0
+
+    async def _read(self) -> Node | None:
+        return await self._service(self._table.read, self._us.site, self._us.node)
+
+    async def _renew(self) -> None:
+        row = self._row(self._ttl_s, agent_id=self._us.agent_id)
+        self._latest_s = max(self._latest_s, row.lease_until_s)
+        await self._service(self._table.renew, row, now_s=self._clock.now_s())
+        if not self._held:
+            say("lease_taken", session=row.session, lease_s=self._ttl_s)
+        self._held, self._rival = True, None
+        self._metrics.renewals.labels(result="renewed").inc()
+
+    def _row(self, lease_s: float, *, agent_id: str) -> Node:
+        session = self._probe.session or self._us.session
+        return replace(self._us, session=session, lease_until_s=self._clock.now_s() + lease_s, agent_id=agent_id)
+
+    async def _contest(self) -> float | None:
+        """Wait for a dead agent's lease to lapse; give way to a living one, which is seen by its renewing."""
+        self._metrics.renewals.labels(result="held").inc()
+        self._held = False
+        try:
+            row = self._seen = await self._read()
+        except StoreUnavailableError:
+            return RETRY_S
+        if row is None:
+            return 0.0
+        now_s = self._clock.monotonic()
+        if self._rival is None or self._rival.row.agent_id != row.agent_id:
+            remaining_s = min(row.lease_until_s - self._clock.now_s(), LEASE_HANDOVER_S) + CLOCK_SKEW_S
+            self._rival = _Rival(row, now_s + max(remaining_s, 0.0) + 2 * RETRY_S)
+            say("lease_held", level=logging.WARNING, agent_id=row.agent_id, wait_s=round(remaining_s, 1))
+        elif row.lease_until_s > self._rival.row.lease_until_s or now_s > self._rival.until_s:
+            raise SecondAgentError(
+                f"another agent ({row.agent_id}) runs for node {row.node} at site {row.site} and keeps its lease: "
+                "stop one of the two, or give them different nodes"
+            )
+        return RETRY_S

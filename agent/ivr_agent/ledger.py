@@ -1,0 +1,142 @@
+"""What is owed to the table: ids whose row must be written or deleted, and when.
+
+Owns the order of writing: coalesced per id, never one id in two requests at once, failed ids first again. Knows ids
+and times (monotonic seconds) only; whether an id is to be put or deleted is decided when its request is made, from
+the registry, so the table always gets the current truth. `registry` and `sweep` add debts, `flush` pays them.
+"""
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from ivr_runtimes.dynamo import MAX_BATCH
+from ivr_runtimes.names import RuntimeId
+
+LINGER_S: Final = 0.025
+"""How long a lone change waits for company; with the write itself it stays within the promised 50 ms."""
+
+REFRESH_S: Final = 3 * 3600.0
+"""A live row is written again after this: half of its `expires_at`, so garbage collection never takes it."""
+
+
+class Ledger:
+    """The debts. `wake` is set whenever there may be something to write."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.wake = asyncio.Event()
+        self._monotonic = monotonic
+        self._ready: dict[RuntimeId, float] = {}
+        """Owed, oldest first -> since when."""
+        self._busy: set[RuntimeId] = set()
+        self._changed: dict[RuntimeId, float] = {}
+        """Owed again while busy -> since when."""
+        self._tried: dict[RuntimeId, float] = {}
+        """What the table may hold -> when it was last tried, oldest first."""
+        self._due: dict[RuntimeId, float] = {}
+        """To be owed (again) at a later time."""
+        self._heap: list[tuple[float, RuntimeId]] = []
+
+    def __len__(self) -> int:
+        """How many ids are owed or being written."""
+        return len(self._ready) + len(self._busy)
+
+    def owe(self, ids: Iterable[RuntimeId]) -> None:
+        """Owe the table these ids."""
+        now_s, idle = self._monotonic(), not self._ready
+        for runtime_id in ids:
+            book = self._changed if runtime_id in self._busy else self._ready
+            book.setdefault(runtime_id, now_s)
+        if self._ready and (idle or len(self._ready) >= MAX_BATCH):
+            self.wake.set()
+
+    def owe_at(self, due_s: float, ids: Iterable[RuntimeId]) -> None:
+        """Owe the table these ids from `due_s` (monotonic) on, whatever happens until then."""
+        for runtime_id in ids:
+            if self._due.get(runtime_id, 0.0) < due_s:
+                self._due[runtime_id] = due_s
+                heapq.heappush(self._heap, (due_s, runtime_id))
+
+    def ended(self, runtime_id: RuntimeId) -> None:
+        """Owe the table a deletion, unless no row of it was ever tried: hours without AWS leave nothing behind."""
+        if runtime_id in self._tried or runtime_id in self._busy:
+            self.owe([runtime_id])
+        else:
+            self._ready.pop(runtime_id, None)
+
+    def hold(self, ids: Iterable[RuntimeId]) -> None:
+        """Note that the table may hold rows of these ids (of an earlier agent)."""
+        now_s = self._monotonic()
+        for runtime_id in ids:
+            self._tried.setdefault(runtime_id, now_s)
+
+    def forget(self) -> None:
+        """Drop what was owed for a replaced session: its rows are invisible, and `sweep` collects them."""
+        self._ready.clear()
+        self._changed.clear()
+        self._tried.clear()
+
+    def refresh(self) -> None:
+        """Owe again every row last tried half its life ago."""
+        before_s = self._monotonic() - REFRESH_S
+        old = [runtime_id for runtime_id, at_s in self._tried.items() if at_s <= before_s]
+        if old:
+            self.owe(old)
+
+    def take(self) -> list[RuntimeId]:
+        """Take the next ids to write, at most one batch; they are busy until settled."""
+        now_s = self._monotonic()
+        self._collect_due(now_s)
+        ids = list(itertools.islice(self._ready, MAX_BATCH))
+        if len(ids) < MAX_BATCH and all(self._ready[id_] > now_s - LINGER_S for id_ in ids[:1]):
+            return []
+        for runtime_id in ids:
+            del self._ready[runtime_id]
+            self._tried.pop(runtime_id, None)
+            self._tried[runtime_id] = now_s
+        self._busy.update(ids)
+        return ids
+
+    def next_s(self) -> float | None:
+        """Return the seconds until something can be taken, or None when nothing is owed."""
+        waits = [self._heap[0][0] - self._monotonic()] if self._heap else []
+        if self._ready:
+            lone = len(self._ready) < MAX_BATCH
+            waits.append(next(iter(self._ready.values())) + LINGER_S - self._monotonic() if lone else 0.0)
+        return max(0.0, min(waits)) if waits else None
+
+    def paid(self, runtime_id: RuntimeId, *, deleted: bool) -> None:
+        """Settle an id that the table took."""
+        if deleted:
+            self._tried.pop(runtime_id, None)
+        self._release(runtime_id)
+
+    def unpaid(self, ids: Iterable[RuntimeId]) -> None:
+        """Settle ids that the table did not take: they are first in turn again.
+
+        First, so that hours without AWS try the same few again, not ever more of them.
+        """
+        first = dict.fromkeys(ids, self._monotonic() - LINGER_S)
+        for runtime_id in first:
+            self._release(runtime_id)
+            self._ready.pop(runtime_id, None)
+        self._ready = first | self._ready
+        self.wake.set()
+
+    def set_aside(self, runtime_id: RuntimeId, *, until_s: float) -> None:
+        """Settle an id that the table refuses: it is owed again when it changes, or at `until_s` (monotonic)."""
+        self._release(runtime_id)
+        self.owe_at(until_s, [runtime_id])
+
+    def _release(self, runtime_id: RuntimeId) -> None:
+        self._busy.discard(runtime_id)
+        if (since_s := self._changed.pop(runtime_id, None)) is not None:
+            self._ready.setdefault(runtime_id, since_s)
+
+    def _collect_due(self, now_s: float) -> None:
+        while self._heap and self._heap[0][0] <= now_s:
+            due_s, runtime_id = heapq.heappop(self._heap)
+            if self._due.get(runtime_id) == due_s:
+                del self._due[runtime_id]
+                self.owe([runtime_id])

@@ -1,0 +1,36 @@
+"""What can become of a stop command: the closed list of outcomes, and the one error for everything else.
+
+Owns the words that drain, peers, logs, metrics and docs share.
+"""
+
+from enum import StrEnum
+
+from ivr_runtimes.errors import IvrRuntimesError
+
+
+class Outcome(StrEnum):
+    """A command's fate, known for certain: its message is deleted."""
+
+    ACTED = "acted"
+    ALREADY_STOPPING = "already_stopping"
+    ALREADY_ENDED = "already_ended"
+    NODE_GONE = "node_gone"
+    EXPIRED = "expired"
+
+    @property
+    def meaning(self) -> str:
+        """What happened, for people."""
+        return MEANINGS[self]
+
+
+MEANINGS = {
+    Outcome.ACTED: "the engine ended the runtime or started its External Stop branch",
+    Outcome.ALREADY_STOPPING: "the engine had accepted this stop, or its branch runs already: nothing changed",
+    Outcome.ALREADY_ENDED: "the engine of that very session no longer runs it",
+    Outcome.NODE_GONE: "the session was replaced: the runtime ended with it",
+    Outcome.EXPIRED: "the deadline passed before the node could be reached (alarmed)",
+}
+
+
+class UndeliveredError(IvrRuntimesError):
+    """The command's fate is not known; it comes back after a backoff."""

@@ -1,0 +1,99 @@
+"""The client of the site's other agents.
+
+Owns where a peer is: the host part of its node's name, which must lie in the configured peer networks, and the port
+of its row. No URL is ever read from the table, so a forged row cannot send a signed request out of the networks.
+"""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from http import HTTPStatus
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from ivr_agent.engine import COMMAND_TIMEOUT_S
+from ivr_agent.health import Health
+from ivr_agent.outcome import Outcome, UndeliveredError
+from ivr_agent.signature import Request, Signer
+from ivr_runtimes.command import Command
+from ivr_runtimes.model import Node
+from ivr_runtimes.names import host_of
+
+COMMANDS_PATH: Final = "/v1/commands"
+
+TIMEOUT_S: Final = COMMAND_TIMEOUT_S + 2.0
+"""A peer answers when its engine has, or gives up before us, so that we know the outcome whenever it does."""
+
+IPV6: Final = 6
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+class PeerAnswer(BaseModel):
+    """Answer 200 of a peer."""
+
+    outcome: Outcome
+
+
+class Peers:
+    """Sends commands to peers. Call it as `carry.Forward`."""
+
+    def __init__(self, *, networks: Networks, signer: Signer, health: Health) -> None:
+        self._networks = networks
+        self._signer = signer
+        self._health = health
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.close()
+
+    async def __call__(self, command: Command, node: Node) -> Outcome:
+        """Send the command to the agent of `node`; raises `UndeliveredError` unless it tells the outcome."""
+        host = await self._allowed_host(node)
+        body = command.to_body().encode()
+        request = Request(method="POST", path=COMMANDS_PATH, body=body, node=node.node, session=command.session)
+        try:
+            status, answer = await self._send(f"http://{host}:{node.control_port}{COMMANDS_PATH}", request)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            self._health.peer(node.node, answered=False)
+            raise UndeliveredError(f"the agent of {node.node} does not answer: {error!r}") from error
+        self._health.peer(node.node, answered=True)
+        return _outcome(node, status, answer)
+
+    async def _send(self, url: str, request: Request) -> tuple[int, bytes]:
+        headers = {**self._signer.sign(request), "Content-Type": "application/json"}
+        async with self._http.post(url, data=request.body, headers=headers, allow_redirects=False) as response:
+            return response.status, await response.content.read(4096)
+
+    async def _allowed_host(self, node: Node) -> str:
+        """Return the peer's address, ready for a URL; what was checked is what is called."""
+        for address in await _addresses(node):
+            if any(address in network for network in self._networks):
+                return f"[{address}]" if address.version == IPV6 else str(address)
+        raise UndeliveredError(f"the host of {node.node} lies in none of peer_networks")
+
+
+async def _addresses(node: Node) -> list[IPv4Address | IPv6Address]:
+    host = host_of(node.node)
+    try:
+        return [ip_address(host)]
+    except ValueError:
+        pass  # a name: ask the resolver
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, node.control_port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UndeliveredError(f"the host of {node.node} cannot be resolved: {error}") from error
+    return [ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
+
+
+def _outcome(node: Node, status: int, answer: bytes) -> Outcome:
+    if status != HTTPStatus.OK:
+        raise UndeliveredError(f"the agent of {node.node} answered with status {status}")
+    try:
+        return PeerAnswer.model_validate_json(answer).outcome
+    except ValidationError:
+        raise UndeliveredError(f"the answer of {node.node}'s agent is unreadable") from None

@@ -1,0 +1,89 @@
+"""Clears away what earlier lives left in the table, once per engine session.
+
+Owns finding this node's rows that should not be there. Rows of the running session that the registry does not hold
+are owed at once (they are visible); rows of dead sessions, invisible already, at leisure. Only owes: `flush` deletes,
+and looks at the truth when it does.
+"""
+
+import logging
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from ivr_agent.aws import Run
+from ivr_agent.ledger import Ledger
+from ivr_agent.log import say
+from ivr_agent.loop import JITTER, Chance
+from ivr_agent.place import Place
+from ivr_agent.registry import Registry
+from ivr_runtimes.dynamo import MAX_BATCH
+from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.names import RuntimeId, Session
+from ivr_runtimes.ports import RowRef, RuntimeWriter
+
+PACE_S: Final = 1.0
+"""One batch of invisible rows per this long: garbage must never compete with what callers wait for."""
+
+RETRY_S: Final = 5.0
+"""How soon the table is read again when it could not be."""
+
+
+class Sweep:
+    """The sweeping loop; `may_write` tells whether the node is ours."""
+
+    def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
+        self,
+        *,
+        place: Place,
+        registry: Registry,
+        ledger: Ledger,
+        table: RuntimeWriter,
+        service: Run,
+        may_write: Callable[[], bool],
+        chance: Chance = random.random,
+    ) -> None:
+        self._place = place
+        self._registry = registry
+        self._ledger = ledger
+        self._table = table
+        self._service = service
+        self._may_write = may_write
+        self._chance = chance
+        self._swept: Session | None = None
+        self._leisure: deque[RuntimeId] = deque()
+
+    async def step(self) -> float | None:
+        """Read the node's rows once per session, then owe the dead ones one batch at a time."""
+        if not self._may_write():
+            return PACE_S
+        if self._registry.session != self._swept:
+            return await self._look()
+        if not self._leisure:
+            return None
+        if len(self._ledger) < MAX_BATCH:
+            self._owe([self._leisure.popleft() for _ in range(min(MAX_BATCH, len(self._leisure)))])
+        return PACE_S * (1 + JITTER * self._chance())
+
+    async def _look(self) -> float | None:
+        session = self._registry.session
+        try:
+            rows = await self._service(self._rows)
+        except StoreUnavailableError as error:
+            say("sweep_failed", level=logging.WARNING, error=str(error))
+            return RETRY_S
+        if session != self._registry.session:
+            return 0.0
+        unknown = [row.id for row in rows if row.session == session and self._registry.get(row.id) is None]
+        self._leisure = deque(row.id for row in rows if row.session != session)
+        self._swept = session
+        self._owe(unknown)
+        say("swept", rows=len(rows), unknown=len(unknown), dead=len(self._leisure))
+        return 0.0
+
+    def _owe(self, ids: list[RuntimeId]) -> None:
+        self._ledger.hold(ids)
+        self._ledger.owe(ids)
+
+    def _rows(self) -> list[RowRef]:
+        return list(self._table.rows_of_node(self._place.site, self._place.node))

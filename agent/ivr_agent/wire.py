@@ -1,0 +1,158 @@
+"""The bodies of the engine protocol, version 1 (docs/engine-protocol.md), checked at the border.
+
+Owns what the engine may say: an unreadable event is refused, an unreadable row of a snapshot is skipped. Knows
+nothing of tables beyond how a state becomes a row.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from ivr_runtimes.model import Runtime, State, StopType
+from ivr_runtimes.names import (
+    RUNTIME_ID_PATTERN,
+    SESSION_PATTERN,
+    STOP_ID_PATTERN,
+    Domain,
+    NodeName,
+    RuntimeId,
+    Session,
+    Site,
+    StopId,
+    fold_domain,
+)
+
+STARTTIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def _folded(name: object) -> Domain:
+    domain = fold_domain(name) if isinstance(name, str) else None
+    if domain is None:
+        raise ValueError("not the name of a domain")
+    return domain
+
+
+def _is_time(text: str) -> str:
+    try:
+        datetime.strptime(text, STARTTIME)  # noqa: DTZ007  # only the form is checked; the Z in it says UTC
+    except ValueError:
+        raise ValueError("not a time of the form 2019-11-05T08:36:40Z") from None
+    return text
+
+
+def _is_text(text: str) -> str:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("not Unicode text: a lone surrogate")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_is_text)]
+Seq = Annotated[int, Field(ge=0, strict=True)]
+SessionName = Annotated[Session, StringConstraints(pattern=SESSION_PATTERN)]
+Id = Annotated[RuntimeId, StringConstraints(pattern=RUNTIME_ID_PATTERN)]
+StartTime = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-.{15}$"), AfterValidator(_is_time)]
+
+
+class RuntimeState(BaseModel):
+    """The full state of a runtime as the engine tells it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Id
+    domain: Annotated[Domain, BeforeValidator(_folded)]
+    type: Annotated[Text, Field(min_length=1)]
+    code: Text
+    name: Text
+    starttime: StartTime
+    state: State
+    stoptype: StopType | None = None
+    stop_id: Annotated[StopId, StringConstraints(pattern=STOP_ID_PATTERN)] | None = None
+    rootcode: Text | None = None
+    rootname: Text | None = None
+
+    def row(self, site: Site, node: NodeName, session: Session, *, lwt: str) -> Runtime:
+        """Return the table's row of this state, last written at `lwt` (RFC 3339)."""
+        return Runtime(site=site, node=node, session=session, lwt=lwt, **dict(self))
+
+
+class Changed(BaseModel):
+    """Body of `PUT /v1/runtimes/{id}`: the runtime started or changed."""
+
+    session: SessionName
+    seq: Seq
+    runtime: RuntimeState
+
+
+class Ended(BaseModel):
+    """`DELETE /v1/runtimes/{id}?session=…&seq=…&stoptype=…`: the runtime ended."""
+
+    id: Id
+    session: SessionName
+    seq: Annotated[int, Field(ge=0)]
+    stoptype: StopType | None = None
+
+
+class Status(BaseModel):
+    """Answer of `GET /v1/status`."""
+
+    session: SessionName
+    seq: Seq
+
+
+class Answer(BaseModel):
+    """Answer of `external_stop` and `terminate`."""
+
+    session: SessionName
+    state: Literal["running", "post_processing", "ended"]
+    result: Literal["acted", "already_stopping"]
+
+
+class Problem(BaseModel):
+    """An error of the engine."""
+
+    error: str
+    session: SessionName
+    detail: str = ""
+
+
+class _RawSnapshot(BaseModel):
+    session: SessionName
+    seq: Seq
+    runtimes: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All runtimes of an engine as of `seq`. `unreadable` maps the ids of skipped rows to what is wrong with them."""
+
+    session: Session
+    seq: int
+    runtimes: Mapping[RuntimeId, RuntimeState]
+    unreadable: Mapping[str, str]
+
+
+def read_snapshot(body: bytes) -> Snapshot:
+    """Read the answer of `GET /v1/runtimes`; raises `ValueError` when it is none at all.
+
+    Lenient about text on purpose: whatever is no Unicode costs its own row only.
+    """
+    raw = _RawSnapshot.model_validate(json.loads(body.decode(errors="surrogateescape")))
+    rows: dict[RuntimeId, RuntimeState] = {}
+    unreadable: dict[str, str] = {}
+    for number, value in enumerate(raw.runtimes):
+        try:
+            row = RuntimeState.model_validate(value)
+            rows[row.id] = row
+        except ValidationError as error:
+            name = value.get("id") if isinstance(value, dict) else None
+            unreadable[str(name or f"row {number}")] = wrong_fields(error)
+    return Snapshot(raw.session, raw.seq, rows, unreadable)
+
+
+def wrong_fields(error: ValidationError) -> str:
+    """Name every wrong field and what is wrong with it, never its value."""
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())

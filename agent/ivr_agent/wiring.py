@@ -1,0 +1,191 @@
+"""The parts of one agent, put together.
+
+Owns who is given what, and nothing else: no step, no wait. Called by `agent`; the stores come from `__main__` or, in
+tests, from memory.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ivr_agent import __version__
+from ivr_agent.aws import Service
+from ivr_agent.carry import Carrier
+from ivr_agent.clock import Clock, rfc3339
+from ivr_agent.control import Control
+from ivr_agent.drain import Drain
+from ivr_agent.engine import Engine
+from ivr_agent.events import Events
+from ivr_agent.flush import Flush
+from ivr_agent.health import Health
+from ivr_agent.lease import Lease
+from ivr_agent.ledger import Ledger
+from ivr_agent.metrics import Metrics
+from ivr_agent.peers import Peers
+from ivr_agent.place import Place
+from ivr_agent.probe import Probe
+from ivr_agent.registry import Registry
+from ivr_agent.settings import Settings
+from ivr_agent.signature import Signer
+from ivr_agent.sweep import Sweep
+from ivr_runtimes.model import Node
+from ivr_runtimes.names import Session
+from ivr_runtimes.ports import CommandInbox, LeaseTable, RuntimeWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """The ports to AWS."""
+
+    runtimes: RuntimeWriter
+    nodes: LeaseTable
+    inbox: CommandInbox
+
+
+class Services(NamedTuple):
+    """Threads by purpose, so that nothing slow holds up a heartbeat."""
+
+    lease: Service
+    rows: Service
+    reads: Service
+    poll: Service
+    messages: Service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything `agent` drives, serves or closes."""
+
+    settings: Settings
+    health: Health
+    services: Services
+    ledger: Ledger
+    engine: Engine
+    peers: Peers | None
+    probe: Probe
+    lease: Lease
+    flush: Flush
+    sweep: Sweep
+    drain: Drain
+    events: Events
+    control: Control
+    metrics: Metrics
+
+
+def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int) -> Parts:
+    """Wire an agent. Must run inside the event loop. `control_port` is the port really bound."""
+    place = Place(site=settings.site, node=settings.node)
+    health, metrics = Health(clock.monotonic), Metrics()
+    services = _services(settings, health)
+    ledger = Ledger(clock.monotonic)
+    registry = Registry(ledger)
+    engine = Engine(settings.engine, token=settings.token())
+    probe = Probe(engine=engine, registry=registry, health=health, metrics=metrics)
+    lease = Lease(
+        us=_our_row(settings, clock, control_port),
+        table=stores.nodes,
+        service=services.lease,
+        probe=probe,
+        clock=clock,
+        metrics=metrics,
+        ttl_s=settings.lease_ttl_s,
+    )
+    flush = Flush(
+        place=place,
+        registry=registry,
+        ledger=ledger,
+        table=stores.runtimes,
+        service=services.rows,
+        clock=clock,
+        metrics=metrics,
+        may_write=lease.ours,
+        lifetime_s=settings.request_lifetime_s,
+    )
+    sweep = Sweep(
+        place=place,
+        registry=registry,
+        ledger=ledger,
+        table=stores.runtimes,
+        service=services.reads,
+        may_write=lease.ours,
+    )
+    signer = _signer(settings, clock)
+    peers = Peers(networks=settings.peer_networks, signer=signer, health=health) if signer else None
+    carrier = Carrier(
+        place=place,
+        engine=engine,
+        probe=probe,
+        nodes=stores.nodes,
+        service=services.reads,
+        clock=clock,
+        ours=lease.ours,
+        forward=peers,
+    )
+    drain = Drain(
+        place=place,
+        inbox=stores.inbox,
+        polling=services.poll,
+        service=services.messages,
+        carrier=carrier,
+        metrics=metrics,
+    )
+    events = Events(registry=registry, probe=probe, metrics=metrics, token=_token_of_events(settings))
+    control = Control(place=place, probe=probe, carrier=carrier, health=health, metrics=metrics, signer=signer)
+    _watch(metrics, health, lease)
+    return Parts(
+        settings=settings,
+        health=health,
+        services=services,
+        ledger=ledger,
+        engine=engine,
+        peers=peers,
+        probe=probe,
+        lease=lease,
+        flush=flush,
+        sweep=sweep,
+        drain=drain,
+        events=events,
+        control=control,
+        metrics=metrics,
+    )
+
+
+def _services(settings: Settings, health: Health) -> Services:
+    return Services(
+        lease=Service("dynamodb", size=1, health=health, purpose="lease"),
+        rows=Service("dynamodb", size=settings.write_threads, health=health, purpose="rows"),
+        reads=Service("dynamodb", size=2, health=health, purpose="reads"),
+        poll=Service("sqs", size=1, health=health, purpose="poll"),
+        messages=Service("sqs", size=4, health=health, purpose="messages"),
+    )
+
+
+def _our_row(settings: Settings, clock: Clock, control_port: int) -> Node:
+    return Node(
+        site=settings.site,
+        node=settings.node,
+        session=Session(""),  # the probe knows it before anything is written
+        lease_until_s=0.0,
+        agent_id=secrets.token_hex(8),
+        control_port=control_port,
+        agent_version=__version__,
+        started_at=rfc3339(clock.now_s()),
+    )
+
+
+def _signer(settings: Settings, clock: Clock) -> Signer | None:
+    if settings.single_node_site or settings.peer_secret is None:
+        return None
+    return Signer(settings.peer_secret.get_secret_value(), clock)
+
+
+def _token_of_events(settings: Settings) -> str | None:
+    return None if settings.listen.path else settings.token()
+
+
+def _watch(metrics: Metrics, health: Health, lease: Lease) -> None:
+    """Let the gauges that change by themselves be looked up when asked for."""
+    metrics.lease.set_function(lease.count_down)
+    metrics.side_up.labels(side="engine").set_function(lambda: float(health.engine))
+    metrics.side_up.labels(side="aws").set_function(lambda: float(health.aws_up))
+    metrics.side_up.labels(side="peers").set_function(lambda: float(health.peers_up))

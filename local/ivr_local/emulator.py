@@ -1,0 +1,147 @@
+"""AWS on this machine: ministack, a process of its own on a free loopback port, and how to reach it.
+
+Owns its start, the variables that send an AWS SDK there, and the making of tables and queues. Keeps nothing between
+runs. `stack` calls it.
+"""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ivr_local import provision
+from ivr_local.processes import Child, ending, spawn
+from ivr_local.template import Stack
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+REGION: Final = "eu-central-1"
+ACCOUNT_ID: Final = "000000000000"
+HOST: Final = "127.0.0.1"
+
+READY_WITHIN_S: Final = 60.0
+POLL_INTERVAL_S: Final = 0.1
+
+PORTS: Final = range(20_000, 32_000)
+"""Below the ports a kernel gives to outgoing connections, one of which could take ours between choice and use."""
+
+
+class StartError(Exception):
+    """Something of the stack did not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the emulator answers."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its URL, the same for all services."""
+        return f"http://{HOST}:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that send an AWS SDK here and nowhere else, whatever the user's own AWS set-up is."""
+        return {
+            "AWS_ENDPOINT_URL_DYNAMODB": self.url,
+            "AWS_ENDPOINT_URL_SQS": self.url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str) -> Any:
+        """Return a boto3 client of ours: no proxy, no credentials of the user."""
+        config = Config(proxies={}, connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 3})
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # a str, not one of the literals: two services are meant
+            region_name=REGION,
+            endpoint_url=self.url,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106  # the emulator takes any
+            config=config,
+        )
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many distinct ports that nothing listens on now."""
+    found = list(_free(count))
+    if len(found) < count:
+        raise StartError(f"no {count} free ports between {PORTS.start} and {PORTS.stop}")
+    return found
+
+
+def _free(count: int) -> Iterator[int]:
+    for port in random.sample(PORTS, len(PORTS)):
+        if count == 0:
+            return
+        with socket.socket() as trial:
+            try:
+                trial.bind((HOST, port))
+            except OSError:
+                continue
+        count -= 1
+        yield port
+
+
+async def start(program: Path, endpoint: Endpoint, *, log: Path) -> Child:
+    """Start the emulator; it does not answer yet."""
+    environment = {
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(endpoint.port),
+        "SERVICES": "dynamodb,sqs,iam,sts",
+        "MINISTACK_REGION": REGION,
+    }
+    return await spawn("ministack", [str(program)], environment=environment, log=log)
+
+
+async def wait_until_up(child: Child, endpoint: Endpoint, http: aiohttp.ClientSession, *, log: Path) -> None:
+    """Wait until the emulator answers; raises `StartError` when it ends or does not within a minute."""
+    try:
+        async with asyncio.timeout(READY_WITHIN_S):
+            while not await _answers(endpoint, http):
+                if not child.alive:
+                    raise StartError(f"ministack {ending(await child.wait())}; see {log}")
+                await asyncio.sleep(POLL_INTERVAL_S)
+    except TimeoutError:
+        raise StartError(f"ministack does not answer on {endpoint.url} after {READY_WITHIN_S:g} s; see {log}") from None
+
+
+async def _answers(endpoint: Endpoint, http: aiohttp.ClientSession) -> bool:
+    try:
+        async with http.get(f"{endpoint.url}/_ministack/health") as answer:
+            return answer.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def furnish(stack: Stack, endpoint: Endpoint) -> dict[str, str]:
+    """Make the template's tables and queues; return each queue's URL by its name. Blocks; raises `StartError`."""
+    try:
+        return provision.create(stack, endpoint.client("dynamodb"), endpoint.client("sqs"))
+    except (BotoCoreError, ClientError, provision.ProvisionError) as error:
+        raise StartError(f"tables and queues could not be made: {error}") from error
+
+
+def leased_nodes(endpoint: Endpoint, table: str) -> set[tuple[str, str]]:
+    """Return site and name of every node that has ever had a lease. Blocks; raises `StartError`."""
+    dynamodb: DynamoDBClient = endpoint.client("dynamodb")
+    try:
+        return {(row["site"]["S"], row["node"]["S"]) for row in dynamodb.scan(TableName=table)["Items"]}
+    except (BotoCoreError, ClientError) as error:
+        raise StartError(f"the table of nodes cannot be read: {error}") from error

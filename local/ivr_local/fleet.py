@@ -1,0 +1,127 @@
+"""samplesconfig.toml: the sites, nodes, domains and clients of the embedded stack.
+
+Owns what that file may say and what is wrong with it. Starts nothing. Read once, by `__main__`.
+"""
+
+import ipaddress
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from ivr_runtimes.errors import SettingsError
+from ivr_runtimes.names import DOMAIN_PATTERN, NODE_PATTERN, SITE_PATTERN, NodeName, host_of
+
+SCOPE_PATTERN: Final = r"^[!#-\[\]-~]{1,128}$"
+"""One scope token, RFC 6749 section 3.3."""
+
+MAX_DELAY_MS: Final = 600_000
+
+
+def _on_loopback(node: str) -> str:
+    try:
+        loopback = ipaddress.ip_address(host_of(NodeName(node))).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError(
+            f"{node}: the host must be a loopback address, for nothing may leave this machine: …@127.0.0.1"
+        )
+    return node
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class SiteConfig(_Part):
+    """A site and the names of its nodes, `name@127.0.0.1`."""
+
+    code: Annotated[str, StringConstraints(pattern=SITE_PATTERN)]
+    nodes: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=NODE_PATTERN), AfterValidator(_on_loopback)], ...],
+        Field(min_length=1),
+    ]
+
+
+class DomainConfig(_Part):
+    """A tenant, the scripts its calls run (equal shares) and how many calls a minute arrive on all nodes together."""
+
+    name: Annotated[str, StringConstraints(pattern=DOMAIN_PATTERN)]
+    scripts: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    calls_per_minute: Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)]
+
+
+class ClientConfig(_Part):
+    """A program that may ask for tokens: of one domain, with these scopes and no others."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+    secret: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,128}$")]
+    domain: Annotated[str, StringConstraints(pattern=DOMAIN_PATTERN)]
+    scopes: Annotated[tuple[Annotated[str, StringConstraints(pattern=SCOPE_PATTERN)], ...], Field(min_length=1)]
+
+
+class SandboxConfig(_Part):
+    """Settings of all engines. `external_stop_delay_ms`: how much later an External Stop branch starts."""
+
+    external_stop_delay_ms: Annotated[int, Field(ge=0, le=MAX_DELAY_MS)] = 0
+
+
+class Fleet(_Part):
+    """The whole file."""
+
+    sites: Annotated[tuple[SiteConfig, ...], Field(min_length=1)]
+    domains: Annotated[tuple[DomainConfig, ...], Field(min_length=1)]
+    clients: Annotated[tuple[ClientConfig, ...], Field(min_length=1)]
+    sandbox: SandboxConfig = SandboxConfig()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "Fleet":
+        _each_once("sites: site", (site.code for site in self.sites))
+        _each_once("sites: node", (node for site in self.sites for node in site.nodes))
+        _each_once("domains: domain", (domain.name for domain in self.domains))
+        _each_once("clients: client", (client.id for client in self.clients))
+        known = {domain.name for domain in self.domains}
+        for place, client in enumerate(self.clients):
+            if client.domain not in known:
+                raise ValueError(f"clients[{place}].domain: no such domain; name one of {', '.join(sorted(known))}")
+        return self
+
+
+def _each_once(what: str, names: Iterable[str]) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise ValueError(f"{what} {repeated[0]!r} stands there twice; give each a name of its own")
+
+
+def load(file: Path) -> Fleet:
+    """Read the file; raises `SettingsError` that names the file, each place in it and the remedy."""
+    try:
+        return Fleet.model_validate(tomllib.loads(file.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: cannot be read ({error}); name the sample fleet with --config") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: not TOML: {error}; correct it there") from None
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{file}: {_explain(fault)}" for fault in error.errors())) from None
+
+
+def _explain(fault: Any) -> str:
+    message = fault["msg"].removeprefix("Value error, ")
+    match fault["type"]:
+        case "extra_forbidden":
+            message = "no such setting; remove it or correct its spelling"
+        case "missing":
+            message = "missing; add it (docs/local.md shows every setting)"
+        case "value_error":
+            pass
+        case _:
+            message = f"{message}; correct it (docs/local.md shows every setting)"
+    return f"{_place(fault['loc'])}: {message}" if fault["loc"] else message
+
+
+def _place(loc: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")

@@ -1,0 +1,183 @@
+"""The token endpoint of the embedded stack: OAuth 2.0 client credentials, as an Amazon Cognito user pool grants them.
+
+Owns the signing key, the access tokens and what `/oauth2/token` and the two well-known documents answer. Never checks
+a token (the `authorizer` does, by the published keys). The gateway's server calls it.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote_plus
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from ivr_local.fleet import ClientConfig
+
+TOKEN_TTL_S: Final = 3600
+"""How long an access token is good for; Cognito's default."""
+
+TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105  # a path, not a password
+JWKS_PATH: Final = "/.well-known/jwks.json"
+DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """What the token endpoint answers: a status, a JSON body and headers that keep it out of every cache."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issuer:
+    """An OpenID Connect issuer for the clients of a fleet. `clock` yields epoch seconds."""
+
+    url: str
+    audience: str
+    clients: Mapping[str, ClientConfig]
+    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
+    clock: Callable[[], float] = time.time
+
+    @property
+    def key_id(self) -> str:
+        """The key's thumbprint (RFC 7638)."""
+        jwk = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        text = json.dumps({name: jwk[name] for name in ("e", "kty", "n")}, separators=(",", ":"))
+        return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+    def jwks(self) -> dict[str, Any]:
+        """Return the published keys (RFC 7517)."""
+        jwk = jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key(), as_dict=True)
+        return {
+            "keys": [{"kty": "RSA", "e": jwk["e"], "n": jwk["n"], "kid": self.key_id, "use": "sig", "alg": "RS256"}]
+        }
+
+    def discovery(self) -> dict[str, Any]:
+        """Return the OpenID Connect discovery document."""
+        return {
+            "issuer": self.url,
+            "token_endpoint": self.url + TOKEN_PATH,
+            "jwks_uri": self.url + JWKS_PATH,
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "scopes_supported": sorted({scope for client in self.clients.values() for scope in client.scopes}),
+            "response_types_supported": ["token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        }
+
+    def pem(self) -> bytes:
+        """Return the private key, for tests that mint tokens this issuer never would."""
+        return self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+    def mint(self, client: ClientConfig, scopes: tuple[str, ...]) -> str:
+        """Sign an access token for a client."""
+        now_s = int(self.clock())
+        claims = {
+            "iss": self.url,
+            "sub": client.id,
+            "aud": self.audience,
+            "client_id": client.id,
+            "token_use": "access",
+            "scope": " ".join(scopes),
+            "domain": client.domain,
+            "iat": now_s,
+            "exp": now_s + TOKEN_TTL_S,
+            "jti": str(uuid.uuid4()),
+        }
+        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": self.key_id})
+
+    def grant(self, authorization: str | None, form: bytes) -> TokenAnswer:
+        """Answer a token request: its Authorization header and its form body (RFC 6749 sections 4.4 and 5)."""
+        try:
+            fields = _fields(form)
+            client = self._client(authorization)
+            scopes = _granted(client, fields)
+        except _GrantError as error:
+            return error.answer()
+        return _answer(
+            200,
+            {
+                "access_token": self.mint(client, scopes),
+                "token_type": "Bearer",
+                "expires_in": TOKEN_TTL_S,
+                "scope": " ".join(scopes),
+            },
+        )
+
+    def _client(self, authorization: str | None) -> ClientConfig:
+        client_id, secret = _basic(authorization)
+        client = self.clients.get(client_id)
+        # An unknown client costs the same comparison, so that time does not tell which ids exist.
+        expected = client.secret if client else secrets.token_urlsafe()
+        if not hmac.compare_digest(secret.encode(), expected.encode()) or client is None:
+            raise _GrantError("invalid_client", "unknown client or wrong secret", status=401)
+        return client
+
+
+class _GrantError(Exception):
+    """An error of RFC 6749 section 5.2."""
+
+    def __init__(self, code: str, description: str, *, status: int = 400) -> None:
+        super().__init__(description)
+        self.code = code
+        self.status = status
+
+    def answer(self) -> TokenAnswer:
+        challenge = {"WWW-Authenticate": 'Basic realm="token", charset="UTF-8"'} if self.status == 401 else {}
+        return _answer(self.status, {"error": self.code, "error_description": str(self)}, challenge)
+
+
+def _answer(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> TokenAnswer:
+    return TokenAnswer(status, body, {"Cache-Control": "no-store", "Pragma": "no-cache", **(headers or {})})
+
+
+def _fields(form: bytes) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(form.decode("utf-8"), strict_parsing=True, errors="strict") if form else []
+    except ValueError:  # not a form, or not UTF-8
+        raise _GrantError("invalid_request", "the body is not application/x-www-form-urlencoded") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _GrantError("invalid_request", "a parameter is repeated")
+    if "grant_type" not in fields:
+        raise _GrantError("invalid_request", "grant_type is missing; use client_credentials")
+    if fields["grant_type"] != "client_credentials":
+        raise _GrantError("unsupported_grant_type", "use client_credentials")
+    return fields
+
+
+def _basic(authorization: str | None) -> tuple[str, str]:
+    """Return id and secret of HTTP Basic, each form-decoded (RFC 6749 section 2.3.1)."""
+    scheme, _, encoded = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        raise _GrantError("invalid_client", "authenticate with HTTP Basic: client id and secret", status=401)
+    try:
+        client_id, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise _GrantError("invalid_client", "the Basic credentials cannot be decoded", status=401) from None
+    if not colon:
+        raise _GrantError("invalid_client", "the Basic credentials have no secret", status=401)
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _granted(client: ClientConfig, fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the scopes asked for, all of the client's when none are (RFC 6749 section 3.3)."""
+    asked = tuple(dict.fromkeys(fields.get("scope", "").split(" "))) if fields.get("scope") else client.scopes
+    if not set(asked) <= set(client.scopes):
+        raise _GrantError("invalid_scope", f"this client may have: {' '.join(client.scopes)}")
+    return asked

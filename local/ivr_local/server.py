@@ -1,0 +1,156 @@
+"""The HTTP server of the embedded stack: the gateway, the token endpoint, health and the restart of a node.
+
+Owns which path goes where and the stack's listening socket. Everything that is no path of its own belongs to the
+gateway. `stack` mounts and starts it.
+"""
+
+import asyncio
+import errno
+import hmac
+import json
+import logging
+import socket
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from aiohttp import web
+
+from ivr_local.emulator import HOST
+from ivr_local.gateway import MAX_BODY_BYTES, Gateway
+from ivr_local.issuer import DISCOVERY_PATH, JWKS_PATH, TOKEN_PATH, Issuer
+from ivr_local.nodes import Part
+from ivr_runtimes.errors import SettingsError
+
+HEALTH_PATH: Final = "/healthz"
+RESTART_PATH: Final = "/local/nodes/{node}/restart"
+
+MAX_PARSED_BYTES: Final = 1024 * 1024
+"""How much of a head is read at all, far over the gateway's own limit, which then answers as AWS does."""
+
+SHUTDOWN_S: Final = 2.0
+"""How long requests under way may still take when the stack ends."""
+
+
+class Restartable(Protocol):
+    """A node whose processes can be started anew."""
+
+    async def restart(self, *parts: Part) -> None:
+        """End and start the named parts."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the node's processes and addresses."""
+        ...
+
+
+class Behind(Protocol):
+    """What the server's own paths ask of the stack."""
+
+    def missing(self) -> list[str]:
+        """Say what keeps list and stop from working; empty when they work."""
+        ...
+
+    async def down(self) -> list[str]:
+        """Say which nodes do not do their job; list and stop work for all others."""
+        ...
+
+    def node(self, name: str) -> Restartable | None:
+        """Return the node of that name."""
+        ...
+
+    def publish(self) -> None:
+        """Bring stack.json up to date."""
+        ...
+
+
+def listen(port: int) -> socket.socket:
+    """Return the stack's listening socket; raises `SettingsError` when the port cannot be had."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((HOST, port))
+        bound.listen(128)
+    except OSError as error:
+        bound.close()
+        taken = error.errno == errno.EADDRINUSE
+        reason = "is taken by another process" if taken else f"cannot be had ({error.strerror})"
+        remedy = "end that one, or choose another port: --port, or make run PORT=3100"
+        raise SettingsError(f"port {port} on {HOST} {reason}; {remedy}") from None
+    return bound
+
+
+def application(*, gateway: Gateway, issuer: Issuer, behind: Behind, admin_token: str) -> web.Application:
+    """Return the application: a few paths of its own, all else through the gateway."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+    app.router.add_post(TOKEN_PATH, _token(issuer))
+    app.router.add_get(JWKS_PATH, _constant(issuer.jwks()), allow_head=False)
+    app.router.add_get(DISCOVERY_PATH, _constant(issuer.discovery()), allow_head=False)
+    app.router.add_get(HEALTH_PATH, _health(behind), allow_head=False)
+    app.router.add_post(RESTART_PATH, _restart(behind, admin_token))
+    app.router.add_route("*", "/{path:.*}", gateway.handle)
+    return app
+
+
+async def serve(app: web.Application, bound: socket.socket, *, access_log: logging.Logger | None) -> web.AppRunner:
+    """Serve on the bound socket until the runner that is returned is cleaned up."""
+    runner = web.AppRunner(
+        app,
+        access_log=access_log,
+        max_line_size=MAX_PARSED_BYTES,
+        max_field_size=MAX_PARSED_BYTES,
+        max_headers=1024,
+        auto_decompress=False,  # the gateway hands bodies on as they came
+        shutdown_timeout=SHUTDOWN_S,
+    )
+    await runner.setup()
+    await web.SockSite(runner, bound).start()
+    return runner
+
+
+def _token(issuer: Issuer) -> Any:
+    async def token(request: web.Request) -> web.Response:
+        answer = issuer.grant(request.headers.get("Authorization"), await request.read())
+        return web.json_response(answer.body, status=answer.status, headers=answer.headers)
+
+    return token
+
+
+def _constant(document: Mapping[str, Any]) -> Any:
+    body = json.dumps(document).encode()
+
+    async def constant(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    return constant
+
+
+def _health(behind: Behind) -> Any:
+    async def health(_: web.Request) -> web.Response:
+        if missing := behind.missing():
+            return web.json_response({"status": "unavailable", "missing": missing}, status=503)
+        return web.json_response({"status": "ok", "down": await behind.down()})
+
+    return health
+
+
+def _restart(behind: Behind, admin_token: str) -> Any:
+    async def restart(request: web.Request) -> web.Response:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), admin_token.encode()):
+            return _problem(401, "send the admin_token of stack.json: Authorization: Bearer <token>")
+        parts = {"both": tuple(Part), **{part.value: (part,) for part in Part}}.get(request.query.get("part", "both"))
+        if parts is None:
+            return _problem(400, "part: engine, agent or both")
+        node = behind.node(request.match_info["node"])
+        if node is None:
+            return _problem(404, "no such node; stack.json names all")
+        # A client that goes away must not leave the node half restarted.
+        await asyncio.shield(asyncio.ensure_future(node.restart(*parts)))
+        behind.publish()
+        return web.json_response(node.as_json())
+
+    return restart
+
+
+def _problem(status: int, message: str) -> web.Response:
+    return web.json_response({"message": message}, status=status)

@@ -1,0 +1,254 @@
+"""The embedded stack as a whole: what is started, in which order, when it is ready, how it ends.
+
+The composition root: makes the parts and wires them, and has no behaviour besides. `__main__` makes one per run.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+
+from ivr_local import emulator, server
+from ivr_local.authorizer import JwtAuthorizer
+from ivr_local.emulator import ACCOUNT_ID, HOST, REGION, Endpoint
+from ivr_local.event import Api
+from ivr_local.fleet import Fleet
+from ivr_local.functions import Function, Surroundings
+from ivr_local.gateway import Gateway
+from ivr_local.issuer import Issuer
+from ivr_local.nodes import Node, NodeSpec, Part, Shared, domains_of_one_node
+from ivr_local.processes import Child, ending
+from ivr_local.state import StateDir
+from ivr_local.template import Stack
+from ivr_local.warmup import warm
+
+STACK_NAME: Final = "ivr-runtimes-local"
+AUDIENCE: Final = "ivr-runtimes-local"
+EMULATOR_GRACE_S: Final = 2.0
+POLL_INTERVAL_S: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that is settled before anything starts. `project` is the folder of the template."""
+
+    port: int
+    fleet: Fleet
+    template: Stack
+    project: Path
+    ministack: Path
+    external_stop_delay_ms: int
+
+    @property
+    def url(self) -> str:
+        """Where the stack answers."""
+        return f"http://{HOST}:{self.port}"
+
+
+class LocalStack:
+    """One run of the stack. `tell` is called with what the person at the terminal should know."""
+
+    def __init__(self, plan: Plan, *, state: StateDir, bound: socket.socket, tell: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.state = state
+        self.tell = tell
+        self._bound = bound
+        self._admin_token = secrets.token_urlsafe(32)
+        self._endpoint = Endpoint(emulator.free_ports(1)[0])
+        self._issuer = Issuer(
+            url=plan.template.authorizer.issuer,
+            audience=AUDIENCE,
+            clients={client.id: client for client in plan.fleet.clients},
+        )
+        self._functions = {
+            spec.logical_id: Function(spec=spec, surroundings=self._surroundings(), tell=tell)
+            for spec in plan.template.functions
+        }
+        self._nodes: dict[str, Node] = {}
+        self._queue_urls: dict[str, str] = {}
+        self._pending = ["the emulated AWS is starting"]
+        self._emulator: Child | None = None
+        self._runner: web.AppRunner | None = None
+        self._http = aiohttp.ClientSession()
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start everything and return when list and stop work; raises `StartError`."""
+        self.state.write_private("issuer.pem", self._issuer.pem())
+        app = server.application(
+            gateway=self._gateway(), issuer=self._issuer, behind=self, admin_token=self._admin_token
+        )
+        self._runner = await server.serve(app, self._bound, access_log=_access_log(self.state.logs / "gateway.log"))
+        for function in self._functions.values():
+            function.start()
+        await self._start_emulator()
+        self.tell("tables and queues stand; starting the nodes")
+        await self._start_nodes()
+        self._pending = ["the functions are warming up"]
+        await _until(self._functions_are_ready)
+        await asyncio.gather(*(self._warm(function) for function in self._functions.values()))
+        self.publish()
+        self._pending = ["not every node has a lease yet"]
+        await _until(self._all_are_leased)
+        await _until(self._nodes_are_well)
+        self._pending = []
+
+    async def stop(self) -> None:
+        """End everything, in an order in which each part still finds what it needs to end well."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._bound.close()
+        await asyncio.gather(*(node.stop(Part.AGENT) for node in self._nodes.values()))
+        await asyncio.gather(*(node.stop(Part.ENGINE) for node in self._nodes.values()))
+        await asyncio.gather(*(function.stop() for function in self._functions.values()))
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._emulator is not None:
+            await self._emulator.stop(grace_s=EMULATOR_GRACE_S)
+        await self._http.close()
+
+    def missing(self) -> list[str]:
+        """Say what keeps list and stop from working; empty when they work."""
+        return list(self._missing())
+
+    async def down(self) -> list[str]:
+        """Say which nodes do not do their job, and why."""
+        found = await asyncio.gather(*(node.missing(self._http) for node in self._nodes.values()))
+        return [line for lines in found for line in lines]
+
+    def node(self, name: str) -> Node | None:
+        """Return the node of that name."""
+        return self._nodes.get(name)
+
+    def publish(self) -> None:
+        """Write stack.json: what runs where, and the token that restarts nodes."""
+        self.state.write(self._as_json())
+
+    def _missing(self) -> Iterator[str]:
+        yield from self._pending
+        if self._emulator is not None and not self._emulator.alive:
+            yield "the emulated AWS has ended; start the stack anew"
+        for function in self._functions.values():
+            if not function.working:
+                yield f"function {function.spec.logical_id}: {function.fault}"
+
+    async def _start_emulator(self) -> None:
+        log = self.state.logs / "ministack.log"
+        self._emulator = await emulator.start(self.plan.ministack, self._endpoint, log=log)
+        await emulator.wait_until_up(self._emulator, self._endpoint, self._http, log=log)
+        self._watcher = asyncio.create_task(self._watch_emulator(self._emulator))
+        self._queue_urls = await asyncio.to_thread(emulator.furnish, self.plan.template, self._endpoint)
+
+    async def _watch_emulator(self, child: Child) -> None:
+        exit_code = await child.wait()
+        self.tell(f"the emulated AWS {ending(exit_code)}: nothing works without it; start the stack anew")
+
+    async def _start_nodes(self) -> None:
+        shared = self._shared()
+        self._nodes = {spec.name: Node(spec=spec, shared=shared, tell=self.tell) for spec in self._node_specs()}
+        for part in (Part.ENGINE, Part.AGENT):
+            await asyncio.gather(*(node.start(part) for node in self._nodes.values()))
+
+    async def _warm(self, function: Function) -> None:
+        domain = self.plan.fleet.domains[0].name
+        await warm(function, self.plan.template.routes, api=self._api(), domain=domain, port=self.plan.port)
+
+    async def _functions_are_ready(self) -> bool:
+        return all(function.ready for function in self._functions.values())
+
+    async def _all_are_leased(self) -> bool:
+        wanted = {(node.spec.site, node.spec.name) for node in self._nodes.values()}
+        return wanted <= await asyncio.to_thread(emulator.leased_nodes, self._endpoint, self._table("NodesTable"))
+
+    async def _nodes_are_well(self) -> bool:
+        return not await self.down()
+
+    def _gateway(self) -> Gateway:
+        return Gateway(
+            routes=self.plan.template.routes,
+            authorizer=JwtAuthorizer(config=self.plan.template.authorizer, jwks=self._issuer.jwks()),
+            functions=self._functions,
+            api=self._api(),
+            port=self.plan.port,
+        )
+
+    def _api(self) -> Api:
+        return Api(account_id=ACCOUNT_ID, api_id="local")
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            environment=self._endpoint.environment(),
+            region=REGION,
+            account_id=ACCOUNT_ID,
+            stack_name=STACK_NAME,
+            logs=self.state.logs,
+        )
+
+    def _shared(self) -> Shared:
+        return Shared(
+            aws=self._endpoint.environment(),
+            runtimes_table=self._table("RuntimesTable"),
+            nodes_table=self._table("NodesTable"),
+            peer_secret=secrets.token_urlsafe(48),
+            scripts=self.plan.project / "samples",
+            domains=domains_of_one_node(self.plan.fleet),
+            external_stop_delay_ms=self.plan.external_stop_delay_ms,
+            logs=self.state.logs,
+        )
+
+    def _node_specs(self) -> Iterator[NodeSpec]:
+        places = [(site, name) for site in self.plan.fleet.sites for name in site.nodes]
+        ports = emulator.free_ports(len(places))
+        for number, ((site, name), port) in enumerate(zip(places, ports, strict=True), start=1):
+            yield NodeSpec(
+                site=site.code,
+                name=name,
+                number=number,
+                single=len(site.nodes) == 1,
+                control_port=port,
+                sockets=self.state.sockets,
+                queue_url=self._queue_urls[f"{STACK_NAME}-stop-{site.code}"],
+                dead_letter_url=self._queue_urls[f"{STACK_NAME}-stop-{site.code}-dlq"],
+            )
+
+    def _table(self, logical_id: str) -> str:
+        return next(table.name for table in self.plan.template.tables if table.logical_id == logical_id)
+
+    def _as_json(self) -> dict[str, Any]:
+        return {
+            "url": self.plan.url,
+            "region": REGION,
+            "account_id": ACCOUNT_ID,
+            "stack_name": STACK_NAME,
+            "endpoint_url": self._endpoint.url,
+            "issuer": self._issuer.url,
+            "audience": AUDIENCE,
+            "tables": {table.logical_id: table.name for table in self.plan.template.tables},
+            "queue_urls": self._queue_urls,
+            "gateway_pid": os.getpid(),
+            "ministack_pid": self._emulator.pid if self._emulator else None,
+            "function_pids": {name: function.pids for name, function in self._functions.items()},
+            "nodes": [node.as_json() for node in self._nodes.values()],
+            "logs": str(self.state.logs),
+            "admin_token": self._admin_token,
+        }
+
+
+async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
+    while not await holds():  # noqa: ASYNC110  # other processes' states: nothing here could set an Event
+        await asyncio.sleep(POLL_INTERVAL_S)
+
+
+def _access_log(file: Path) -> logging.Logger:
+    """Send this process's log to a file: requests by line and status, never headers, so never tokens."""
+    logging.basicConfig(filename=file, format="%(asctime)s %(name)s %(levelname)s %(message)s", force=True)
+    logging.getLogger("ivr_local").setLevel(logging.INFO)
+    return logging.getLogger("ivr_local.access")

@@ -1,0 +1,351 @@
+"""The agent as a program: its arguments, its exit codes, its end when AWS hangs; and two agents over real TCP."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from emulators import CREDENTIALS, free_port
+from ivr_agent.address import Address, listen
+from ivr_agent.agent import doors, run
+from ivr_agent.clock import Clock
+from ivr_agent.exits import SecondAgentError
+from ivr_agent.memory import MemoryEngine
+from ivr_agent.settings import Settings, explain
+from ivr_agent.wire import RuntimeState
+from ivr_agent.wiring import Stores
+from ivr_runtimes.command import Command
+from ivr_runtimes.memory import MemoryQueue, MemoryStore
+from ivr_runtimes.model import Runtime, Verb
+from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
+
+pytestmark = pytest.mark.e2e
+
+SITE = Site("SITE1")
+DOMAIN = Domain("test.rootdomain.ru")
+
+
+def settings_of(folder: Path, *, number: int = 6, **changes: str) -> dict[str, str]:
+    """Return the environment of the agent of node `number`."""
+    values = {
+        "SITE": SITE,
+        "NODE": f"site1_h{number}@127.0.0.1",
+        "RUNTIMES_TABLE": "runtimes",
+        "NODES_TABLE": "nodes",
+        "QUEUE_URL": "http://127.0.0.1:9/000000000000/stop-SITE1",
+        "DEAD_LETTER_URL": "http://127.0.0.1:9/000000000000/stop-SITE1-dlq",
+        "ENGINE": f"unix:{folder}/engine{number}",
+        "LISTEN": f"unix:{folder}/agent{number}",
+        "CONTROL_PORT": str(free_port()),
+        "PEER_NETWORKS": "127.0.0.0/8",
+        "PEER_SECRET": "p" * 32,
+    }
+    return {f"IVR_AGENT_{name}": value for name, value in {**values, **changes}.items()}
+
+
+def clean_environment(aws: str = "http://127.0.0.1:9") -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("IVR_AGENT_")}
+    return {**kept, **CREDENTIALS, "AWS_DEFAULT_REGION": "eu-central-1", "AWS_ENDPOINT_URL": aws}
+
+
+def finished(
+    *arguments: str, environment: Mapping[str, str] | None = None, clean: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run an agent that is to end by itself; with `clean` the environment's rest is a good one."""
+    return subprocess.run(
+        [sys.executable, "-m", "ivr_agent", *arguments],
+        env={**(clean_environment() if clean else {}), **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@contextmanager
+def running(environment: Mapping[str, str], *, aws: str = "http://127.0.0.1:9") -> Iterator[subprocess.Popen[str]]:
+    """Run an agent until the block ends; wait until it has started."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ivr_agent"],
+        env={**clean_environment(aws), **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stderr is not None
+        first = json.loads(process.stderr.readline())
+        assert first["action"] == "started", first
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+def test_help_tells_every_setting_and_the_version_is_told() -> None:
+    told = finished("--help")
+    assert told.returncode == 0
+    for name, default, _ in explain():
+        assert f"  {name}  [{default}]" in told.stdout
+    assert finished("--version").stdout.strip()
+
+
+def test_wrong_settings_end_it_with_2_and_are_named(tmp_path: Path) -> None:
+    ended = finished(environment=settings_of(tmp_path, SITE="1", PEER_SECRET="short-secret"))
+    assert ended.returncode == 2
+    assert "site: " in ended.stderr
+    assert "peer_secret: " in ended.stderr
+    assert "short-secret" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_missing_region_is_a_wrong_setting(tmp_path: Path) -> None:
+    environment = {**clean_environment(), **settings_of(tmp_path), "AWS_CONFIG_FILE": os.devnull}
+    del environment["AWS_DEFAULT_REGION"]
+    ended = finished(environment=environment, clean=False)
+    assert ended.returncode == 2
+    assert "AWS_DEFAULT_REGION" in ended.stderr
+
+
+def test_a_taken_control_port_ends_it_with_3(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = finished(environment=settings_of(tmp_path, CONTROL_PORT=port))
+    told = json.loads(ended.stderr.splitlines()[-1])
+    assert (ended.returncode, told["action"]) == (3, "fatal")
+    assert port in told["error"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_taken_socket_ends_it_with_3(tmp_path: Path) -> None:
+    with listen(Address(path=f"{tmp_path}/agent6")):
+        ended = finished(environment=settings_of(tmp_path))
+        assert ended.returncode == 3
+        assert "another process listens there" in ended.stderr
+    assert (tmp_path / "agent6").exists(), "the other one's socket is left alone"
+
+
+@pytest.fixture
+def silent_aws() -> Iterator[str]:
+    """An AWS that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("aws", ["refusing", "silent"])
+def test_sigterm_ends_it_within_10_s_whatever_aws_does(tmp_path: Path, silent_aws: str, aws: str) -> None:
+    environment = settings_of(tmp_path)
+    url = silent_aws if aws == "silent" else "http://127.0.0.1:9"
+    queue = {"IVR_AGENT_QUEUE_URL": f"{url}/000000000000/stop-SITE1"}
+    with running({**environment, **queue}, aws=url) as process:
+        time.sleep(1.0)  # let every loop be in the middle of a request
+        health = f"http://127.0.0.1:{environment['IVR_AGENT_CONTROL_PORT']}/healthz"
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(health, timeout=5)  # our own loopback address
+        assert json.loads(caught.value.read()) == {"engine": "down", "aws": "down", "peers": "up"}
+        caught.value.close()
+        begun_s = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(12) == 0
+        assert time.monotonic() - begun_s < 10
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, silent_aws: str) -> None:
+    queue = {"IVR_AGENT_QUEUE_URL": f"{silent_aws}/000000000000/stop-SITE1"}
+    with running({**settings_of(tmp_path), **queue}, aws=silent_aws) as process:
+        time.sleep(1.0)  # the long poll hangs by now
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(2) == 5
+
+
+# Two whole agents in one process, on stores in memory, with engines behind real sockets.
+
+
+def engine_app(engine: MemoryEngine) -> web.Application:
+    """Serve a memory engine's engine side as docs/engine-protocol.md says."""
+
+    async def status(_: web.Request) -> web.Response:
+        return web.json_response({"session": engine.session, "seq": engine.seq})
+
+    async def snapshot(_: web.Request) -> web.Response:
+        rows = [state.model_dump(mode="json") for state in engine.runtimes.values()]
+        return web.json_response({"session": engine.session, "seq": engine.seq, "runtimes": rows})
+
+    async def command(request: web.Request) -> web.Response:
+        body = await request.json()
+        answer = await engine.command(
+            Verb(request.match_info["verb"]),
+            RuntimeId(request.match_info["id"]),
+            session=Session(body["session"]),
+            stop_id=StopId(body["stop_id"]),
+        )
+        if hasattr(answer, "error"):
+            code = 404 if answer.error == "unknown_runtime" else 409
+            return web.json_response({"error": answer.error, "session": answer.session}, status=code)
+        return web.json_response(answer.model_dump(mode="json"))
+
+    app = web.Application()
+    app.router.add_get("/v1/status", status)
+    app.router.add_get("/v1/runtimes", snapshot)
+    app.router.add_post("/v1/runtimes/{id}/{verb}", command)
+    return app
+
+
+@asynccontextmanager
+async def served(app: web.Application, path: Path) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    with listen(Address(path=str(path))) as door:
+        await web.SockSite(runner, door).start()
+        yield
+        await runner.cleanup()
+
+
+class Sited:
+    """A site with agents: its stores, and per node number an engine and its agent's stop event."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.store = MemoryStore()
+        self.queue = MemoryQueue()
+        self.engines: dict[int, MemoryEngine] = {}
+
+    @asynccontextmanager
+    async def node(self, number: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MemoryEngine]:
+        """Run an engine and an agent for node `number` until the block ends, in order."""
+        engine = self.engines[number] = MemoryEngine(session=Session(f"s-{number}"))
+        for name, value in settings_of(
+            self.folder, number=number, CONTROL_PORT="0", HEARTBEAT_INTERVAL_S="0.5"
+        ).items():
+            monkeypatch.setenv(name, value)
+        settings = Settings()
+        stores = Stores(runtimes=self.store, nodes=self.store, inbox=self.queue)
+        stop = asyncio.Event()
+        async with served(engine_app(engine), self.folder / f"engine{number}"):
+            with doors(settings) as opened:
+                agent = asyncio.create_task(run(settings, opened=opened, stores=stores, clock=Clock(), stop=stop))
+                yield engine
+                stop.set()
+                await agent
+
+    async def live_for(self, seconds: float, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Run a node with an engine of its own, in which script 7 runs, for a while; raises what ends its agent."""
+        async with self.node(number, monkeypatch) as engine:
+            engine.session = Session("s-strange")
+            engine.put(running_script(7))
+            await asyncio.sleep(seconds)
+
+    def command(self, number: int, runtime: RuntimeState) -> Command:
+        now_s = time.time()
+        return Command(
+            stop_id="stop-1",
+            verb=Verb.TERMINATE,
+            site=SITE,
+            node=f"site1_h{number}@127.0.0.1",
+            session=self.engines[number].session,
+            runtime_id=runtime.id,
+            domain=DOMAIN,
+            accepted_at_s=now_s,
+            deadline_s=now_s + 60,
+        )
+
+    def rows(self) -> list[Runtime]:
+        return list(self.store.of_domain(DOMAIN))
+
+
+async def until(check: Callable[[], Any], *, within_s: float = 10.0) -> None:
+    end_s = time.monotonic() + within_s
+    while not check():
+        assert time.monotonic() < end_s, f"not within {within_s} s"
+        await asyncio.sleep(0.02)
+
+
+def running_script(number: int) -> RuntimeState:
+    return RuntimeState(
+        id=RuntimeId(f"244f84aa-0624-e639-8061-{number:012x}"),
+        domain=DOMAIN,
+        type="ivr",
+        code="player",
+        name="TEST PLAY",
+        starttime="2019-11-05T08:36:40Z",
+        state="running",
+    )
+
+
+async def test_a_stop_reaches_its_node_whichever_agent_takes_the_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Agent 6 alone drains the queue while agent 8 is deaf to it: 8's stops must come by way of 6."""
+    site, deaf = Sited(tmp_path), Sited(tmp_path)
+    deaf.store, deaf.engines = site.store, site.engines
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(site.node(6, monkeypatch))
+        engine = await stack.enter_async_context(deaf.node(8, monkeypatch))
+        script = running_script(8)
+        engine.put(script)  # no event is sent: the probe finds the gap
+        await until(lambda: [row.node for row in site.rows()] == ["site1_h8@127.0.0.1"])
+        site.queue.send(site.command(8, script))
+        await until(lambda: not engine.runtimes)
+        assert engine.commands == [(Verb.TERMINATE, script.id, "stop-1")]
+        await until(lambda: len(site.queue) == 0)
+        await until(lambda: not site.rows())
+
+
+async def test_an_orderly_end_hands_the_node_over_and_leaves_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Sited(tmp_path)
+    async with site.node(6, monkeypatch) as engine:
+        engine.put(running_script(6))
+        await until(site.rows)
+    (node,) = site.store.all_nodes()
+    assert node.agent_id == ""
+    assert node.lease_until_s > time.time() + 50
+    assert len(site.rows()) == 1
+    async with site.node(6, monkeypatch):
+        await until(lambda: site.store.read(SITE, NodeName("site1_h6@127.0.0.1")) != node)
+    assert not (await asyncio.to_thread((tmp_path / "agent6").exists))
+
+
+async def test_a_second_agent_of_a_node_ends_and_the_first_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, other = Sited(tmp_path / "a"), Sited(tmp_path / "b")
+    other.store, other.queue = site.store, site.queue
+    async with site.node(6, monkeypatch) as engine:
+        engine.put(running_script(6))
+        await until(site.rows)
+        (node,) = site.store.all_nodes()
+        with pytest.raises(SecondAgentError):
+            await other.live_for(4, 6, monkeypatch)
+        assert [(n.agent_id, n.session) for n in site.store.all_nodes()] == [(node.agent_id, "s-6")]
+        assert [row.id for row in site.rows()] == [running_script(6).id], "nothing was swept, nothing added"
+
+
+async def test_what_the_engine_forgot_while_no_agent_ran_leaves_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Sited(tmp_path)
+    async with site.node(6, monkeypatch) as engine:
+        engine.put(running_script(6))
+        await until(site.rows)
+    async with site.node(6, monkeypatch):  # the same session, and nothing runs in it
+        await until(lambda: not site.rows())

@@ -1,0 +1,178 @@
+from collections.abc import Callable
+
+import pytest
+
+from ivr_agent.carry import Carrier
+from ivr_agent.clock import Clock
+from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
+from ivr_agent.outcome import Outcome, UndeliveredError
+from ivr_agent.place import Place
+from ivr_agent.probe import Probe
+from ivr_agent.wire import RuntimeState
+from ivr_runtimes.command import DEADLINE_S, Command
+from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.memory import MemoryStore
+from ivr_runtimes.model import Node, StopType, Verb
+from ivr_runtimes.names import NodeName, Session, Site
+
+State = Callable[..., RuntimeState]
+MakeCommand = Callable[..., Command]
+PEER = NodeName("site1_h8@192.168.0.12")
+
+
+class Forwarded:
+    """The way to peers: notes what is sent and tells the outcome that was set."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Command, Node]] = []
+
+    async def __call__(self, command: Command, node: Node) -> Outcome:
+        self.sent.append((command, node))
+        return Outcome.ACTED
+
+
+@pytest.fixture
+def forwarded() -> Forwarded:
+    return Forwarded()
+
+
+@pytest.fixture
+def carrier(
+    place: Place, engine: MemoryEngine, probe: Probe, store: MemoryStore, clock: Clock, forwarded: Forwarded
+) -> Carrier:
+    return Carrier(
+        place=place,
+        engine=engine,
+        probe=probe,
+        nodes=store,
+        service=run_inline,
+        clock=clock,
+        ours=lambda: True,
+        forward=forwarded,
+    )
+
+
+def know_peer(store: MemoryStore, place: Place, *, session: str = "s-8") -> Node:
+    node = Node(
+        site=place.site,
+        node=PEER,
+        session=Session(session),
+        lease_until_s=0.0,
+        agent_id="b",
+        control_port=9471,
+        agent_version="1",
+        started_at="2019-11-05T08:36:40Z",
+    )
+    store.renew(node, now_s=0.0)
+    return node
+
+
+async def test_an_external_stop_starts_the_branch(
+    carrier: Carrier, engine: MemoryEngine, command: MakeCommand, state: State
+) -> None:
+    engine.put(state(6))
+    assert await carrier.carry(command(6)) is Outcome.ACTED
+    assert engine.runtimes[state(6).id].stoptype is StopType.STOP
+
+
+async def test_the_same_stop_again_changes_nothing_whatever_its_verb(
+    carrier: Carrier, engine: MemoryEngine, command: MakeCommand, state: State
+) -> None:
+    engine.put(state(6))
+    await carrier.carry(command(6))
+    assert await carrier.carry(command(6, verb=Verb.TERMINATE)) is Outcome.ALREADY_STOPPING
+    assert state(6).id in engine.runtimes
+
+
+async def test_terminate_ends_the_branch(
+    carrier: Carrier, engine: MemoryEngine, command: MakeCommand, state: State
+) -> None:
+    engine.put(state(6))
+    await carrier.carry(command(6))
+    assert await carrier.carry(command(6, verb=Verb.TERMINATE, stop_id="second")) is Outcome.ACTED
+    assert engine.runtimes == {}
+
+
+async def test_a_runtime_that_its_own_session_does_not_know_has_ended(carrier: Carrier, command: MakeCommand) -> None:
+    assert await carrier.carry(command(6)) is Outcome.ALREADY_ENDED
+
+
+async def test_a_command_for_an_earlier_life_of_the_engine_is_moot_and_betrays_the_new_one(
+    carrier: Carrier, engine: MemoryEngine, probe: Probe, command: MakeCommand
+) -> None:
+    await probe.step()
+    engine.restart("s-2")
+    assert await carrier.carry(command(6)) is Outcome.NODE_GONE
+    assert probe.wake.is_set()
+
+
+async def test_a_silent_engine_leaves_the_command_undelivered(
+    carrier: Carrier, engine: MemoryEngine, command: MakeCommand
+) -> None:
+    engine.down = True
+    with pytest.raises(UndeliveredError):
+        await carrier.carry(command(6))
+
+
+async def test_an_agent_that_does_not_speak_for_its_node_yet_decides_nothing(
+    carrier: Carrier, engine: MemoryEngine, command: MakeCommand
+) -> None:
+    """A second agent with another engine would call every command of the first one's moot."""
+    carrier._ours = lambda: False
+    with pytest.raises(UndeliveredError, match="lease"):
+        await carrier.carry(command(6, session="s-9"))
+    assert engine.commands == []
+
+
+@pytest.mark.parametrize(("after_s", "expired"), [(DEADLINE_S, False), (DEADLINE_S + 1, True)])
+async def test_a_command_expires_at_its_deadline(
+    carrier: Carrier, engine: MemoryEngine, command: MakeCommand, time: ManualTime, after_s: float, *, expired: bool
+) -> None:
+    stop = command(6)
+    time.pass_s(after_s)
+    assert (await carrier.carry(stop) is Outcome.EXPIRED) is expired
+    assert (engine.commands == []) is expired
+
+
+async def test_a_command_for_another_node_is_forwarded_to_its_agent(
+    carrier: Carrier, store: MemoryStore, place: Place, forwarded: Forwarded, command: MakeCommand
+) -> None:
+    """Its lease lapsed long ago: that alone drops nothing, the node may only have lost its link to AWS."""
+    peer = know_peer(store, place)
+    stop = command(6, node=PEER, session="s-8")
+    assert await carrier.carry(stop) is Outcome.ACTED
+    assert forwarded.sent == [(stop, peer)]
+
+
+async def test_a_command_for_a_replaced_session_of_another_node_is_moot(
+    carrier: Carrier, store: MemoryStore, place: Place, forwarded: Forwarded, command: MakeCommand
+) -> None:
+    know_peer(store, place, session="s-9")
+    assert await carrier.carry(command(6, node=PEER, session="s-8")) is Outcome.NODE_GONE
+    assert forwarded.sent == []
+
+
+async def test_a_command_for_an_unknown_node_comes_back(carrier: Carrier, command: MakeCommand) -> None:
+    with pytest.raises(UndeliveredError, match="not known"):
+        await carrier.carry(command(6, node=PEER))
+
+
+async def test_a_command_for_another_node_comes_back_while_the_table_is_away(
+    carrier: Carrier, command: MakeCommand
+) -> None:
+    class Away(MemoryStore):
+        def read(self, site: Site, node: NodeName) -> Node | None:
+            raise StoreUnavailableError(f"away: {site} {node}")
+
+    carrier._nodes = Away()
+    with pytest.raises(UndeliveredError, match="away"):
+        await carrier.carry(command(6, node=PEER))
+
+
+async def test_a_single_node_site_forwards_nothing(
+    carrier: Carrier, store: MemoryStore, place: Place, command: MakeCommand
+) -> None:
+    carrier._forward = None
+    know_peer(store, place)
+    with pytest.raises(UndeliveredError, match="single-node"):
+        await carrier.carry(command(6, node=PEER, session="s-8"))

@@ -1,0 +1,330 @@
+"""The agent's HTTP over Unix sockets: the engine side it asks, the agent side it serves, the control port."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from ivr_agent.address import Address, listen
+from ivr_agent.carry import Carrier
+from ivr_agent.clock import Clock
+from ivr_agent.control import Control
+from ivr_agent.engine import Engine, EngineError, Refusal
+from ivr_agent.events import Events
+from ivr_agent.health import Health
+from ivr_agent.memory import MemoryEngine, run_inline
+from ivr_agent.metrics import Metrics
+from ivr_agent.outcome import Outcome
+from ivr_agent.place import Place
+from ivr_agent.probe import Probe
+from ivr_agent.registry import Registry
+from ivr_agent.signature import Request, Signer
+from ivr_agent.wire import RuntimeState, Snapshot
+from ivr_runtimes.command import Command
+from ivr_runtimes.memory import MemoryStore
+from ivr_runtimes.model import Verb
+from ivr_runtimes.names import RuntimeId, Session, StopId
+
+State = Callable[..., RuntimeState]
+Serve = Callable[[web.Application], Awaitable[aiohttp.ClientSession]]
+SECRET = "x" * 32
+S1 = Session("s-1")
+
+
+@asynccontextmanager
+async def served(app: web.Application, path: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    with listen(Address(path=str(path))) as door:
+        await web.SockSite(runner, door).start()
+        async with aiohttp.ClientSession("http://agent", connector=aiohttp.UnixConnector(str(path))) as client:
+            yield client
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    """Serve an application until the test ends; returns a client of it."""
+    async with AsyncExitStack() as stack:
+        yield lambda app: stack.enter_async_context(served(app, tmp_path / "socket"))
+
+
+# The agent side
+
+
+@pytest.fixture
+async def events(serve: Serve, registry: Registry, probe: Probe, metrics: Metrics) -> aiohttp.ClientSession:
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    probe.session = S1
+    return await serve(Events(registry=registry, probe=probe, metrics=metrics).app)
+
+
+async def test_an_engine_tells_of_a_start_and_an_end(
+    events: aiohttp.ClientSession, registry: Registry, state: State
+) -> None:
+    path = f"/v1/runtimes/{state(1).id}"
+    body = {"session": "s-1", "seq": 1, "runtime": state(1).model_dump(mode="json")}
+    assert (await events.put(path, json=body)).status == 204
+    assert registry.get(state(1).id) == state(1)
+    assert (await events.put(path, json=body)).status == 204, "told twice"
+    assert (await events.delete(f"{path}?session=s-1&seq=2&stoptype=normal")).status == 204
+    assert (len(registry), registry.seq) == (0, 2)
+
+
+async def test_an_event_of_an_unknown_session_is_taken_and_the_engine_asked(
+    events: aiohttp.ClientSession, registry: Registry, probe: Probe, state: State
+) -> None:
+    body = {"session": "s-2", "seq": 1, "runtime": state(1).model_dump(mode="json")}
+    assert (await events.put(f"/v1/runtimes/{state(1).id}", json=body)).status == 204
+    assert len(registry) == 0
+    assert probe.wake.is_set()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seq": "1"}, "seq"),
+        ({"session": "bad session"}, "session"),
+        ({"runtime": {}}, "runtime.id"),
+        ({"runtime": None}, "runtime"),
+    ],
+)
+async def test_an_invalid_event_is_refused_by_name(
+    events: aiohttp.ClientSession, registry: Registry, state: State, change: dict[str, object], named: str
+) -> None:
+    body = {"session": "s-1", "seq": 1, "runtime": state(1).model_dump(mode="json"), **change}
+    answer = await events.put(f"/v1/runtimes/{state(1).id}", json=body)
+    told = await answer.json()
+    assert (answer.status, told["error"], told["session"]) == (400, "invalid_event", "s-1")
+    assert named in told["detail"]
+    assert len(registry) == 0
+
+
+async def test_an_event_for_another_path_or_of_no_known_termination_is_refused(
+    events: aiohttp.ClientSession, state: State
+) -> None:
+    body = {"session": "s-1", "seq": 1, "runtime": state(1).model_dump(mode="json")}
+    assert (await events.put(f"/v1/runtimes/{state(2).id}", json=body)).status == 400
+    assert (await events.delete(f"/v1/runtimes/{state(1).id}?session=s-1&seq=1&stoptype=halt")).status == 400
+    assert (await events.delete(f"/v1/runtimes/{state(1).id}?session=s-1")).status == 400
+
+
+async def test_scripts_and_browsers_cannot_pose_as_the_engine(
+    events: aiohttp.ClientSession, registry: Registry, state: State
+) -> None:
+    body = {"session": "s-1", "seq": 1, "runtime": state(1).model_dump(mode="json")}
+    answer = await events.put(f"/v1/runtimes/{state(1).id}", json=body, headers={"Origin": "http://evil"})
+    assert answer.status == 403
+    assert len(registry) == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "status"), [(None, 401), ("Bearer wrong", 401), ("Bearer \udcff", 401), ("Bearer token-1", 204)]
+)
+async def test_over_tcp_every_event_must_carry_the_token(
+    serve: Serve, registry: Registry, probe: Probe, metrics: Metrics, header: str | None, status: int
+) -> None:
+    client = await serve(Events(registry=registry, probe=probe, metrics=metrics, token="token-1").app)
+    headers = {"Authorization": header} if header else {}
+    path = "/v1/runtimes/244f84aa-0624-e639-8061-a80000000006?session=s-1&seq=1"
+    assert (await client.delete(path, headers=headers)).status == status
+
+
+# The engine side
+
+
+def engine_app(answers: dict[str, tuple[int, object]], seen: list[dict[str, object]]) -> web.Application:
+    """Return an engine that gives a set answer per path and notes the bodies."""
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(await request.json() if request.can_read_body else {})
+        status, body = answers[request.path]
+        return web.json_response(body, status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    return app
+
+
+@pytest.fixture
+async def asked(tmp_path: Path) -> AsyncIterator[Engine]:
+    client = Engine(Address(path=str(tmp_path / "socket")))
+    yield client
+    await client.close()
+
+
+async def test_status_snapshot_and_command_are_asked_as_the_protocol_says(
+    serve: Serve, asked: Engine, state: State
+) -> None:
+    seen: list[dict[str, object]] = []
+    command = f"/v1/runtimes/{state(1).id}/external_stop"
+    answers: dict[str, tuple[int, object]] = {
+        "/v1/status": (200, {"session": "s-1", "seq": 4}),
+        "/v1/runtimes": (200, {"session": "s-1", "seq": 4, "runtimes": [state(1).model_dump(mode="json")]}),
+        command: (200, {"session": "s-1", "state": "post_processing", "result": "acted"}),
+    }
+    await serve(engine_app(answers, seen))
+    assert (await asked.status()).seq == 4
+    assert (await asked.snapshot()).runtimes == {state(1).id: state(1)}
+    answer = await asked.command(Verb.EXTERNAL_STOP, state(1).id, session=S1, stop_id=StopId("stop-1"))
+    assert not isinstance(answer, Refusal)
+    assert answer.result == "acted"
+    assert seen[-1] == {"session": "s-1", "stop_id": "stop-1"}
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, "unknown_runtime"), (409, "session_mismatch")])
+async def test_a_typed_no_is_an_answer(serve: Serve, asked: Engine, status: int, error: str) -> None:
+    body = {"error": error, "session": "s-2", "detail": "no"}
+    await serve(engine_app({"/v1/runtimes/r/terminate": (status, body)}, []))
+    answer = await asked.command(Verb.TERMINATE, RuntimeId("r"), session=S1, stop_id=StopId("x"))
+    assert answer == Refusal(error, Session("s-2"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, {}),
+        (404, {"error": "not_found", "session": "s-1"}),
+        (400, {"error": "invalid_command", "session": "s-1"}),
+        (500, {}),
+        (302, {}),
+        (200, {"session": "s-1", "state": "running", "result": "maybe"}),
+    ],
+)
+async def test_any_other_answer_leaves_the_fate_unknown(
+    serve: Serve, asked: Engine, status: int, body: dict[str, object]
+) -> None:
+    """A plain 404 of a wrong server must never be taken for 'it has ended'."""
+    await serve(engine_app({"/v1/runtimes/r/terminate": (status, body)}, []))
+    with pytest.raises(EngineError):
+        await asked.command(Verb.TERMINATE, RuntimeId("r"), session=S1, stop_id=StopId("x"))
+
+
+async def test_an_engine_that_is_not_there_or_speaks_nonsense_is_an_error(serve: Serve, asked: Engine) -> None:
+    with pytest.raises(EngineError, match="no connection"):
+        await asked.status()
+    await serve(engine_app({"/v1/status": (200, []), "/v1/runtimes": (200, "x")}, []))
+    with pytest.raises(EngineError, match="unreadable"):
+        await asked.status()
+    with pytest.raises(EngineError, match="unreadable"):
+        await asked.snapshot()
+
+
+# The control port
+
+
+@pytest.fixture
+def signer(clock: Clock) -> Signer:
+    return Signer(SECRET, clock)
+
+
+@pytest.fixture
+async def control(
+    serve: Serve, place: Place, probe: Probe, engine: MemoryEngine, clock: Clock, health: Health
+) -> aiohttp.ClientSession:
+    await probe.step()
+    carrier = Carrier(
+        place=place,
+        engine=engine,
+        probe=probe,
+        nodes=MemoryStore(),
+        service=run_inline,
+        clock=clock,
+        ours=lambda: True,
+        forward=None,
+    )
+    return await serve(
+        Control(
+            place=place,
+            probe=probe,
+            carrier=carrier,
+            health=health,
+            metrics=Metrics(),
+            signer=Signer(SECRET, clock),
+        ).app
+    )
+
+
+def signed(signer: Signer, command: Command, **changes: str) -> dict[str, str]:
+    """Return the headers a peer sends with a command."""
+    fields = {"node": command.node, "session": command.session, **changes}
+    return signer.sign(Request(method="POST", path="/v1/commands", body=command.to_body().encode(), **fields))
+
+
+async def test_a_peers_command_is_carried_out_and_its_outcome_told(
+    control: aiohttp.ClientSession,
+    engine: MemoryEngine,
+    signer: Signer,
+    command: Callable[..., Command],
+    state: State,
+) -> None:
+    engine.put(state(6))
+    answer = await control.post("/v1/commands", data=command(6).to_body(), headers=signed(signer, command(6)))
+    assert (answer.status, await answer.json()) == (200, {"outcome": Outcome.ACTED})
+    assert engine.commands == [(Verb.EXTERNAL_STOP, state(6).id, "stop-6")]
+
+
+async def test_an_unsigned_or_repeated_request_is_refused(
+    control: aiohttp.ClientSession, engine: MemoryEngine, signer: Signer, command: Callable[..., Command]
+) -> None:
+    body, headers = command(6).to_body(), signed(signer, command(6))
+    assert (await control.post("/v1/commands", data=body)).status == 401
+    assert (await control.post("/v1/commands", data=body, headers=headers)).status == 200
+    assert (await control.post("/v1/commands", data=body, headers=headers)).status == 401
+    assert (await control.post("/v1/commands", data=body, headers=headers | {"Origin": "http://evil"})).status == 403
+    assert len(engine.commands) == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"node": "site1_h8@192.168.0.12"}, {"session": "s-0"}, {"site": "SITE2"}], ids=lambda c: next(iter(c))
+)
+async def test_a_command_for_another_node_session_or_site_is_misdirected(
+    control: aiohttp.ClientSession,
+    engine: MemoryEngine,
+    signer: Signer,
+    command: Callable[..., Command],
+    changes: dict[str, str],
+) -> None:
+    stop = command(6, **changes)
+    assert (await control.post("/v1/commands", data=stop.to_body(), headers=signed(signer, stop))).status == 421
+    assert engine.commands == []
+
+
+async def test_addressee_and_command_must_agree(
+    control: aiohttp.ClientSession, engine: MemoryEngine, signer: Signer, command: Callable[..., Command]
+) -> None:
+    stop = command(6, node="site1_h8@192.168.0.12")
+    headers = signed(signer, stop, node="site1_h6@192.168.0.12")
+    assert (await control.post("/v1/commands", data=stop.to_body(), headers=headers)).status == 421
+    assert engine.commands == []
+
+
+async def test_a_signed_body_that_is_no_command_is_refused(control: aiohttp.ClientSession, signer: Signer) -> None:
+    request = Request(method="POST", path="/v1/commands", body=b"\xff", node="n@h", session="s-1")
+    assert (await control.post("/v1/commands", data=b"\xff", headers=signer.sign(request))).status == 400
+
+
+async def test_a_silent_engine_is_told_to_the_peer(
+    control: aiohttp.ClientSession, engine: MemoryEngine, signer: Signer, command: Callable[..., Command]
+) -> None:
+    engine.down = True
+    answer = await control.post("/v1/commands", data=command(6).to_body(), headers=signed(signer, command(6)))
+    assert (answer.status, (await answer.json())["error"]) == (503, "undelivered")
+
+
+async def test_health_says_which_side_is_down(control: aiohttp.ClientSession, health: Health) -> None:
+    answer = await control.get("/healthz")
+    assert (answer.status, await answer.json()) == (503, {"engine": "up", "aws": "down", "peers": "up"})
+    health.aws = {"dynamodb": True, "sqs": True}
+    health.peer("site1_h8@192.168.0.12", answered=False)
+    answer = await control.get("/healthz")
+    assert (answer.status, await answer.json()) == (200, {"engine": "up", "aws": "up", "peers": "down"})
+
+
+async def test_metrics_are_prometheus_text(control: aiohttp.ClientSession) -> None:
+    answer = await control.get("/metrics")
+    assert answer.content_type == "text/plain"
+    assert 'ivr_agent_stop_outcomes_total{outcome="expired"} 0.0' in await answer.text()

@@ -1,0 +1,238 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ivr_agent.clock import Clock
+from ivr_agent.exits import SecondAgentError
+from ivr_agent.lease import RETRY_S, Lease
+from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
+from ivr_agent.metrics import Metrics
+from ivr_agent.place import Place
+from ivr_agent.probe import Probe
+from ivr_runtimes.errors import AmbiguousWriteError, LeaseHeldError, StoreUnavailableError
+from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S, is_alive
+from ivr_runtimes.memory import MemoryStore
+from ivr_runtimes.model import Node
+from ivr_runtimes.names import Session
+
+
+class FaultyNodes(MemoryStore):
+    """A table of nodes that raises `fault` while it is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fault: Exception | None = None
+
+    def renew(self, node: Node, *, now_s: float) -> None:
+        if self.fault:
+            raise self.fault
+        super().renew(node, now_s=now_s)
+
+
+MakeLease = Callable[[str], Lease]
+
+
+@pytest.fixture
+def nodes() -> FaultyNodes:
+    return FaultyNodes()
+
+
+@pytest.fixture
+def make(place: Place, nodes: FaultyNodes, probe: Probe, clock: Clock, metrics: Metrics) -> MakeLease:
+    """Make the lease of an agent of that id; all agents of a test speak for the same node and share its probe."""
+
+    def make(agent_id: str) -> Lease:
+        us = Node(
+            site=place.site,
+            node=place.node,
+            session=Session(""),
+            lease_until_s=0.0,
+            agent_id=agent_id,
+            control_port=9470,
+            agent_version="1",
+            started_at="2019-11-05T08:36:40Z",
+        )
+        return Lease(
+            us=us, table=nodes, service=run_inline, probe=probe, clock=clock, metrics=metrics, ttl_s=LEASE_TTL_S
+        )
+
+    return make
+
+
+def row(nodes: MemoryStore) -> Node:
+    (node,) = nodes.all_nodes()
+    return node
+
+
+async def test_a_heartbeat_vouches_for_the_session_that_the_engine_tells(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, clock: Clock
+) -> None:
+    lease = make("a")
+    await probe.step()
+    assert await lease.step() is None
+    assert (row(nodes).session, row(nodes).agent_id) == ("s-1", "a")
+    assert row(nodes).lease_until_s == clock.now_s() + LEASE_TTL_S
+    assert lease.ours()
+    assert lease.count_down() == LEASE_TTL_S
+
+
+async def test_nothing_is_vouched_for_until_the_engine_answers(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine
+) -> None:
+    engine.down = True
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    assert nodes.all_nodes() == []
+    assert not lease.ours()
+
+
+async def test_an_engine_that_falls_silent_lets_the_lease_lapse(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine, time: ManualTime, clock: Clock
+) -> None:
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    engine.down = True
+    for _ in range(4):
+        time.pass_s(HEARTBEAT_INTERVAL_S)
+        await probe.step()
+        await lease.step()
+    assert not is_alive(row(nodes), now_s=clock.now_s())
+
+
+async def test_a_restarted_engine_is_in_the_row_with_the_next_heartbeat(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine
+) -> None:
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    probe.renewed.clear()
+    engine.restart("s-2")
+    await probe.step()
+    assert probe.renewed.is_set(), "which comes at once"
+    await lease.step()
+    assert row(nodes).session == "s-2"
+
+
+@pytest.mark.parametrize("fault", [StoreUnavailableError("away"), AmbiguousWriteError("no answer")])
+async def test_a_heartbeat_that_fails_is_repeated_soon(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, fault: Exception
+) -> None:
+    lease = make("a")
+    await probe.step()
+    nodes.fault = fault
+    assert await lease.step() == RETRY_S
+    nodes.fault = None
+    assert await lease.step() is None
+    assert lease.ours()
+
+
+async def test_an_agent_restarted_after_a_crash_waits_out_the_lease_of_the_dead_one(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine, time: ManualTime
+) -> None:
+    await probe.step()
+    await make("dead").step()
+    engine.restart("s-2")
+    await probe.step()
+    lease = make("new")
+    for _ in range(int(LEASE_TTL_S)):
+        assert await lease.step() == RETRY_S
+        assert not lease.ours()
+        time.pass_s(RETRY_S)
+    # The next try comes while readers still trust the dead agent's lease, which they do for the clock skew longer.
+    assert RETRY_S < CLOCK_SKEW_S
+    time.pass_s(RETRY_S)
+    assert await lease.step() is None
+    assert row(nodes).agent_id == "new"
+
+
+async def test_meanwhile_it_may_write_what_the_same_engine_runs(make: MakeLease, probe: Probe) -> None:
+    """The row names the session of our own engine: the dead agent and we tell the same truth."""
+    await probe.step()
+    await make("dead").step()
+    lease = make("new")
+    await lease.step()
+    assert lease.ours()
+
+
+async def test_a_second_agent_of_a_node_gives_way_to_the_living_one(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine, time: ManualTime
+) -> None:
+    await probe.step()
+    first, second = make("first"), make("second")
+    await first.step()
+    await second.step()
+    time.pass_s(HEARTBEAT_INTERVAL_S)
+    await first.step()
+    with pytest.raises(SecondAgentError, match=r"first.*site1_h6@192\.168\.0\.12.*stop one of the two"):
+        await second.step()
+    assert row(nodes).agent_id == "first"
+
+
+async def test_an_agent_whose_node_was_taken_over_gives_way(make: MakeLease, probe: Probe, time: ManualTime) -> None:
+    await probe.step()
+    first, second = make("first"), make("second")
+    await first.step()
+    time.pass_s(LEASE_TTL_S + CLOCK_SKEW_S + 0.1)
+    await second.step()
+    await first.step()
+    time.pass_s(HEARTBEAT_INTERVAL_S)
+    await second.step()
+    with pytest.raises(SecondAgentError):
+        await first.step()
+
+
+async def test_a_lease_from_the_future_is_not_waited_for_without_end(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime, clock: Clock
+) -> None:
+    await probe.step()
+    await make("odd").step()
+    future = row(nodes)
+    nodes._nodes[future.site, future.node] = replace(future, lease_until_s=clock.now_s() + 1e6)
+    lease = make("new")
+    for _ in range(int(LEASE_HANDOVER_S + CLOCK_SKEW_S)):
+        assert await lease.step() == RETRY_S
+        time.pass_s(RETRY_S)
+    time.pass_s(5)
+    with pytest.raises(SecondAgentError):
+        await lease.step()
+
+
+async def test_an_orderly_end_leaves_a_longer_lease_that_the_next_agent_takes_at_once(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, clock: Clock
+) -> None:
+    lease, following = make("a"), make("b")
+    await probe.step()
+    await lease.step()
+    await lease.hand_over()
+    assert row(nodes).lease_until_s == clock.now_s() + LEASE_HANDOVER_S
+    assert not lease.count_down()
+    assert await following.step() is None
+    assert row(nodes).agent_id == "b"
+
+
+async def test_a_late_end_does_not_take_the_node_from_its_successor(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime
+) -> None:
+    lease, following = make("a"), make("b")
+    await probe.step()
+    await lease.step()
+    time.pass_s(LEASE_TTL_S + CLOCK_SKEW_S + 0.1)
+    await following.step()
+    with pytest.raises(LeaseHeldError):
+        await lease.hand_over()
+    assert row(nodes).agent_id == "b"
+
+
+async def test_a_node_without_an_engine_is_not_handed_over(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine
+) -> None:
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    engine.down = True
+    await probe.step()
+    await lease.hand_over()
+    assert row(nodes).agent_id == "a"

@@ -1,0 +1,61 @@
+"""Where commands for peers may go. How they get there over TCP is shown by tests/e2e/test_agent_process.py."""
+
+from collections.abc import AsyncIterator, Callable
+from ipaddress import ip_network
+
+import pytest
+
+from ivr_agent.clock import Clock
+from ivr_agent.health import PEER_MEMORY_S, Health
+from ivr_agent.memory import ManualTime
+from ivr_agent.outcome import UndeliveredError
+from ivr_agent.peers import Peers
+from ivr_agent.signature import Signer
+from ivr_runtimes.command import Command
+from ivr_runtimes.model import Node
+from ivr_runtimes.names import NodeName, Session, Site
+
+
+@pytest.fixture
+async def peers(clock: Clock, health: Health) -> AsyncIterator[Peers]:
+    networks = (ip_network("192.168.0.0/24"), ip_network("fd00::/8"))
+    peers = Peers(networks=networks, signer=Signer("x" * 32, clock), health=health)
+    yield peers
+    await peers.close()
+
+
+def peer(host: str) -> Node:
+    return Node(
+        site=Site("SITE1"),
+        node=NodeName(f"h8@{host}"),
+        session=Session("s-8"),
+        lease_until_s=0.0,
+        agent_id="b",
+        control_port=9470,
+        agent_version="1",
+        started_at="2019-11-05T08:36:40Z",
+    )
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "192.168.1.1", "127.0.0.1", "::1", "169.254.169.254"])
+async def test_nothing_is_sent_outside_the_peer_networks(
+    peers: Peers, health: Health, command: Callable[..., Command], host: str
+) -> None:
+    with pytest.raises(UndeliveredError, match="peer_networks"):
+        await peers(command(6), peer(host))
+    assert health.peers_up, "it was not even tried"
+
+
+@pytest.mark.parametrize(("host", "url"), [("192.168.0.12", "192.168.0.12"), ("[fd00::1]", "[fd00::1]")])
+async def test_what_was_checked_is_what_is_called(peers: Peers, host: str, url: str) -> None:
+    assert await peers._allowed_host(peer(host)) == url
+
+
+async def test_a_lost_peer_is_told_until_it_answers_or_is_forgotten(health: Health, time: ManualTime) -> None:
+    health.peer("a", answered=False)
+    health.peer("b", answered=False)
+    assert not health.peers_up
+    health.peer("a", answered=True)
+    assert not health.peers_up
+    time.pass_s(PEER_MEMORY_S)
+    assert health.peers_up

@@ -1,0 +1,138 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ivr_agent.ledger import LINGER_S, Ledger
+from ivr_agent.memory import ManualTime, run_inline
+from ivr_agent.place import Place
+from ivr_agent.registry import Registry
+from ivr_agent.sweep import PACE_S, RETRY_S, Sweep
+from ivr_agent.wire import RuntimeState, Snapshot
+from ivr_runtimes.dynamo import MAX_BATCH
+from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.memory import MemoryStore
+from ivr_runtimes.names import NodeName, RuntimeId, Session, Site
+from ivr_runtimes.ports import RowRef, WriteBatch
+
+S1, S0 = Session("s-1"), Session("s-0")
+State = Callable[..., RuntimeState]
+
+
+class FaultyTable(MemoryStore):
+    """A table that cannot be read while `down`."""
+
+    down = False
+
+    def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:
+        if self.down:
+            raise StoreUnavailableError("away")
+        return super().rows_of_node(site, node)
+
+
+@pytest.fixture
+def table() -> FaultyTable:
+    return FaultyTable()
+
+
+@pytest.fixture
+def sweep(place: Place, registry: Registry, ledger: Ledger, table: FaultyTable) -> Sweep:
+    return Sweep(
+        place=place,
+        registry=registry,
+        ledger=ledger,
+        table=table,
+        service=run_inline,
+        may_write=lambda: True,
+        chance=lambda: 0.0,
+    )
+
+
+@pytest.fixture
+def fill(table: FaultyTable, place: Place, state: State) -> Callable[..., None]:
+    """Put rows of numbered runtimes, of a session and a node, into the table."""
+
+    def fill(*numbers: int, session: Session, node: NodeName = place.node) -> None:
+        rows = [state(number).row(place.site, node, session, lwt="2019-11-05T08:36:40Z") for number in numbers]
+        table.write(WriteBatch(site=place.site, puts=rows))
+
+    return fill
+
+
+def owed(ledger: Ledger, time: ManualTime) -> set[RuntimeId]:
+    time.pass_s(LINGER_S)
+    ids = ledger.take()
+    for runtime_id in ids:
+        ledger.paid(runtime_id, deleted=True)
+    return set(ids)
+
+
+async def test_rows_of_this_session_that_nobody_runs_are_owed_at_once(
+    sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, fill: Callable[..., None], state: State
+) -> None:
+    registry.adopt(Snapshot(S1, 0, {state(1).id: state(1)}, {}))
+    owed(ledger, time)
+    fill(1, 2, session=S1)
+    await sweep.step()
+    assert owed(ledger, time) == {state(2).id}
+
+
+async def test_rows_of_dead_sessions_are_owed_one_batch_at_a_time_when_nothing_else_is(
+    sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, fill: Callable[..., None], state: State
+) -> None:
+    fill(*range(MAX_BATCH + 5), session=S0)
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    await sweep.step()
+    assert len(ledger) == 0
+    assert await sweep.step() == PACE_S
+    await sweep.step()
+    assert len(owed(ledger, time)) == MAX_BATCH, "the second batch waited for the first"
+    await sweep.step()
+    assert len(owed(ledger, time)) == 5
+    assert await sweep.step() is None
+
+
+async def test_other_nodes_rows_are_left_alone(
+    sweep: Sweep, registry: Registry, ledger: Ledger, fill: Callable[..., None]
+) -> None:
+    fill(1, session=S0, node=NodeName("site1_h8@192.168.0.12"))
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    for _ in range(3):
+        await sweep.step()
+    assert len(ledger) == 0
+
+
+async def test_nothing_is_swept_before_the_node_is_ours(
+    sweep: Sweep, registry: Registry, ledger: Ledger, fill: Callable[..., None]
+) -> None:
+    """A second agent with another engine must not take the first one's rows for garbage."""
+    sweep._may_write = lambda: False
+    fill(1, session=S0)
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    assert await sweep.step() == PACE_S
+    assert len(ledger) == 0
+
+
+async def test_a_table_that_is_away_is_read_later(
+    sweep: Sweep, registry: Registry, ledger: Ledger, table: FaultyTable, fill: Callable[..., None]
+) -> None:
+    fill(1, session=S1)
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    table.down = True
+    assert await sweep.step() == RETRY_S
+    table.down = False
+    await sweep.step()
+    assert len(ledger) == 1
+
+
+async def test_each_session_is_swept_once(
+    sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, fill: Callable[..., None], state: State
+) -> None:
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    await sweep.step()
+    assert await sweep.step() is None
+    fill(1, session=S1)
+    assert await sweep.step() is None
+    registry.adopt(Snapshot(Session("s-2"), 0, {}, {}))
+    await sweep.step()
+    await sweep.step()
+    assert owed(ledger, time) == {state(1).id}

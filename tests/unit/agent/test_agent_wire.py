@@ -1,0 +1,78 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ivr_agent.place import Place
+from ivr_agent.wire import RuntimeState, read_snapshot, wrong_fields
+from ivr_runtimes.model import State, StopType
+from ivr_runtimes.names import Session
+
+FULL = {
+    "id": "244f84aa-0624-e639-8061-a80000000006",
+    "domain": "Test.RootDomain.ru",
+    "type": "ivr",
+    "code": "player",
+    "name": "TEST PLAY",
+    "starttime": "2019-11-05T08:36:40Z",
+    "state": "post_processing",
+    "stoptype": "stop",
+    "stop_id": "abc",
+    "rootcode": "welcome",
+    "rootname": "Main scenario",
+}
+"""The full state of docs/engine-protocol.md, every member set; the domain not folded yet."""
+
+
+def test_a_full_state_becomes_the_row_that_lists_show(place: Place) -> None:
+    row = RuntimeState.model_validate(FULL).row(place.site, place.node, Session("s-1"), lwt="2019-11-05T08:36:41Z")
+    assert (row.site, row.node, row.session, row.lwt) == (place.site, place.node, "s-1", "2019-11-05T08:36:41Z")
+    assert row.domain == "test.rootdomain.ru", "folded, or its own tenant would not find it"
+    assert (row.state, row.stoptype, row.in_external_stop) == (State.POST_PROCESSING, StopType.STOP, True)
+    assert {name: getattr(row, name) for name in FULL if name != "domain"} == {
+        name: value for name, value in FULL.items() if name != "domain"
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "not-a-uuid"),
+        ("domain", "two domains"),
+        ("domain", ""),
+        ("domain", 7),
+        ("type", ""),
+        ("code", None),
+        ("name", "\ud800"),
+        ("starttime", "2019-11-05T08:36:40+00:00"),
+        ("starttime", "2019-11-05T08:36:40.5Z"),
+        ("starttime", "2019-13-05T08:36:40Z"),
+        ("starttime", "2019-1-5T8:36:40Z"),
+        ("state", "stopping"),
+        ("stoptype", "halt"),
+        ("stop_id", "has space"),
+    ],
+)
+def test_a_wrong_member_is_named_but_its_value_is_not_repeated(field: str, value: object) -> None:
+    with pytest.raises(ValidationError) as caught:
+        RuntimeState.model_validate({**FULL, field: value})
+    assert wrong_fields(caught.value).startswith(f"{field}: ")
+    assert "halt" not in wrong_fields(caught.value)
+
+
+def test_one_bad_row_does_not_spoil_a_snapshot(state: Callable[..., RuntimeState]) -> None:
+    surrogate = {**state(2).model_dump(mode="json"), "name": "\ud800"}
+    rows: list[Any] = [state(1).model_dump(mode="json"), {"id": "bad"}, {}, 7, surrogate]
+    snapshot = read_snapshot(json.dumps({"session": "s-1", "seq": 3, "runtimes": rows}).encode())
+    assert dict(snapshot.runtimes) == {state(1).id: state(1)}
+    assert set(snapshot.unreadable) == {"bad", "row 2", "row 3", state(2).id}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"session": "s", "seq": -1, "runtimes": []}', b'{"session": "s", "seq": 1}']
+)
+def test_what_is_no_snapshot_is_refused(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # of JSON or of pydantic, as it happens
+        read_snapshot(body)
