@@ -22,6 +22,8 @@ BUILD_DIR ?= .aws-sam/build
 # files' times, which packaging changes, do not count. The fixed hash seed, one process and the paths as they are in
 # Lambda make the same input the same bytes.
 COMPILE = PYTHONHASHSEED=0 .venv-sam/bin/python -m compileall -q -f --invalidation-mode unchecked-hash
+# What the functions call: the SDK brings descriptions of 400 more, and looks into each of their folders at its start.
+SERVICES = dynamodb sqs
 # The layer for this machine's own processor, built afresh.
 HERE = .local/build
 NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ PYTHON313=/path/to/python3.13
@@ -99,10 +101,12 @@ lint-cloud: sam ## check template.yaml: sam validate --lint for every environmen
 
 build: sam ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
 	@$(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+	@find $(BUILD_DIR)/CoreLayer/python/botocore/data -mindepth 1 -maxdepth 1 -type d \
+		$(foreach service,$(SERVICES),! -name $(service)) -exec rm -r {} +
 	@$(COMPILE) -s $(BUILD_DIR)/CoreLayer -p /opt $(BUILD_DIR)/CoreLayer
 	@for code in $(BUILD_DIR)/*Function; do $(COMPILE) -s $$code -p /var/task $$code || exit 1; done
 
-bench-cold: setup build-here .venv-lambda/.ready ## init time under the real runtime interface
+bench-cold: setup build-here .venv-lambda/.ready .local/baseline/.ready ## init time under the real runtime interface
 	@$(BIN)/python -m benchmarks.coldstart
 
 build-here: sam
@@ -115,6 +119,15 @@ endif
 	@rm -rf .venv-lambda
 	@"$(PYTHON313)" -m venv .venv-lambda
 	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/lambda.txt
+	@touch $@
+
+BASELINE = benchmarks/baselines/powertools_resource
+
+.local/baseline/.ready: $(BASELINE)/requirements.txt .venv-lambda/.ready
+	@echo "Installing the baseline's layer into .local/baseline (once)"
+	@rm -rf $(@D)
+	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: --no-compile -r $< --target $(@D)/python
+	@$(COMPILE) $(@D)
 	@touch $@
 
 .venv-sam/.ready: requirements/sam.txt
@@ -131,6 +144,7 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --universal --python-version 3.13 -c requirements/dev.txt pyproject.toml -o layers/core/requirements.txt
 	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
 	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
+	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
 	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 
 clean: ## remove what the targets have made

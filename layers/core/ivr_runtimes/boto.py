@@ -23,6 +23,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from ivr_runtimes import descriptions
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
@@ -77,7 +78,9 @@ def _session() -> Any:
 
     botocore's, not boto3's, whose import brings the machinery of S3 transfers: a third of what importing costs.
     """
-    return botocore.session.get_session()
+    session = botocore.session.get_session()
+    session.get_component("data_loader").file_loader = descriptions.Files()
+    return session
 
 
 def call(method: Callable[..., Any], on_server_time: OnServerTime | None = None, /, **request: Any) -> Any:
