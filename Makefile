@@ -8,7 +8,7 @@ PORT ?= 3000
 ARGS ?=
 
 BIN := .venv/bin
-SOURCES := layers agent sandbox local functions tests
+SOURCES := docs layers agent sandbox local functions tests benchmarks
 
 # SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
 PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
@@ -77,11 +77,14 @@ bench-filter: setup ## CPU of the dearest filter over 1,000 runtimes
 bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domains up to 100,000 runtimes
 	@$(BIN)/python -m benchmarks.paging
 
+openapi: setup ## write docs/openapi.json anew
+	@$(BIN)/python docs/openapi.py > docs/openapi.json
+
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support
-	@$(BIN)/mypy benchmarks
+	@$(BIN)/mypy benchmarks docs/openapi.py
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
 	@$(BIN)/lint-imports

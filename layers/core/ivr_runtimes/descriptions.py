@@ -1,7 +1,7 @@
 """The SDK's descriptions of services, read by msgspec: megabytes of JSON that every client's making begins with.
 
-Owns the reading of these files, in the place of botocore's `JSONFileLoader`, whose two methods it has: 23 ms of CPU less
-at a cold start (docs/decisions.md). Called by `boto`.
+Owns the reading of these files, in the place of botocore's `JSONFileLoader`, whose two methods it has: less CPU at
+every cold start (docs/decisions.md). Called by `boto`.
 """
 
 import gzip
