@@ -30,8 +30,8 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test dynalite bench bench-list bench-page bench-cold bench-filter build-here openapi lint format sam \
-	lint-cloud build lock clean
+.PHONY: help setup run test fuzz dynalite bench bench-list bench-page bench-cold bench-filter build-here openapi lint \
+	format sam lint-cloud build lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
 
 test: setup ## run every test (ARGS="-k stop" for some)
 	@$(BIN)/python -m pytest $(ARGS)
+
+CASES ?= 100000
+
+fuzz: setup ## the list against its oracle, CASES=100000 times
+	@LIST_CASES=$(CASES) $(BIN)/python -m pytest --timeout 0 tests/property/test_list_plans.py $(ARGS)
 
 dynalite: requirements/dynalite/node_modules/.ready ## install the second opinion on DynamoDB's reads (needs Node.js 20)
 

@@ -1,10 +1,11 @@
 """What holds for every test: AWS is never reached by accident, and CI skips nothing."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
-from emulators import CREDENTIALS
+from emulators import CREDENTIALS, DYNALITE, MINISTACK, NODE, dynalite, ministack
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +15,22 @@ def _no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def ministack_endpoint() -> Iterator[str]:
+    if not MINISTACK.exists():
+        pytest.skip("ministack is not installed: run `make setup`")
+    with ministack() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def dynalite_endpoint() -> Iterator[str]:
+    if NODE is None or not DYNALITE.exists():
+        pytest.skip("dynalite is not installed: run `make dynalite` (needs Node.js 20)")
+    with dynalite() as endpoint:
+        yield endpoint
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

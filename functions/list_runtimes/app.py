@@ -16,6 +16,7 @@ from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.edge import Event, answer, header
 from ivr_runtimes.listing import RuntimeList
+from ivr_runtimes.paging import EXACT_COUNT, next_link, wants_count
 from ivr_runtimes.query import parse_list_query
 from ivr_runtimes.response import Response, json_response
 from ivr_runtimes.settings import FunctionSettings, load
@@ -23,7 +24,7 @@ from ivr_runtimes.settings import FunctionSettings, load
 logger = Logger()
 metrics = Metrics()
 settings = load(FunctionSettings, os.environ)
-client = boto.dynamodb_client(boto.config(connect_timeout_s=0.5, read_timeout_s=2.0, attempts=3))
+client = boto.listing_client(boto.config(connect_timeout_s=0.5, read_timeout_s=2.0, attempts=3))
 listing = RuntimeList(
     runtimes=RuntimeTable(client, settings.runtimes_table),
     nodes=NodeTable(client, settings.nodes_table),
@@ -33,12 +34,28 @@ listing = RuntimeList(
 
 def serve(event: Event, caller: Caller) -> Response:
     """Answer one list request."""
-    query = parse_list_query(event.get("rawQueryString", ""))
-    found = listing.select(query, caller.domain)
+    raw_query = event.get("rawQueryString", "")
+    query = parse_list_query(raw_query)
+    found = listing.select(query, caller.domain, count=wants_count(header(event, "prefer")))
     metrics.add_metric(name="RuntimesListed", unit=MetricUnit.Count, value=len(found.rows))
-    logger.info("listed", action="listed", domain=caller.domain, subject=caller.subject, rows=len(found.rows))
+    logger.info(
+        "listed",
+        action="listed",
+        domain=caller.domain,
+        subject=caller.subject,
+        rows=len(found.rows),
+        plan=found.plan,
+        calls=found.cost.calls,
+        read_units=found.cost.read_units,
+        rows_read=found.cost.rows_read,
+    )
+    headers = {"site-nodes": found.site_nodes}
+    if found.total is not None:
+        headers |= {"x-total-count": str(found.total), "preference-applied": EXACT_COUNT}
+    if found.following is not None:
+        headers["link"] = next_link(event["rawPath"], raw_query, found.following)
     encodings = header(event, "accept-encoding") or ""
-    return json_response(found.rows, headers={"site-nodes": found.site_nodes}, accept_encoding=encodings)
+    return json_response(query.render(found.rows), headers=headers, accept_encoding=encodings)
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from moto import mock_aws
 
-from emulators import MINISTACK, STACK, clients, ministack, provisioned
+from emulators import STACK, clients, listing_client, provisioned, provisioned_tables
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.memory import MemoryQueue, MemoryStore
 from ivr_runtimes.sqs import Inbox, Outbox
@@ -16,22 +16,36 @@ STORES = ("memory", "moto", "ministack")
 
 
 @dataclass
-class Stores:
-    """One store's ports: `runtimes` and `nodes` for the tables, `outbox` and `inbox` for SITE1's queue."""
+class Tables:
+    """One store's ports of the tables."""
 
     runtimes: Any
     nodes: Any
+
+
+@dataclass
+class Stores(Tables):
+    """One store's ports: those of the tables, and `outbox` and `inbox` for SITE1's queue."""
+
     outbox: Any
     inbox: Any
     dead_letters: Callable[[], list[str]]
 
 
-@pytest.fixture(scope="session")
-def ministack_endpoint() -> Iterator[str]:
-    if not MINISTACK.exists():
-        pytest.skip("ministack is not installed: run `make setup`")
-    with ministack() as endpoint:
-        yield endpoint
+@pytest.fixture(params=(*STORES, "dynalite"))
+def tables(request: pytest.FixtureRequest) -> Iterator[Tables]:
+    if request.param == "memory":
+        store = MemoryStore()
+        yield Tables(store, store)
+    elif request.param == "moto":
+        with mock_aws():
+            provisioned()
+            yield in_dynamodb(None)
+    else:
+        endpoint = request.getfixturevalue(f"{request.param}_endpoint")
+        provisioned_tables(endpoint)
+        yield in_dynamodb(endpoint)
+        wipe(*clients(endpoint), queues=False)
 
 
 @pytest.fixture(params=STORES)
@@ -55,6 +69,11 @@ def in_memory() -> Stores:
     return Stores(store, store, queue, queue, lambda: list(queue.dead_letters))
 
 
+def in_dynamodb(endpoint: str | None) -> Tables:
+    dynamodb = listing_client(endpoint)
+    return Tables(RuntimeTable(dynamodb, f"{STACK}-runtimes"), NodeTable(dynamodb, f"{STACK}-nodes"))
+
+
 def on_aws(dynamodb: Any, sqs: Any) -> Stores:
     prefix = sqs.get_queue_url(QueueName=f"{STACK}-stop-SITE1")["QueueUrl"].removesuffix("SITE1")
     dead_url = f"{prefix}SITE1-dlq"
@@ -72,8 +91,11 @@ def on_aws(dynamodb: Any, sqs: Any) -> Stores:
     )
 
 
-def wipe(dynamodb: Any, sqs: Any) -> None:
+def wipe(dynamodb: Any, sqs: Any, *, queues: bool = True) -> None:
     for table in dynamodb.list_tables()["TableNames"]:
         dynamodb.delete_table(TableName=table)
+        dynamodb.get_waiter("table_not_exists").wait(TableName=table, WaiterConfig={"Delay": 0.05})
+    if not queues:
+        return
     for url in sqs.list_queues().get("QueueUrls", []):
         sqs.delete_queue(QueueUrl=url)

@@ -7,14 +7,14 @@ import pytest
 from ivr_runtimes.errors import LeaseHeldError
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.names import Domain, RuntimeId, Session, Site, StopId
-from ivr_runtimes.ports import RowRef, WriteBatch
+from ivr_runtimes.ports import Cost, RowRef, Stretch, WriteBatch
 from rows import DOMAIN, PLAYER, WELCOME, node_of, numbered
 
 SITE1, SITE2 = Site("SITE1"), Site("SITE2")
 NOW_S = 1_800_000_000.0
 
 
-def test_rows_come_back_as_they_were_written(stores):
+def test_rows_come_back_as_they_were_written(tables):
     nested = replace(
         WELCOME,
         code="news",
@@ -25,66 +25,138 @@ def test_rows_come_back_as_they_were_written(stores):
         rootcode="welcome",
         rootname="Main scenario",
     )
-    assert stores.runtimes.write(WriteBatch(site=SITE1, puts=[PLAYER, nested])) == set()
-    assert list(stores.runtimes.of_domain(DOMAIN)) == [PLAYER, nested]
+    assert tables.runtimes.write(WriteBatch(site=SITE1, puts=[PLAYER, nested])) == set()
+    assert list(tables.runtimes.of_domain(DOMAIN)) == [PLAYER, nested]
 
 
-def test_a_domain_sees_only_its_rows_in_start_order_then_id(stores):
+def test_a_domain_sees_only_its_rows_in_start_order_then_id(tables):
     early = numbered(PLAYER, 1, starttime="2019-11-05T08:00:00Z")
     twins = [numbered(PLAYER, n) for n in (3, 2)]
     foreign = numbered(PLAYER, 9, domain=Domain("other.example"))
     elsewhere = numbered(PLAYER, 4, site=SITE2, starttime="2020-01-01T00:00:00Z")
-    stores.runtimes.write(WriteBatch(site=SITE1, puts=[*twins, early, foreign]))
-    stores.runtimes.write(WriteBatch(site=SITE2, puts=[elsewhere]))
-    assert list(stores.runtimes.of_domain(DOMAIN)) == [early, twins[1], twins[0], elsewhere]
-    assert list(stores.runtimes.of_domain(Domain("nobody.example"))) == []
+    tables.runtimes.write(WriteBatch(site=SITE1, puts=[*twins, early, foreign]))
+    tables.runtimes.write(WriteBatch(site=SITE2, puts=[elsewhere]))
+    assert list(tables.runtimes.of_domain(DOMAIN)) == [early, twins[1], twins[0], elsewhere]
+    assert list(tables.runtimes.of_domain(Domain("nobody.example"))) == []
 
 
-def test_a_second_write_replaces_and_a_delete_removes(stores):
+def test_a_second_write_replaces_and_a_delete_removes(tables):
     changed = replace(PLAYER, code="other")
-    stores.runtimes.write(WriteBatch(site=SITE1, puts=[PLAYER, WELCOME]))
-    stores.runtimes.write(WriteBatch(site=SITE1, puts=[changed], deletes=[WELCOME.id]))
-    assert list(stores.runtimes.of_domain(DOMAIN)) == [changed]
+    tables.runtimes.write(WriteBatch(site=SITE1, puts=[PLAYER, WELCOME]))
+    tables.runtimes.write(WriteBatch(site=SITE1, puts=[changed], deletes=[WELCOME.id]))
+    assert list(tables.runtimes.of_domain(DOMAIN)) == [changed]
 
 
-def test_deleting_what_is_not_there_changes_nothing(stores):
-    assert stores.runtimes.write(WriteBatch(site=SITE1, deletes=[PLAYER.id])) == set()
-    assert list(stores.runtimes.of_domain(DOMAIN)) == []
+def test_deleting_what_is_not_there_changes_nothing(tables):
+    assert tables.runtimes.write(WriteBatch(site=SITE1, deletes=[PLAYER.id])) == set()
+    assert list(tables.runtimes.of_domain(DOMAIN)) == []
 
 
-def test_a_full_batch_of_25_is_written_at_once(stores):
+def test_a_full_batch_of_25_is_written_at_once(tables):
     rows = [numbered(PLAYER, n) for n in range(25)]
-    assert stores.runtimes.write(WriteBatch(site=SITE1, puts=rows)) == set()
-    assert list(stores.runtimes.of_domain(DOMAIN)) == rows
+    assert tables.runtimes.write(WriteBatch(site=SITE1, puts=rows)) == set()
+    assert list(tables.runtimes.of_domain(DOMAIN)) == rows
 
 
-def test_an_id_is_found_at_whatever_sites_hold_it(stores):
+def test_an_id_is_found_at_whatever_sites_hold_it(tables):
     twin = replace(PLAYER, site=SITE2, domain=Domain("other.example"))
-    stores.runtimes.write(WriteBatch(site=SITE1, puts=[PLAYER]))
-    stores.runtimes.write(WriteBatch(site=SITE2, puts=[twin]))
+    tables.runtimes.write(WriteBatch(site=SITE1, puts=[PLAYER]))
+    tables.runtimes.write(WriteBatch(site=SITE2, puts=[twin]))
 
     def by_site(row):
         return row.site
 
-    assert sorted(stores.runtimes.find(PLAYER.id, [SITE1, SITE2]), key=by_site) == [PLAYER, twin]
-    assert stores.runtimes.find(PLAYER.id, [SITE2]) == [twin]
-    assert stores.runtimes.find(RuntimeId("00000000-0000-0000-0000-000000000000"), [SITE1, SITE2]) == []
+    assert sorted(tables.runtimes.find(PLAYER.id, [SITE1, SITE2]), key=by_site) == [PLAYER, twin]
+    assert tables.runtimes.find(PLAYER.id, [SITE2]) == [twin]
+    assert tables.runtimes.find(RuntimeId("00000000-0000-0000-0000-000000000000"), [SITE1, SITE2]) == []
 
 
-def test_the_rows_of_a_node_are_told_with_their_sessions(stores):
+def test_the_rows_of_a_node_are_told_with_their_sessions(tables):
     old = numbered(PLAYER, 1, session=Session("old"))
-    stores.runtimes.write(WriteBatch(site=SITE1, puts=[PLAYER, WELCOME, old]))
-    found = set(stores.runtimes.rows_of_node(SITE1, PLAYER.node))
+    tables.runtimes.write(WriteBatch(site=SITE1, puts=[PLAYER, WELCOME, old]))
+    found = set(tables.runtimes.rows_of_node(SITE1, PLAYER.node))
     assert found == {RowRef(PLAYER.id, PLAYER.session), RowRef(old.id, Session("old"))}
-    assert list(stores.runtimes.rows_of_node(SITE2, PLAYER.node)) == []
+    assert list(tables.runtimes.rows_of_node(SITE2, PLAYER.node)) == []
 
 
-def test_a_node_is_read_as_it_was_written(stores):
+def test_a_node_is_read_as_it_was_written(tables):
     node = node_of(PLAYER, lease_until_s=NOW_S + 15.125)
-    stores.nodes.renew(node, now_s=NOW_S)
-    assert stores.nodes.read(node.site, node.node) == node
-    assert list(stores.nodes.all_nodes()) == [node]
-    assert stores.nodes.read(SITE2, node.node) is None
+    tables.nodes.renew(node, now_s=NOW_S)
+    assert tables.nodes.read(node.site, node.node) == node
+    assert list(tables.nodes.all_nodes()) == [node]
+    assert tables.nodes.read(SITE2, node.node) is None
+
+
+def page(tables, stretch, **options):
+    return tables.runtimes.page(DOMAIN, stretch, cost=Cost(), **options)
+
+
+def read_through(tables, stretch, **options):
+    """Read page after page; return the ids of each."""
+    pages = [page(tables, stretch, **options)]
+    while pages[-1].resume is not None:
+        pages.append(page(tables, stretch, resume=pages[-1].resume, **options))
+    return [[row.id for row in each.rows] for each in pages]
+
+
+@pytest.fixture
+def five(tables):
+    """Five rows a second apart, alternately at two sites."""
+    rows = [
+        numbered(PLAYER, n, starttime=f"2019-11-05T08:00:0{n}Z", site=SITE2 if n % 2 else SITE1, code=f"c{n}")
+        for n in range(5)
+    ]
+    for site in (SITE1, SITE2):
+        tables.runtimes.write(WriteBatch(site=site, puts=[row for row in rows if row.site == site]))
+    return rows
+
+
+def ids(rows):
+    return [row.id for row in rows]
+
+
+def flat(pages):
+    return [each for page in pages for each in page]
+
+
+def test_a_page_holds_as_many_rows_as_are_looked_at_and_says_where_the_next_begins(tables, five):
+    for stretch, expected in ((Stretch(), ids(five)), (Stretch(descending=True), ids(five)[::-1])):
+        pages = read_through(tables, stretch, limit=2)
+        assert [len(each) for each in pages[:2]] == [2, 2]
+        assert flat(pages) == expected
+
+
+def test_a_stretch_includes_both_its_ends(tables, five):
+    low, high = five[1].start_key, five[3].start_key
+    assert read_through(tables, Stretch(low=low, high=high)) == [ids(five[1:4])]
+    assert read_through(tables, Stretch(low=low, descending=True)) == [ids(five[1:])[::-1]]
+    assert read_through(tables, Stretch(high=high)) == [ids(five[:4])]
+    assert read_through(tables, Stretch(low=five[3].starttime, high=five[3].starttime + "$")) == [ids(five[3:4])]
+
+
+def test_rows_left_out_by_their_values_count_as_looked_at(tables, five):
+    cost = Cost()
+    first = tables.runtimes.page(DOMAIN, Stretch(among={"site": frozenset({"SITE2"})}), cost=cost, limit=1)
+    assert first.rows == []
+    assert first.resume is not None
+    assert (cost.calls, cost.rows_read) == (1, 1)
+    both = Stretch(among={"site": frozenset({"SITE2"}), "code": frozenset({"c1", "c2", "ü"})})
+    assert flat(read_through(tables, both, limit=1)) == ids(five[1:2])
+
+
+def test_a_page_has_the_attributes_that_were_asked_for(tables, five):
+    wanted = frozenset({"id", "name", "stoptype", "starttime"})
+    (row,) = page(tables, Stretch(attributes=wanted, high=five[0].start_key)).rows
+    assert (row.id, row.name, row.stoptype, row.starttime) == (five[0].id, "TEST PLAY", None, five[0].starttime)
+
+
+def test_ids_are_read_at_all_sites_however_many_keys_that_takes(tables, five):
+    cost = Cost()
+    unknown = [RuntimeId(f"00000000-0000-0000-0000-{n:012x}") for n in range(60)]
+    found = tables.runtimes.of_ids([*ids(five), *unknown], [SITE1, SITE2], cost=cost)
+    assert sorted(found, key=lambda row: row.start_key) == five
+    assert tables.runtimes.of_ids(ids(five), [SITE2], cost=Cost()) != []
+    assert cost.rows_read == 5
 
 
 def test_an_agent_renews_its_own_lease(stores):

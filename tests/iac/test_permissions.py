@@ -9,7 +9,7 @@ from ivr_local.template import Stack
 
 Statement = dict[str, Any]
 
-LIST = {"dynamodb:Query", "dynamodb:Scan", "dynamodb:GetItem", "dynamodb:BatchGetItem"}
+LIST = {"dynamodb:Query", "dynamodb:Scan", "dynamodb:BatchGetItem"}
 STOP = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "sqs:SendMessage"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 AGENT = {
@@ -87,10 +87,11 @@ def test_no_statement_is_for_anything_at_all(stack: Stack) -> None:
             assert name.startswith(("table/st-", "st-", "log-group:/aws/lambda/st-"))
 
 
-def test_the_list_reads_runtimes_through_the_index_only(stack: Stack) -> None:
+def test_the_list_reads_runtimes_through_the_index_or_by_key(stack: Stack) -> None:
     role = of_role(stack, "ListRuntimesFunction")
     assert allows(role, "dynamodb:Query", f"{TABLES}st-runtimes/index/by_domain")
-    assert not [action for action in LIST if allows(role, action, f"{TABLES}st-runtimes")]
+    assert [action for action in LIST if allows(role, action, f"{TABLES}st-runtimes")] == ["dynamodb:BatchGetItem"]
+    assert [action for action in LIST if allows(role, action, f"{TABLES}st-nodes")] == ["dynamodb:Scan"]
 
 
 def test_the_stop_writes_to_no_table(stack: Stack) -> None:

@@ -48,7 +48,7 @@ def outcome(raw: str) -> ListQuery | tuple[Fault, ...]:
         event("refused")
         return shown(error.faults)
     event("answered")
-    json.dumps([query.render(row) for row in query.window(query.sort(filter(query.matches, ROWS)))]).encode()
+    query.render(query.window(query.sort(filter(query.matches, ROWS))))
     return query
 
 

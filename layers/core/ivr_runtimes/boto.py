@@ -23,7 +23,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from ivr_runtimes import descriptions
+from ivr_runtimes import codec, descriptions
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
@@ -66,6 +66,14 @@ def dynamodb_client(settings: Config) -> "DynamoDBClient":
     return client
 
 
+def listing_client(settings: Config) -> "DynamoDBClient":
+    """Return a DynamoDB client whose Queries `codec` decodes: for the list."""
+    session = _new_session()
+    codec.install(session)
+    client: DynamoDBClient = session.create_client("dynamodb", config=settings)
+    return client
+
+
 def sqs_client(settings: Config) -> "SQSClient":
     """Return an SQS client; region, endpoint and credentials come from AWS's own environment variables."""
     client: SQSClient = _session().create_client("sqs", config=settings)
@@ -74,10 +82,12 @@ def sqs_client(settings: Config) -> "SQSClient":
 
 @cache
 def _session() -> Any:
-    """Return the session of all clients: a second one would read the SDK's data again, 50 ms of CPU.
+    """Return the session of all other clients: another one would read the SDK's data again, 50 ms of CPU."""
+    return _new_session()
 
-    botocore's, not boto3's, whose import brings the machinery of S3 transfers: a third of what importing costs.
-    """
+
+def _new_session() -> Any:
+    """Make a session of botocore's own: importing boto3 also brings the machinery of S3 transfers, 50 ms of CPU."""
     session = botocore.session.get_session()
     session.get_component("data_loader").file_loader = descriptions.Files()
     return session

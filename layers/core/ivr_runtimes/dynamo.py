@@ -7,13 +7,15 @@ Owns the items' shape and the requests; decides nothing about liveness or order 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from ivr_runtimes import codec
 from ivr_runtimes.boto import OnServerTime, call
 from ivr_runtimes.errors import ConditionFailedError, LeaseHeldError, StoreUnavailableError
-from ivr_runtimes.model import Node, Runtime, State, StopType
+from ivr_runtimes.model import Node, Row, Runtime, State, StopType
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
-from ivr_runtimes.ports import RowRef, WriteBatch
+from ivr_runtimes.ports import Cost, Page, RowRef, Stretch, WriteBatch
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -24,8 +26,11 @@ BY_DOMAIN: Final = "by_domain"
 MAX_BATCH: Final = 25
 """BatchWriteItem takes at most 25 requests (DynamoDB API reference)."""
 
-MAX_SITES: Final = 100
-"""BatchGetItem takes at most 100 keys (DynamoDB API reference), and a stop reads one per site."""
+MAX_KEYS: Final = 100
+"""BatchGetItem takes at most 100 keys (DynamoDB API reference)."""
+
+MAX_SITES: Final = MAX_KEYS
+"""A stop reads one key per site, at once."""
 
 RUNTIME_TTL_S: Final = 6 * 3600
 """How far ahead `expires_at` of a runtime lies: garbage collection only, never liveness."""
@@ -59,26 +64,48 @@ class RuntimeTable:
         self._on_server_time = on_server_time
 
     def of_domain(self, domain: Domain) -> Iterator[Runtime]:
-        """Yield the domain's rows in start order; empty pages with a continuation key are walked through."""
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "IndexName": BY_DOMAIN,
-            "KeyConditionExpression": "#domain = :domain",
-            "ExpressionAttributeNames": {"#domain": "domain"},
-            "ExpressionAttributeValues": {":domain": {"S": domain}},
-        }
-        for item in self._pages(self._client.query, request):
+        """Yield the domain's rows whole, in start order; empty pages with a continuation key are walked through."""
+        for item in self._pages(self._client.query, _query(self._table, domain, Stretch())):
             yield to_runtime(item)
+
+    def page(
+        self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
+    ) -> Page:
+        """Read a page of the index by one Query, decoded by `codec` where the client has it."""
+        request = _query(self._table, domain, stretch)
+        if resume is not None:
+            request["ExclusiveStartKey"] = resume
+        if limit is not None:
+            request["Limit"] = limit
+        answer = self._call(self._client.query, ReturnConsumedCapacity="TOTAL", **request)
+        body = codec.body_of(answer)
+        if body is None:
+            cost.add(read_units=_units(answer.get("ConsumedCapacity")), rows=answer.get("ScannedCount", 0))
+            return Page([to_row(item) for item in answer["Items"]], answer.get("LastEvaluatedKey"))
+        page = codec.decode(body, stretch.attributes or codec.ROW_ATTRIBUTES)
+        units = page.ConsumedCapacity.CapacityUnits if page.ConsumedCapacity else 0.0
+        cost.add(read_units=units, rows=page.ScannedCount)
+        return Page(page.Items, page.LastEvaluatedKey)
+
+    def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Runtime]:
+        """Read the ids' rows at every site by strongly consistent BatchGetItems of at most 100 keys."""
+        keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for runtime_id in ids for site in sites]
+        batches = [keys[at : at + MAX_KEYS] for at in range(0, len(keys), MAX_KEYS)]
+        return [row for batch in batches for row in self._get(batch, cost)]
 
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
         """Read the id's row at every site in one strongly consistent BatchGetItem, unprocessed keys drained."""
-        keys: Any = {"Keys": [{"site": {"S": s}, "id": {"S": runtime_id}} for s in sites], "ConsistentRead": True}
-        wanted = {self._table: keys}
+        return self._get([{"site": {"S": site}, "id": {"S": runtime_id}} for site in sites], Cost())
+
+    def _get(self, keys: list[dict[str, Any]], cost: Cost) -> list[Runtime]:
+        wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
         found: list[Runtime] = []
         until, pause_s = time.monotonic() + UNPROCESSED_BUDGET_S, 0.02
         while True:
-            answer = self._call(self._client.batch_get_item, RequestItems=wanted)
-            found += [to_runtime(item) for item in answer["Responses"].get(self._table, [])]
+            answer = self._call(self._client.batch_get_item, RequestItems=wanted, ReturnConsumedCapacity="TOTAL")
+            rows = [to_runtime(item) for item in answer["Responses"].get(self._table, [])]
+            cost.add(read_units=sum(map(_units, answer.get("ConsumedCapacity", []))), rows=len(rows))
+            found += rows
             wanted = answer.get("UnprocessedKeys")
             if not wanted:
                 return found
@@ -126,10 +153,10 @@ class NodeTable:
         self._table = table
         self._on_server_time = on_server_time
 
-    def all_nodes(self) -> list[Node]:
+    def all_nodes(self, *, cost: Cost | None = None) -> list[Node]:
         """Scan the table: one small row per node."""
-        request: dict[str, Any] = {"TableName": self._table, "ConsistentRead": True}
-        return [to_node(item) for item in _pages(self._call, self._client.scan, request)]
+        request = {"TableName": self._table, "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
+        return [to_node(item) for item in _pages(self._call, self._client.scan, request, cost)]
 
     def read(self, site: Site, node: NodeName) -> Node | None:
         """Read one node's row, strongly consistent."""
@@ -194,6 +221,11 @@ def to_runtime(item: Item) -> Runtime:
     )
 
 
+def to_row(item: Item) -> Row:
+    """Read an item of which some attributes were asked for, as botocore parsed it."""
+    return cast("Row", SimpleNamespace(**{name: item.get(name, {}).get("S") for name in codec.ROW_ATTRIBUTES}))
+
+
 def to_node_item(node: Node) -> dict[str, Any]:
     """Return a node as an item, without `expires_at`."""
     return {
@@ -225,13 +257,62 @@ def to_node(item: Item) -> Node:
 _RUNTIME_ATTRIBUTES: Final = (*(field.name for field in fields(Runtime)), "start_key")
 
 
-def _pages(send: Callable[..., Any], method: Callable[..., Any], request: dict[str, Any]) -> Iterator[Item]:
+def _pages(
+    send: Callable[..., Any], method: Callable[..., Any], request: dict[str, Any], cost: Cost | None = None
+) -> Iterator[Item]:
     while True:
-        answer = send(method, **request)
+        answer = codec.parsed(send(method, **request))
+        if cost is not None:
+            cost.add(read_units=_units(answer.get("ConsumedCapacity")))
         yield from answer["Items"]
         if not answer.get("LastEvaluatedKey"):
             return
         request = {**request, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+def _units(capacity: Mapping[str, Any] | None) -> float:
+    return float((capacity or {}).get("CapacityUnits", 0.0))
+
+
+def _query(table: str, domain: Domain, stretch: Stretch) -> dict[str, Any]:
+    """Write the request for a stretch. Names are aliased one and all: many of them are DynamoDB's reserved words."""
+    names = {"#domain": "domain"}
+    values: dict[str, dict[str, str]] = {":domain": {"S": domain}}
+    request: dict[str, Any] = {
+        "TableName": table,
+        "IndexName": BY_DOMAIN,
+        "KeyConditionExpression": _key_condition(stretch, names, values),
+        "ScanIndexForward": not stretch.descending,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
+    if stretch.among:
+        tests = [_membership(name, stretch.among[name], names, values) for name in sorted(stretch.among)]
+        request["FilterExpression"] = " AND ".join(tests)
+    if stretch.attributes is not None:
+        names |= {f"#{name}": name for name in stretch.attributes}
+        request["ProjectionExpression"] = ",".join(f"#{name}" for name in sorted(stretch.attributes))
+    return request
+
+
+def _key_condition(stretch: Stretch, names: dict[str, str], values: dict[str, dict[str, str]]) -> str:
+    bounds = {":low": stretch.low, ":high": stretch.high}
+    values |= {name: {"S": bound} for name, bound in bounds.items() if bound is not None}
+    if stretch.low is None and stretch.high is None:
+        return "#domain = :domain"
+    names["#start_key"] = "start_key"
+    if stretch.high is None:
+        return "#domain = :domain AND #start_key >= :low"
+    if stretch.low is None:
+        return "#domain = :domain AND #start_key <= :high"
+    return "#domain = :domain AND #start_key BETWEEN :low AND :high"
+
+
+def _membership(name: str, among: frozenset[str], names: dict[str, str], values: dict[str, dict[str, str]]) -> str:
+    names[f"#{name}"] = name
+    constants = {f":{name}{number}": {"S": value} for number, value in enumerate(sorted(among))}
+    values |= constants
+    return f"#{name} IN ({','.join(constants)})"
 
 
 def _id_of(request: Mapping[str, Any]) -> RuntimeId:

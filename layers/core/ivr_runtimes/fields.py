@@ -4,11 +4,12 @@ The eight documented fields come first, in the contract's order; then the parts 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final
 
-from ivr_runtimes.model import Runtime
+from ivr_runtimes.model import Row
 
 COMPOSITE: Final = "ext"
 """The one composite field: shown only when the mask names it or a part of it."""
@@ -23,13 +24,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field: its name (dotted within `ext`), how it compares, its value in a row (None = not set), its meaning."""
+    """A field: its name (dotted within `ext`), how it compares, its meaning, its value in a row (None = not set)."""
 
     name: str
     kind: Kind
-    value: Callable[[Runtime], str | None]
     meaning: str
     nullable: bool = False
+    value: Callable[[Row], str | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the reader: one in C, because it runs for every row."""
+        object.__setattr__(self, "value", attrgetter(self.attribute))
+
+    @property
+    def attribute(self) -> str:
+        """The name of a row's attribute, in the table and in `model`."""
+        return self.name.rpartition(".")[2]
 
     @property
     def part(self) -> str | None:
@@ -39,24 +49,24 @@ class Field:
 
 
 FIELDS: Final[dict[str, Field]] = {
-    field.name: field
-    for field in (
-        Field("id", Kind.STRING, lambda r: r.id, "Scenario handler identifier"),
-        Field("site", Kind.STRING, lambda r: r.site, "The site where the handler is executed"),
-        Field("node", Kind.STRING, lambda r: r.node, "Node within which the handler is executed"),
-        Field("domain", Kind.STRING, lambda r: r.domain, "Script domain"),
-        Field("type", Kind.STRING, lambda r: r.type, "Scenario type"),
-        Field("code", Kind.STRING, lambda r: r.code, "The code of the running script, of the nested one while it runs"),
-        Field("name", Kind.STRING, lambda r: r.name, "The name of the running script, of the nested one while it runs"),
-        Field("starttime", Kind.TIME, lambda r: r.starttime, "Date and time of the handler start, RFC 3339, UTC"),
-        Field("ext.state", Kind.STRING, lambda r: r.state, "`running` or `post_processing`"),
-        Field("ext.stoptype", Kind.STRING, lambda r: r.stoptype, "Termination type in post-processing", nullable=True),
-        Field("ext.rootcode", Kind.STRING, lambda r: r.rootcode, "Source script's code, if nested", nullable=True),
-        Field("ext.rootname", Kind.STRING, lambda r: r.rootname, "Source script's name, if nested", nullable=True),
-        Field("ext.session", Kind.STRING, lambda r: r.session, "The life of the engine that runs the handler"),
-        Field("ext.lwt", Kind.TIME, lambda r: r.lwt, "Last write time of the row, RFC 3339, UTC"),
+    each.name: each
+    for each in (
+        Field("id", Kind.STRING, "Scenario handler identifier"),
+        Field("site", Kind.STRING, "The site where the handler is executed"),
+        Field("node", Kind.STRING, "Node within which the handler is executed"),
+        Field("domain", Kind.STRING, "Script domain"),
+        Field("type", Kind.STRING, "Scenario type"),
+        Field("code", Kind.STRING, "The code of the running script, of the nested one while it runs"),
+        Field("name", Kind.STRING, "The name of the running script, of the nested one while it runs"),
+        Field("starttime", Kind.TIME, "Date and time of the handler start, RFC 3339, UTC"),
+        Field("ext.state", Kind.STRING, "`running` or `post_processing`"),
+        Field("ext.stoptype", Kind.STRING, "Termination type in post-processing", nullable=True),
+        Field("ext.rootcode", Kind.STRING, "Source script's code, if nested", nullable=True),
+        Field("ext.rootname", Kind.STRING, "Source script's name, if nested", nullable=True),
+        Field("ext.session", Kind.STRING, "The life of the engine that runs the handler"),
+        Field("ext.lwt", Kind.TIME, "Last write time of the row, RFC 3339, UTC"),
     )
 }
 
-DOCUMENTED: Final = tuple(field for field in FIELDS.values() if field.part is None)
+DOCUMENTED: Final = tuple(each for each in FIELDS.values() if each.part is None)
 """The eight fields of the contract, in its order: what is shown without a mask."""

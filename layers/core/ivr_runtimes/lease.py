@@ -3,11 +3,10 @@
 Owns the lease's numbers and the rule that judges by them, for readers and writers alike (DESIGN section 4).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
-from ivr_runtimes.model import Node, Runtime
-from ivr_runtimes.names import NodeName, Site
+from ivr_runtimes.model import Node
 
 HEARTBEAT_INTERVAL_S: Final = 5.0
 """How often an agent renews its lease: three tries within one lease."""
@@ -21,8 +20,6 @@ LEASE_HANDOVER_S: Final = 60.0
 CLOCK_SKEW_S: Final = 2.0
 """How far a reader's clock may be off before it misjudges a lease."""
 
-NodeKey = tuple[Site, NodeName]
-
 
 def is_alive(node: Node, *, now_s: float) -> bool:
     """Tell whether a node's lease holds at `now_s` (epoch seconds).
@@ -33,12 +30,6 @@ def is_alive(node: Node, *, now_s: float) -> bool:
     return -CLOCK_SKEW_S < node.lease_until_s - now_s <= LEASE_HANDOVER_S + CLOCK_SKEW_S
 
 
-def is_active(runtime: Runtime, nodes: Mapping[NodeKey, Node], *, now_s: float) -> bool:
-    """Tell whether a runtime's row is the truth: its node lives, and still in the session that wrote the row."""
-    node = nodes.get((runtime.site, runtime.node))
-    return node is not None and node.session == runtime.session and is_alive(node, now_s=now_s)
-
-
-def by_key(nodes: Iterable[Node]) -> dict[NodeKey, Node]:
-    """Index nodes by site and name."""
-    return {(node.site, node.node): node for node in nodes}
+def vouched(nodes: Iterable[Node], *, now_s: float) -> frozenset[tuple[str, str, str]]:
+    """Return what the living nodes vouch for, as (site, node, session): a row is active iff its three are among it."""
+    return frozenset((node.site, node.node, node.session) for node in nodes if is_alive(node, now_s=now_s))

@@ -7,14 +7,16 @@ receipts that die. Held to that by the one contract suite (tests/contract). Thre
 import itertools
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import LeaseHeldError
 from ivr_runtimes.model import Node, Runtime
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Site
-from ivr_runtimes.ports import Message, RowRef, WriteBatch
+from ivr_runtimes.ports import Cost, Message, Page, RowRef, Stretch, WriteBatch
 
 
 class MemoryStore:
@@ -29,7 +31,27 @@ class MemoryStore:
         """Yield the domain's rows in start order, as of now."""
         with self._lock:
             rows = [row for row in self._runtimes.values() if row.domain == domain]
-        return iter(sorted(rows, key=lambda row: row.start_key))
+        return iter(sorted(rows, key=_place))
+
+    def page(
+        self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
+    ) -> Page:
+        """Return a page as of now; rows that come or go between pages are seen or not, by their place."""
+        rows = sorted(self.of_domain(domain), key=_place, reverse=stretch.descending)
+        following = [row for row in rows if _within(row, stretch)]
+        if resume is not None:
+            place = cast("tuple[str, int]", resume)
+            following = [row for row in following if _follows(row, place, descending=stretch.descending)]
+        looked_at = following[:limit]
+        cost.add(rows=len(looked_at))
+        wanted = [row for row in looked_at if all(getattr(row, n) in values for n, values in stretch.among.items())]
+        return Page(wanted, _place(looked_at[-1]) if len(looked_at) < len(following) else None)
+
+    def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Runtime]:
+        """Return the ids' rows at the given sites."""
+        found = [row for runtime_id in ids for row in self.find(runtime_id, sites)]
+        cost.add(rows=len(found))
+        return found
 
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
         """Return the id's rows at the given sites."""
@@ -50,8 +72,10 @@ class MemoryStore:
             rows = [row for row in self._runtimes.values() if (row.site, row.node) == (site, node)]
         return iter([RowRef(row.id, row.session) for row in rows])
 
-    def all_nodes(self) -> list[Node]:
+    def all_nodes(self, *, cost: Cost | None = None) -> list[Node]:
         """Return all nodes."""
+        if cost is not None:
+            cost.add()
         with self._lock:
             return list(self._nodes.values())
 
@@ -67,6 +91,20 @@ class MemoryStore:
             if row and row.agent_id not in {node.agent_id, ""} and row.lease_until_s >= now_s:
                 raise LeaseHeldError(f"another agent holds the lease of {node.node} at {node.site}")
             self._nodes[node.site, node.node] = node
+
+
+def _place(row: Runtime) -> tuple[str, int]:
+    """Order rows as the index does. Rows of one key, of two sites, it keeps in no order that callers may rely on."""
+    return row.start_key, zlib.crc32(row.site.encode())
+
+
+def _within(row: Runtime, stretch: Stretch) -> bool:
+    key = row.start_key
+    return (stretch.low is None or stretch.low <= key) and (stretch.high is None or key <= stretch.high)
+
+
+def _follows(row: Runtime, place: tuple[str, int], *, descending: bool) -> bool:
+    return _place(row) < place if descending else _place(row) > place
 
 
 @dataclass(slots=True)

@@ -4,7 +4,9 @@ Owns shapes only. Reading and writing them is the stores' business, judging live
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
 
@@ -36,6 +38,61 @@ class Verb(StrEnum):
     TERMINATE = "terminate"
 
 
+class Row(Protocol):
+    """A runtime as the list reads it: a `Runtime`, or a row as the codec decoded it; None where nothing is set.
+
+    A row that the codec decoded has the attributes that were read, and no others.
+    """
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def site(self) -> str: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def domain(self) -> str: ...
+    @property
+    def session(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def starttime(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def stoptype(self) -> str | None: ...
+    @property
+    def rootcode(self) -> str | None: ...
+    @property
+    def rootname(self) -> str | None: ...
+    @property
+    def lwt(self) -> str: ...
+
+
+def start_key(row: Row) -> str:
+    """Return a row's sort key in index `by_domain`, `<starttime>#<id>`, which sorts as the instants do.
+
+    A leap second, `:60`, is the next minute's `:00`, as everywhere in the list.
+    """
+    starttime = row.starttime
+    if starttime[17:19] == "60":
+        starttime = _next_minute(starttime)
+    return f"{starttime}#{row.id}"
+
+
+def _next_minute(leap: str) -> str:
+    try:
+        instant = datetime.fromisoformat(leap[:17] + "59+00:00") + timedelta(seconds=1)
+    except (ValueError, OverflowError):  # no date at all, or the end of the year 9999: it sorts last as it stands
+        return leap
+    return instant.isoformat()[:19] + "Z"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """One handler: a running instance of an IVR script, as its node's agent wrote it.
@@ -63,7 +120,7 @@ class Runtime:
     @property
     def start_key(self) -> str:
         """The sort key of index `by_domain`: start order, id as the tie-break; never changes."""
-        return f"{self.starttime}#{self.id}"
+        return start_key(self)
 
     @property
     def in_external_stop(self) -> bool:

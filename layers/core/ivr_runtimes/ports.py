@@ -3,27 +3,73 @@
 Every method may raise `StoreUnavailableError`; the writing ones say which other `StoreError` they raise.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ivr_runtimes.command import Command
-from ivr_runtimes.model import Node, Runtime
+from ivr_runtimes.model import Node, Row, Runtime
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a request has spent on reading so far: calls, DynamoDB's read units, rows looked at."""
+
+    calls: int = 0
+    read_units: float = 0.0
+    rows_read: int = 0
+
+    def add(self, *, calls: int = 1, read_units: float = 0.0, rows: int = 0) -> None:
+        """Count what a store spent."""
+        self.calls += calls
+        self.read_units += read_units
+        self.rows_read += rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A part of a domain's rows in start order: those whose `start_key` lies from `low` to `high`, both included.
+
+    `among` names values, by attribute, that rows must have; `attributes` those to read (None: all).
+    """
+
+    low: str | None = None
+    high: str | None = None
+    descending: bool = False
+    among: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    attributes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a stretch, in its order, and where the next page begins: the store's own affair, None at the end."""
+
+    rows: Sequence[Row]
+    resume: object = None
 
 
 class RuntimeIndex(Protocol):
     """Runtimes by domain, for the list."""
 
-    def of_domain(self, domain: Domain) -> Iterator[Runtime]:
-        """Yield the domain's rows in start order (starttime, then id), live or not, eventually consistent."""
+    def page(
+        self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
+    ) -> Page:
+        """Read a page, live or dead rows alike, eventually consistent.
+
+        The store looks at `limit` rows at most, `among` aside, and may return none of them though more follow.
+        """
+        ...
+
+    def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> Sequence[Row]:
+        """Return the rows of those ids at those sites, of whatever domain, strongly consistent, in any order."""
         ...
 
 
 class NodeDirectory(Protocol):
     """Every node of every site, for the list."""
 
-    def all_nodes(self) -> Sequence[Node]:
+    def all_nodes(self, *, cost: Cost | None = None) -> Sequence[Node]:
         """Return all nodes' rows, strongly consistent."""
         ...
 

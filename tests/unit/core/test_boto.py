@@ -101,7 +101,8 @@ def test_unprocessed_keys_are_asked_for_until_all_have_answered(client, stub):
     key = {"site": {"S": "SITE2"}, "id": {"S": PLAYER.id}}
     left = {"runtimes": {"Keys": [key], "ConsistentRead": True}}
     stub.add_response("batch_get_item", {"Responses": {}, "UnprocessedKeys": left})
-    stub.add_response("batch_get_item", {"Responses": {"runtimes": [to_item(PLAYER)]}}, {"RequestItems": left})
+    again = {"RequestItems": left, "ReturnConsumedCapacity": "TOTAL"}
+    stub.add_response("batch_get_item", {"Responses": {"runtimes": [to_item(PLAYER)]}}, again)
     assert RuntimeTable(client, "runtimes").find(PLAYER.id, [Site("SITE1"), Site("SITE2")]) == [PLAYER]
 
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from ivr_runtimes.errors import AmbiguousWriteError, ListUnavailableError
-from ivr_runtimes.listing import NODES_MAX_AGE_S, RuntimeList
+from ivr_runtimes.listing import RuntimeList
 from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.names import Session, Site
 from ivr_runtimes.ports import WriteBatch
 from ivr_runtimes.query import parse_list_query
+from ivr_runtimes.roster import NODES_MAX_AGE_S
 from rows import DOMAIN, PLAYER, WELCOME, node_of
 
 SITE1 = Site("SITE1")
@@ -22,9 +23,9 @@ class Nodes:
         self._store = store
         self.readings = 0
 
-    def all_nodes(self):
+    def all_nodes(self, *, cost):
         self.readings += 1
-        return self._store.all_nodes()
+        return self._store.all_nodes(cost=cost)
 
 
 class World:
@@ -40,7 +41,7 @@ class World:
         self.store.renew(node_of(row, lease_until_s=self.now_s + 15, **changes), now_s=self.now_s)
 
     def ids(self, raw=""):
-        return [row["id"] for row in self.list.select(parse_list_query(raw), DOMAIN).rows]
+        return [row.id for row in self.list.select(parse_list_query(raw), DOMAIN).rows]
 
 
 @pytest.fixture
@@ -109,10 +110,10 @@ def test_site_nodes_counts_live_and_known_nodes_of_every_configured_site(world):
 
 
 def test_a_store_without_an_answer_is_a_503_not_an_empty_list(world):
-    def no_answer(_domain):
+    def no_answer(_domain, _stretch, **_options):
         raise AmbiguousWriteError
 
-    world.store.of_domain = no_answer
+    world.store.page = no_answer
     with pytest.raises(ListUnavailableError) as caught:
         world.ids()
     assert caught.value.retry_after_s == 1

@@ -38,11 +38,11 @@ def test_an_escaped_name_is_the_same_parameter() -> None:
     assert parse_list_query("li%6Dit=5").limit == 5
 
 
-@pytest.mark.parametrize("name", ["after", "Filter", "LIMIT", "fields", "sort"])
+@pytest.mark.parametrize("name", ["After", "Filter", "LIMIT", "fields", "sort"])
 def test_an_unknown_parameter_is_named_and_the_known_ones_are_listed(fault_of: FaultOf, name: str) -> None:
     fault = fault_of(f"{name}=1")
     assert fault.place == name
-    assert "filter, mask, offset, limit, order, flat" in fault.remedy
+    assert "filter, mask, offset, limit, order, flat, after" in fault.remedy
 
 
 def test_a_near_miss_gets_a_suggestion(fault_of: FaultOf) -> None:

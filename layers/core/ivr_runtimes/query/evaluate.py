@@ -8,12 +8,12 @@ from functools import singledispatch
 from typing import TypeAlias
 
 from ivr_runtimes.fields import Field, Kind
-from ivr_runtimes.model import Runtime
+from ivr_runtimes.model import Row
 from ivr_runtimes.query import instants, like
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
 from ivr_runtimes.query.operators import OPERATORS, RELATIONS
 
-Test: TypeAlias = Callable[[Runtime], bool]
+Test: TypeAlias = Callable[[Row], bool]
 
 
 @singledispatch
@@ -63,13 +63,13 @@ def _(expression: IsNull) -> Test:
     return _of_value("isnull", expression.field, lambda _: False)
 
 
-def reading(field: Field) -> Callable[[Runtime], Constant | None]:
+def reading(field: Field) -> Callable[[Row], Constant | None]:
     """Return how to get a field's comparable value from a row: a string, an instant, or None if it is not set."""
     value = field.value
     if field.kind is Kind.STRING:
         return value
 
-    def instant(runtime: Runtime) -> Constant | None:
+    def instant(runtime: Row) -> Constant | None:
         text = value(runtime)
         return None if text is None else instants.read(text)
 
@@ -80,7 +80,7 @@ def _of_value(operator: str, field: Field, test: Callable[[Constant], bool]) -> 
     """Apply a test to a field's value; the table of operators says what holds where there is none."""
     read, unset = reading(field), OPERATORS[operator].unset
 
-    def judge(runtime: Runtime) -> bool:
+    def judge(runtime: Row) -> bool:
         value = read(runtime)
         return unset if value is None else test(value)
 

@@ -3,15 +3,21 @@
 Owns the shape of the list's objects: documented order whatever the mask's, unset parts as null. Called by `request`.
 """
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from itertools import starmap
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from ivr_runtimes.fields import COMPOSITE, DOCUMENTED, FIELDS, Field
-from ivr_runtimes.model import Runtime
+from ivr_runtimes.model import Row
 from ivr_runtimes.query.faults import invalid, unknown
 from ivr_runtimes.query.named import PARTS
 
-Rendering: TypeAlias = Callable[[Runtime], dict[str, object]]
+Rendering: TypeAlias = Callable[[Iterable[Row]], list[msgspec.Struct]]
+"""How rows are shown: as structs whose JSON is the list's objects."""
 
 _SHOWN: Final[dict[str, tuple[Field, ...]]] = {
     **{field.name: (field,) for field in DOCUMENTED},
@@ -37,18 +43,33 @@ def parse_flat(text: str) -> bool:
     return text == "true"
 
 
+@lru_cache(maxsize=64)
 def rendering(fields: tuple[Field, ...], *, flat: bool) -> Rendering:
-    """Return how to show a runtime: composite fields as dotted keys if `flat`, else as an object after the others."""
-    parts = [(field.part, field.value) for field in fields if field.part is not None]
-    if flat or not parts:
-        return lambda runtime: {field.name: field.value(runtime) for field in fields}
-    plain = [(field.name, field.value) for field in fields if field.part is None]
+    """Return how to show runtimes: composite fields as dotted keys if `flat`, else as an object after the others.
 
-    def nested(runtime: Runtime) -> dict[str, object]:
-        shown: dict[str, object] = {name: value(runtime) for name, value in plain}
-        return shown | {COMPOSITE: {part: value(runtime) for part, value in parts}}
+    A struct for each row, built and encoded without running Python code per field: ten thousand rows are common.
+    """
+    plain = fields if flat else tuple(field for field in fields if field.part is None)
+    parts = tuple(field for field in fields if field not in plain)
+    if not parts:
+        shape, values = _shape([field.name for field in plain]), _values(plain)
+        return lambda rows: list(starmap(shape, map(values, rows)))
+    shape = _shape([*(field.name for field in plain), COMPOSITE])
+    inner, values, inner_values = _shape([field.attribute for field in parts]), _values(plain), _values(parts)
+    return lambda rows: [shape(*values(row), inner(*inner_values(row))) for row in rows]
 
-    return nested
+
+def _shape(names: Sequence[str]) -> type[msgspec.Struct]:
+    """Make a struct that encodes to an object of these keys, in this order."""
+    keys = {f"field{number}": name for number, name in enumerate(names)}
+    return msgspec.defstruct("Shown", [(field, str | None) for field in keys], rename=keys, gc=False)
+
+
+def _values(fields: tuple[Field, ...]) -> Callable[[Row], tuple[Any, ...]]:
+    """Return how to read all the fields of a row at once."""
+    if len(fields) > 1:
+        return attrgetter(*(field.attribute for field in fields))
+    return lambda row: tuple(field.value(row) for field in fields)
 
 
 def _check(name: str, place: str, named: set[str]) -> None:

@@ -1,7 +1,7 @@
 """The parameter `order`: which fields sort the list, and the sorting.
 
 Owns its grammar and what comes first. Unset values come first ascending and last descending; id breaks ties in the
-direction of the last key, so every order is total and pages fit together. Called by `request`.
+direction of the last key, so pages fit together; where two sites claim one id, the site does. Called by `request`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ivr_runtimes.fields import FIELDS, Field
-from ivr_runtimes.model import Runtime
+from ivr_runtimes.model import Row
 from ivr_runtimes.query import named
 from ivr_runtimes.query.document import Json, describe, read, read_item
 from ivr_runtimes.query.evaluate import reading
@@ -44,18 +44,25 @@ def parse(text: str) -> tuple[OrderKey, ...]:
     return tuple(keys.values())
 
 
-def ordered(runtimes: Iterable[Runtime], keys: Iterable[OrderKey]) -> list[Runtime]:
+def start_order(keys: tuple[OrderKey, ...]) -> OrderKey | None:
+    """Return the first key if the order is the start order or its reverse, which an index can read; else None."""
+    first, *others = keys
+    plain = first.field.name == "starttime" and others == [OrderKey(FIELDS["id"], first.descending)]
+    return first if plain else None
+
+
+def ordered(runtimes: Iterable[Row], keys: tuple[OrderKey, ...]) -> list[Row]:
     """Sort runtimes: by the last key first, because Python's sort keeps the order of equals."""
     rows = list(runtimes)
-    for key in reversed(tuple(keys)):
+    for key in (OrderKey(FIELDS["site"], keys[-1].descending), *reversed(keys)):
         rows.sort(key=_sorting(key.field), reverse=key.descending)
     return rows
 
 
-def _sorting(field: Field) -> Callable[[Runtime], tuple[bool, Constant]]:
+def _sorting(field: Field) -> Callable[[Row], tuple[bool, Constant]]:
     read = reading(field)
 
-    def rank(runtime: Runtime) -> tuple[bool, Constant]:
+    def rank(runtime: Row) -> tuple[bool, Constant]:
         value = read(runtime)
         return (False, "") if value is None else (True, value)
 

@@ -21,9 +21,17 @@ def group(raw: str) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
     for segment in raw.split("&"):
         if segment:
-            name, _, value = segment.partition("=")
-            values.setdefault(_spelled(name), []).append(value)
+            values.setdefault(name_of(segment), []).append(segment.partition("=")[2])
     return values
+
+
+def name_of(segment: str) -> str:
+    """Return the parameter's name of `name=value`, decoded if that can be done; one that cannot is unknown anyway."""
+    name = segment.partition("=")[0]
+    try:
+        return _bytes(name).decode()
+    except UnicodeError:
+        return name
 
 
 def check_name(name: str, known: Collection[str]) -> None:
@@ -45,14 +53,6 @@ def value(name: str, encoded: list[str]) -> str:
 def shown_name(name: str) -> str:
     """Make a caller's parameter name fit to be a place."""
     return show(name)[1:-1] or '""'
-
-
-def _spelled(name: str) -> str:
-    """Decode a name if that can be done; one that cannot is unknown as it stands."""
-    try:
-        return _bytes(name).decode()
-    except UnicodeError:
-        return name
 
 
 def _decoded(encoded: str, place: str) -> str:

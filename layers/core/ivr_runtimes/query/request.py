@@ -1,21 +1,24 @@
 """What a caller asks of the list, as a whole: the raw query string parsed, and the four steps that answer it.
 
-Owns which parameters there are. Collects what is wrong with each, so that a caller can put everything right at once.
-Called by the list's use case.
+Owns which parameters there are and which go together. Collects what is wrong with each, so that a caller can put
+everything right at once. Called by the list's use case.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from ivr_runtimes.errors import InvalidRequestError
 from ivr_runtimes.fields import DOCUMENTED, Field
-from ivr_runtimes.model import Runtime
-from ivr_runtimes.query import evaluate, filter, mask, order, params, window  # noqa: A004  # the parameter's name
+from ivr_runtimes.model import Row
+from ivr_runtimes.query import cursor, evaluate, filter, mask, order, params, window  # noqa: A004  # the parameter's name
+from ivr_runtimes.query.cursor import Cursor
 from ivr_runtimes.query.evaluate import Test
 from ivr_runtimes.query.expression import MATCH_ALL, Expression
-from ivr_runtimes.query.faults import merged
+from ivr_runtimes.query.faults import invalid, merged
 from ivr_runtimes.query.mask import Rendering
 from ivr_runtimes.query.order import OrderKey
 
@@ -26,8 +29,9 @@ PARAMETERS: Final[dict[str, Callable[[str], Any]]] = {
     "limit": partial(window.parse, "limit"),
     "order": order.parse,
     "flat": mask.parse_flat,
+    "after": cursor.parse,
 }
-"""Every parameter and how its decoded value is read, in the contract's order."""
+"""Every parameter and how its decoded value is read: in the contract's order, then ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class ListQuery:
     """A valid query. Without parameters: every runtime, by starttime and id, with the eight documented fields.
 
     `order` is complete, id included; `mask` is in the documented order; `limit` is None for all rows from `offset` on.
-    To answer: keep what `matches`, `sort` it, cut the `window`, `render` each row.
+    To answer: keep what `matches`, `sort` it, leave out what lies before `after`, cut the `window`, `render` the rows.
     """
 
     filter: Expression = MATCH_ALL
@@ -44,6 +48,7 @@ class ListQuery:
     flat: bool = False
     offset: int = 0
     limit: int | None = None
+    after: Cursor | None = None
     _test: Test = field(init=False, repr=False, compare=False)
     _show: Rendering = field(init=False, repr=False, compare=False)
 
@@ -52,21 +57,26 @@ class ListQuery:
         object.__setattr__(self, "_test", evaluate.compiled(self.filter))
         object.__setattr__(self, "_show", mask.rendering(self.mask, flat=self.flat))
 
-    def matches(self, runtime: Runtime) -> bool:
+    @property
+    def start_order(self) -> OrderKey | None:
+        """The key of starttime if the order is the start order or its reverse: what an index can read."""
+        return order.start_order(self.order)
+
+    def matches(self, runtime: Row) -> bool:
         """Tell whether the filter lets a runtime through."""
         return self._test(runtime)
 
-    def sort(self, runtimes: Iterable[Runtime]) -> list[Runtime]:
+    def sort(self, runtimes: Iterable[Row]) -> list[Row]:
         """Return the runtimes in the order asked for."""
         return order.ordered(runtimes, self.order)
 
-    def window(self, runtimes: list[Runtime]) -> list[Runtime]:
+    def window(self, runtimes: list[Row]) -> list[Row]:
         """Return the part of a sorted list asked for."""
         return window.cut(runtimes, offset=self.offset, limit=self.limit)
 
-    def render(self, runtime: Runtime) -> dict[str, object]:
-        """Return a runtime as the JSON object to show."""
-        return self._show(runtime)
+    def render(self, runtimes: Iterable[Row]) -> bytes:
+        """Return runtimes as the JSON array to show, in UTF-8."""
+        return msgspec.json.encode(self._show(runtimes))
 
 
 def parse_list_query(raw_query_string: str) -> ListQuery:
@@ -79,6 +89,25 @@ def parse_list_query(raw_query_string: str) -> ListQuery:
             parsed[name] = PARAMETERS[name](params.value(name, encoded))
         except InvalidRequestError as error:
             errors.append(error)
+    _raise(errors)
+    query = ListQuery(**parsed)
+    _raise(list(_misplaced(query, parsed)))
+    return query
+
+
+def _misplaced(query: ListQuery, given: Iterable[str]) -> Iterable[InvalidRequestError]:
+    """Yield what is wrong with `after` beside the other parameters."""
+    if query.after is None:
+        return
+    if "offset" in given:
+        yield invalid("after", "stands beside offset", remedy="leave offset out: after says where the page begins")
+    key = query.start_order
+    if key is None:
+        yield invalid("after", "needs the order by starttime", remedy="leave order out, or page with offset")
+    elif key.descending is not query.after.descending:
+        yield invalid("after", "was made for the reverse order", remedy="keep the order that the page before it had")
+
+
+def _raise(errors: Sequence[InvalidRequestError]) -> None:
     if errors:
         raise merged(errors)
-    return ListQuery(**parsed)

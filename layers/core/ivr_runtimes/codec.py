@@ -1,0 +1,141 @@
+"""The codec of the list's Query: DynamoDB's bytes to rows, and past botocore's generic parser, which takes most of the
+time of a large list.
+
+`install` replaces a botocore session's component `response_parser_factory`. Its parsers hand the body of a successful
+Query through as it came, for `decode` to read into typed structs; errors and every other operation go to botocore's
+own parser. Signing, retries and checksums stay botocore's. Should an SDK move that seam, answers arrive parsed as ever,
+`body_of` finds no body, and `dynamo` reads them the slow way (tests/unit/core/test_codec.py pins the seam).
+
+Called by `boto`, which makes the clients, and by `dynamo`.
+"""
+
+import logging
+from functools import cache, lru_cache
+from http import HTTPStatus
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+
+from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.model import Row
+
+COMPONENT: Final = "response_parser_factory"
+"""The seam's name in a botocore session."""
+
+BODY: Final = "ivr_runtimes.body"
+"""Where a parsed answer carries the body that is still to be decoded."""
+
+ROW_ATTRIBUTES: Final = frozenset(name for name, kind in vars(Row).items() if isinstance(kind, property))
+"""Every attribute that a row of the list may be asked for."""
+
+logger = logging.getLogger(__name__)
+
+
+class RawQueries:
+    """A factory of response parsers that leave the body of a successful Query alone."""
+
+    def __init__(self, botocores: Any) -> None:
+        self._botocores = botocores
+
+    def create_parser(self, *args: Any, **kwargs: Any) -> "_Parser":
+        """Make a parser around botocore's own for the protocol."""
+        return _Parser(self._botocores.create_parser(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        """Leave the rest of a factory to botocore's."""
+        return getattr(self._botocores, name)
+
+
+class _Parser:
+    def __init__(self, botocores: Any) -> None:
+        self._botocores = botocores
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse a response of a shape: the body of a Query stays as it is, and botocore reads the rest."""
+        try:
+            response, shape = args
+            raw = shape.name == "QueryOutput" and response["status_code"] == HTTPStatus.OK
+        except (AttributeError, KeyError, TypeError, ValueError):  # not called as botocore calls it today
+            raw = False
+        if not raw:
+            return self._botocores.parse(*args, **kwargs)
+        return {**self._botocores.parse({**response, "body": b"{}"}, shape, **kwargs), BODY: response["body"]}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._botocores, name)
+
+
+def install(session: Any) -> None:
+    """Put the codec into a botocore session, before its clients are made."""
+    try:
+        session.register_component(COMPONENT, RawQueries(session.get_component(COMPONENT)))
+    except Exception:  # whatever an SDK to come raises: the list must go on, if slower
+        logger.warning("botocore has no component %s any more: lists are read slowly", COMPONENT, exc_info=True)
+
+
+def body_of(answer: dict[str, Any]) -> bytes | None:
+    """Return the undecoded body of a Query's answer; None where botocore parsed it after all."""
+    body: bytes | None = answer.get(BODY)
+    if body is None:
+        _tell_moved()
+    return body
+
+
+def parsed(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer as botocore would have parsed it, for a Query that is not the list's."""
+    body: bytes | None = answer.get(BODY)
+    return answer if body is None else {**answer, **msgspec.json.decode(body, type=dict[str, Any])}
+
+
+@cache
+def _tell_moved() -> None:
+    """Log once, not for every page."""
+    logger.warning("botocore parsed a Query by itself: the codec's seam has moved, lists are read slowly")
+
+
+class _Text(msgspec.Struct, frozen=True, gc=False):
+    """An attribute's value: `{"S": "…"}`, or nothing."""
+
+    S: str | None = None
+
+
+class Capacity(msgspec.Struct, gc=False):
+    """What a call consumed."""
+
+    CapacityUnits: float = 0.0
+
+
+class QueryPage(msgspec.Struct, gc=False):
+    """The answer to a Query (DynamoDB API reference, "Query", response syntax). `Items` are rows, as `model.Row`."""
+
+    Items: list[Any] = []
+    ScannedCount: int = 0
+    LastEvaluatedKey: dict[str, dict[str, str]] | None = None
+    ConsumedCapacity: Capacity | None = None
+
+
+def decode(body: bytes, attributes: frozenset[str]) -> QueryPage:
+    """Decode a body into rows with those attributes; whatever else it holds is skipped.
+
+    Raises `StoreUnavailableError` for what is not a Query's answer, such as half of one.
+    """
+    try:
+        return _decoder(attributes).decode(body)
+    except msgspec.DecodeError as error:
+        raise StoreUnavailableError(f"the answer to a Query cannot be read: {error}") from error
+
+
+@lru_cache(maxsize=64)  # as many as there are different masks and filters at a time
+def _decoder(attributes: frozenset[str]) -> msgspec.json.Decoder[QueryPage]:
+    row = msgspec.defstruct(
+        "DecodedRow",
+        [(f"{name}_", _Text, _Text()) for name in sorted(attributes)],
+        # A property whose getter is in C costs next to nothing, and rows read like `model.Runtime`.
+        namespace={name: property(attrgetter(f"{name}_.S")) for name in attributes},
+        rename=lambda name: name[:-1],
+        # Rows hold no cycles, and counting them would make Python's collector run over and over.
+        gc=False,
+    )
+    page = msgspec.defstruct("DecodedPage", [("Items", list[row])], bases=(QueryPage,), gc=False)  # type: ignore[valid-type]
+    return msgspec.json.Decoder(page)
