@@ -10,7 +10,7 @@ STOPS ?= 2000
 MINUTES ?= 6
 
 BIN := .venv/bin
-SOURCES := layers agent sandbox local functions tests benchmarks
+SOURCES := docs layers agent sandbox local functions tests benchmarks
 
 # SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
 PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
@@ -19,11 +19,21 @@ ARCHITECTURE ?= arm64
 # With credentials in the environment SAM asks STS who they are, which hangs where AWS is out of reach.
 SAM = env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN -u AWS_PROFILE SAM_CLI_TELEMETRY=0 \
 	AWS_DEFAULT_REGION="$${AWS_DEFAULT_REGION:-eu-central-1}" PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam
+BUILD_DIR ?= .aws-sam/build
+# Lambda's file system is read-only, so it would compile every module again at every cold start. unchecked-hash: the
+# files' times, which packaging changes, do not count. The fixed hash seed, one process and the paths as they are in
+# Lambda make the same input the same bytes.
+COMPILE = PYTHONHASHSEED=0 .venv-sam/bin/python -m compileall -q -f --invalidation-mode unchecked-hash
+# What the functions call: the SDK brings descriptions of 400 more, and looks into each of their folders at its start.
+SERVICES = dynamodb sqs
+# The layer for this machine's own processor, built afresh.
+HERE = .local/build
 NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ PYTHON313=/path/to/python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test fuzz chaos dynalite bench-stop lint format sam lint-cloud build lock clean
+.PHONY: help setup run test fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop \
+	build-here openapi lint format sam lint-cloud build lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,10 +79,25 @@ bench-stop: setup ## measure the stop path and the agent (under a minute, on an 
 chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=6; docs/chaos.md)
 	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) --minutes $(MINUTES)
 
+bench: bench-list bench-filter bench-page bench-cold bench-stop ## measure every published figure (benchmarks/README.md)
+
+bench-list: setup ## CPU of a list of 10,000 runtimes
+	@$(BIN)/python -m benchmarks.listing
+
+bench-filter: setup ## CPU of the dearest filter over 1,000 runtimes
+	@$(BIN)/python -m benchmarks.filtering
+
+bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domains up to 100,000 runtimes
+	@$(BIN)/python -m benchmarks.paging
+
+openapi: setup ## write docs/openapi.json anew
+	@$(BIN)/python docs/openapi.py > docs/openapi.json
+
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support
+	@$(BIN)/mypy benchmarks docs/openapi.py
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
 	@$(BIN)/lint-imports
@@ -82,7 +107,7 @@ format: setup ## format the code and sort imports
 	@$(BIN)/ruff format $(SOURCES)
 
 ifeq ($(strip $(PYTHON313)),)
-sam lint-cloud build:
+sam lint-cloud build bench-cold:
 	@echo "$(NO_SAM)" >&2
 else
 sam: .venv-sam/.ready ## install the AWS SAM CLI (needs Python 3.13)
@@ -91,8 +116,35 @@ lint-cloud: sam ## check template.yaml: sam validate --lint for every environmen
 	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
 
 build: sam ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
-	@$(SAM) build --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+	@$(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+	@find $(BUILD_DIR)/CoreLayer/python/botocore/data -mindepth 1 -maxdepth 1 -type d \
+		$(foreach service,$(SERVICES),! -name $(service)) -exec rm -r {} +
+	@$(COMPILE) -s $(BUILD_DIR)/CoreLayer -p /opt $(BUILD_DIR)/CoreLayer
+	@for code in $(BUILD_DIR)/*Function; do $(COMPILE) -s $$code -p /var/task $$code || exit 1; done
+
+bench-cold: setup build-here .venv-lambda/.ready .local/baseline/.ready ## init time under the real runtime interface
+	@$(BIN)/python -m benchmarks.coldstart
+
+build-here: sam
+	@$(MAKE) --no-print-directory build BUILD_DIR=$(HERE) BUILD_ARGS="--config-env prod" \
+		ARCHITECTURE=$$(uname -m | sed 's/aarch64/arm64/') >$(HERE).log 2>&1 || { cat $(HERE).log >&2; exit 1; }
 endif
+
+.venv-lambda/.ready: requirements/lambda.txt
+	@echo "Installing Lambda's runtime interface into .venv-lambda (once)"
+	@rm -rf .venv-lambda
+	@"$(PYTHON313)" -m venv .venv-lambda
+	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/lambda.txt
+	@touch $@
+
+BASELINE = benchmarks/baselines/powertools_resource
+
+.local/baseline/.ready: $(BASELINE)/requirements.txt .venv-lambda/.ready
+	@echo "Installing the baseline's layer into .local/baseline (once)"
+	@rm -rf $(@D)
+	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: --no-compile -r $< --target $(@D)/python
+	@$(COMPILE) $(@D)
+	@touch $@
 
 .venv-sam/.ready: requirements/sam.txt
 	@echo "Installing the AWS SAM CLI into .venv-sam (once)"
@@ -108,6 +160,8 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --universal --python-version 3.13 -c requirements/dev.txt pyproject.toml -o layers/core/requirements.txt
 	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
 	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
+	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
+	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 
 clean: ## remove what the targets have made
-	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -4,41 +4,35 @@ template.yaml sets every one of them; a wrong or missing one stops the function 
 """
 
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+import msgspec
+from msgspec import Meta
 
 from ivr_runtimes.dynamo import MAX_SITES
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.names import SITE_PATTERN, Site
 
-SiteCode = Annotated[Site, StringConstraints(pattern=SITE_PATTERN)]
-Sites = Annotated[
-    tuple[SiteCode, ...],
-    BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value),
-    Field(min_length=1, max_length=MAX_SITES),
-]
+SiteCode = Annotated[Site, Meta(pattern=SITE_PATTERN + r"\Z")]  # a `$` alone would let a newline follow
 
 
-class FunctionSettings(BaseModel):
-    """What both functions need."""
+class FunctionSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
+    """What both functions need, each from the variable of its name in upper case."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    runtimes_table: Annotated[str, Field(alias="RUNTIMES_TABLE", min_length=3)]
+    runtimes_table: Annotated[str, Meta(min_length=3)]
     """Name of the table of runtimes."""
-    nodes_table: Annotated[str, Field(alias="NODES_TABLE", min_length=3)]
+    nodes_table: Annotated[str, Meta(min_length=3)]
     """Name of the table of nodes."""
-    sites: Annotated[Sites, Field(alias="SITES")]
+    sites: Annotated[tuple[SiteCode, ...], Meta(min_length=1, max_length=MAX_SITES)]
     """Site codes, comma-separated: 1 to 100, because a stop reads one key per site in one BatchGetItem."""
-    domain_claim: Annotated[str, Field(alias="DOMAIN_CLAIM", min_length=1)] = "domain"
+    domain_claim: Annotated[str, Meta(min_length=1)] = "domain"
     """The claim of the access token that names the caller's domain."""
 
 
-class StopSettings(FunctionSettings):
+class StopSettings(FunctionSettings, frozen=True, kw_only=True, rename="upper"):
     """What the stop function needs besides."""
 
-    stop_queue_url_prefix: Annotated[str, Field(alias="STOP_QUEUE_URL_PREFIX", pattern=r"^https?://")]
+    stop_queue_url_prefix: Annotated[str, Meta(pattern=r"^https?://")]
     """The URL of a site's stop queue without the site code at its end."""
 
 
@@ -47,8 +41,18 @@ AnySettings = TypeVar("AnySettings", bound=FunctionSettings)
 
 def load(model: type[AnySettings], environ: Mapping[str, str]) -> AnySettings:
     """Read settings from environment variables; raises `SettingsError` that names every wrong one."""
-    try:
-        return model.model_validate(dict(environ))
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise SettingsError(f"wrong environment of the function, see template.yaml: {wrong}") from None
+    given: dict[str, Any] = {}
+    wrong: list[str] = []
+    for field in msgspec.structs.fields(model):
+        name = field.encode_name
+        if name in environ:
+            text = environ[name]
+            try:
+                given[field.name] = msgspec.convert(text.split(",") if field.name == "sites" else text, field.type)
+            except msgspec.ValidationError as error:
+                wrong.append(f"{name}: {error}")
+        elif field.required:
+            wrong.append(f"{name} is missing")
+    if wrong:
+        raise SettingsError(f"wrong environment of the function, see template.yaml: {'; '.join(wrong)}")
+    return model(**given)

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from ivr_agent.clock import Clock
@@ -124,6 +125,6 @@ def command(state: Callable[..., RuntimeState], clock: Clock, place: Place) -> C
             "accepted_at_s": clock.now_s(),
             "deadline_s": clock.now_s() + 3600,
         }
-        return Command.model_validate(values | changes)
+        return msgspec.convert(values | changes, Command)
 
     return make

@@ -1,0 +1,70 @@
+"""The running stack against its own description: Schemathesis makes requests of docs/openapi.json, right and wrong.
+
+`SCHEMATHESIS=10000 make test ARGS="-k schemathesis"` asks for more of them. It is the local gateway that answers, not
+AWS's.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from emulators import ROOT
+from stack import Stack
+
+REQUESTS: Final = int(os.environ.get("SCHEMATHESIS", "1000"))
+PHASES: Final = "fuzzing" if REQUESTS <= 1000 else "coverage,fuzzing"
+"""Trying every edge of every parameter takes 12,000 requests, two minutes, by itself: only where more is asked for."""
+
+CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "ignored_auth",
+)
+
+
+DEPTH: Final = 3
+"""How many operators deep the generated filters go: Schemathesis cannot generate from a description of itself."""
+
+EXPRESSION: Final = "#/components/schemas/Expression"
+
+
+def unrolled(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with expressions in expressions to a certain depth, instead of any."""
+    schemas = document["components"]["schemas"]
+    forms = schemas.pop("Expression")["oneOf"]
+    flat = [form for form in forms if EXPRESSION not in json.dumps(form)]
+    for level in range(DEPTH):
+        inner = json.dumps({"oneOf": forms if level < DEPTH - 1 else flat})
+        schemas[f"Expression{level}"] = json.loads(inner.replace(EXPRESSION, f"{EXPRESSION}{level + 1}"))
+    schemas["Filter"] = json.loads(json.dumps(schemas["Filter"]).replace(EXPRESSION, f"{EXPRESSION}0"))
+    return document
+
+
+def schemathesis(stack: Stack, token: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Run it. A stop has few parameters, so that the examples for it run out early: at most so many for either."""
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    (folder / "openapi.json").write_text(json.dumps(unrolled(document)), encoding="utf-8")
+    command = [sys.executable, "-m", "schemathesis.cli", "run", "openapi.json"]
+    command += ["--url", f"http://127.0.0.1:{stack.port}", "--header", f"Authorization: Bearer {token}"]
+    command += ["--checks", ",".join(CHECKS), "--phases", PHASES, "--max-examples", str(REQUESTS)]
+    command += ["--seed", "20261123", "--no-shrink", "--continue-on-failure", "--generation-database", "none"]
+    command += ["--suppress-health-check", "all", "--no-color"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(960)
+def test_schemathesis_finds_no_answer_that_breaks_the_schema(stack: Stack, tmp_path: Path) -> None:
+    ran = schemathesis(stack, stack.token(stack.domains[0]), tmp_path)
+    assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr[-2_000:]
+    (generated,) = re.findall(r"(\d+) generated", ran.stdout)
+    assert int(generated) >= REQUESTS
