@@ -93,7 +93,8 @@ class BenchEngine:
         state |= {"starttime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "state": "running"}
         self.runtimes[runtime_id] = state
         body = json.dumps({"session": self.session, "seq": self.seq, "runtime": state})
-        return f"PUT /v1/runtimes/{runtime_id} HTTP/1.1\r\nHost: agent\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        head = f"PUT /v1/runtimes/{runtime_id} HTTP/1.1\r\nHost: agent\r\nContent-Length: {len(body)}"
+        return f"{head}\r\n\r\n{body}".encode()
 
     def end(self, runtime_id: str) -> bytes:
         """End a runtime; return its event as the request to send."""
@@ -396,7 +397,8 @@ async def steady(bench: Bench) -> dict[str, Any]:
     cpu_percent = 100 * (agent_cpu_s(bench) - cpu_s) / took_s
     await asyncio.sleep(0.5)
     lags = {name: value - before.get(name, 0) for name, value in await bench.metrics("flush_lag")}
-    memory = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{bench.node['agent_pid']}/status").read_text())
+    status = Path(f"/proc/{bench.node['agent_pid']}/status").read_text()  # noqa: ASYNC240  # procfs does not block
+    memory = re.search(r"VmRSS:\s+(\d+)", status)
     assert memory is not None
     return {
         "runtimes": len(engine.runtimes),

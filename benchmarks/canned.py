@@ -119,7 +119,7 @@ def running(*, rows: int, nodes: int) -> Iterator[str]:
     command = [sys.executable, "-m", "benchmarks.canned", str(rows), str(nodes)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603  # this very module
     try:
-        assert process.stdout is not None  # noqa: S101  # asked for above
+        assert process.stdout is not None  # asked for above
         yield process.stdout.readline().strip()
     finally:
         process.terminate()
@@ -145,7 +145,7 @@ def main() -> None:
     """Serve on a free loopback port, whose URL is the one line printed."""
     rows, nodes = map(int, sys.argv[1:])
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(_Answers(rows, nodes)))
-    print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201  # read by `running`
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)  # read by `running`
     server.serve_forever()
 
 

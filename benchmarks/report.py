@@ -34,7 +34,7 @@ def head(title: str) -> None:
 
 def say(line: str) -> None:
     """Print a line for people."""
-    print(line, flush=True)  # noqa: T201  # a program's output
+    print(line, flush=True)  # a program's output
 
 
 def tell(figures: Mapping[str, object]) -> None:
