@@ -132,7 +132,7 @@ def _decoder(attributes: frozenset[str]) -> msgspec.json.Decoder[QueryPage]:
         "DecodedRow",
         [(f"{name}_", _Text, _Text()) for name in sorted(attributes)],
         # A property whose getter is in C costs next to nothing, and rows read like `model.Runtime`.
-        namespace={name: property(attrgetter(f"{name}_.S")) for name in attributes},
+        namespace={"PATH": "{}_.S", **{name: property(attrgetter(f"{name}_.S")) for name in attributes}},
         rename=lambda name: name[:-1],
         # Rows hold no cycles, and counting them would make Python's collector run over and over.
         gc=False,

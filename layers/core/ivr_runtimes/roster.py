@@ -6,9 +6,9 @@ Owns how long a reading of the nodes serves, and when to look again. Never reads
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
-from operator import attrgetter
 from typing import Final
 
+from ivr_runtimes.columns import tuples_of
 from ivr_runtimes.lease import is_alive, vouched
 from ivr_runtimes.model import Node, Row
 from ivr_runtimes.names import Site
@@ -17,7 +17,7 @@ from ivr_runtimes.ports import Cost, NodeDirectory
 NODES_MAX_AGE_S: Final = 1.0
 """How long one reading of the nodes serves further lists."""
 
-_VOUCHER: Final = attrgetter("site", "node", "session")
+_VOUCHER: Final = ("site", "node", "session")
 
 
 class Roster:
@@ -90,4 +90,4 @@ class RollCall:
 
     def _kept(self, rows: Sequence[Row]) -> list[Row]:
         vouched = self._vouched or frozenset()
-        return list(compress(rows, map(vouched.__contains__, map(_VOUCHER, rows))))
+        return list(compress(rows, map(vouched.__contains__, tuples_of(rows, _VOUCHER))))

@@ -3,20 +3,19 @@
 Owns the shape of the list's objects: documented order whatever the mask's, unset parts as null. Called by `request`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import starmap
-from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
+from ivr_runtimes.columns import made_of, tuples_of
 from ivr_runtimes.fields import COMPOSITE, DOCUMENTED, FIELDS, Field
 from ivr_runtimes.model import Row
 from ivr_runtimes.query.faults import invalid, unknown
 from ivr_runtimes.query.named import PARTS
 
-Rendering: TypeAlias = Callable[[Iterable[Row]], list[msgspec.Struct]]
+Rendering: TypeAlias = Callable[[Sequence[Row]], list[msgspec.Struct]]
 """How rows are shown: as structs whose JSON is the list's objects."""
 
 _SHOWN: Final[dict[str, tuple[Field, ...]]] = {
@@ -51,12 +50,15 @@ def rendering(fields: tuple[Field, ...], *, flat: bool) -> Rendering:
     """
     plain = fields if flat else tuple(field for field in fields if field.part is None)
     parts = tuple(field for field in fields if field not in plain)
+    shape, names = _shape([field.name for field in plain]), _attributes(plain)
     if not parts:
-        shape, values = _shape([field.name for field in plain]), _values(plain)
-        return lambda rows: list(starmap(shape, map(values, rows)))
+        return lambda rows: made_of(rows, names, shape)
+    inner, inner_names = _shape([field.attribute for field in parts]), _attributes(parts)
     shape = _shape([*(field.name for field in plain), COMPOSITE])
-    inner, values, inner_values = _shape([field.attribute for field in parts]), _values(plain), _values(parts)
-    return lambda rows: [shape(*values(row), inner(*inner_values(row))) for row in rows]
+    return lambda rows: [
+        shape(*values, part)
+        for values, part in zip(tuples_of(rows, names), made_of(rows, inner_names, inner), strict=True)
+    ]
 
 
 def _shape(names: Sequence[str]) -> type[msgspec.Struct]:
@@ -65,11 +67,8 @@ def _shape(names: Sequence[str]) -> type[msgspec.Struct]:
     return msgspec.defstruct("Shown", [(field, str | None) for field in keys], rename=keys, gc=False)
 
 
-def _values(fields: tuple[Field, ...]) -> Callable[[Row], tuple[Any, ...]]:
-    """Return how to read all the fields of a row at once."""
-    if len(fields) > 1:
-        return attrgetter(*(field.attribute for field in fields))
-    return lambda row: tuple(field.value(row) for field in fields)
+def _attributes(fields: tuple[Field, ...]) -> tuple[str, ...]:
+    return tuple(field.attribute for field in fields)
 
 
 def _check(name: str, place: str, named: set[str]) -> None:

@@ -74,7 +74,7 @@ class ListQuery:
         """Return the part of a sorted list asked for."""
         return window.cut(runtimes, offset=self.offset, limit=self.limit)
 
-    def render(self, runtimes: Iterable[Row]) -> bytes:
+    def render(self, runtimes: Sequence[Row]) -> bytes:
         """Return runtimes as the JSON array to show, in UTF-8."""
         return msgspec.json.encode(self._show(runtimes))
 
