@@ -14,6 +14,7 @@ from ivr_runtimes import __version__, errors
 from ivr_runtimes.errors import ApiError
 from ivr_runtimes.fields import COMPOSITE, DOCUMENTED, FIELDS, Field, Kind
 from ivr_runtimes.names import RUNTIME_ID_PATTERN, STOP_ID_PATTERN
+from ivr_runtimes.paging import EXACT_COUNT
 from ivr_runtimes.query.document import MAX_NESTING
 from ivr_runtimes.query.filter import MAX_BYTES
 from ivr_runtimes.query.operators import OPERATORS, Operator
@@ -87,10 +88,17 @@ def _routes() -> tuple[template.Route, ...]:
 
 
 def _list(route: template.Route) -> Json:
-    headers = {"Site-Nodes": _header("Live and known nodes of each site: SITE1=2/2, SITE2=0/2", required=True)}
+    headers = {
+        "Site-Nodes": _header("Live and known nodes of each site: SITE1=2/2, SITE2=0/2", required=True),
+        "Link": _header('With limit, in start order: the next page, <...>; rel="next", if there is one'),
+        "X-Total-Count": _header("How many there are without a window, if asked for", kind="integer"),
+        "Preference-Applied": _header("The preference that was followed"),
+    }
     rows = {"type": "array", "items": {"$ref": REFERENCE + "Runtime"}}
     answer = {"description": "The running scripts.", "headers": headers, "content": {JSON_TYPE: {"schema": rows}}}
-    parameters = [{"name": name, "in": "query", **_PARAMETERS[name]} for name in PARAMETERS]
+    parameters: list[Json] = [{"name": name, "in": "query", **_PARAMETERS[name]} for name in PARAMETERS]
+    words = f"{EXACT_COUNT} asks for X-Total-Count; other preferences are ignored (RFC 7240)."
+    parameters.append({"name": "Prefer", "in": "header", "description": words, "schema": {"type": "string"}})
     return _operation(route, "listRuntimes", "List the running scripts", parameters, {"200": answer})
 
 

@@ -87,7 +87,7 @@ def _session() -> Any:
 
 
 def _new_session() -> Any:
-    """Make a session of botocore's own: importing boto3 also brings the machinery of S3 transfers, 50 ms of CPU."""
+    """Make a session of botocore's own: importing boto3 also brings the machinery of S3 transfers."""
     session = botocore.session.get_session()
     session.get_component("data_loader").file_loader = descriptions.Files()
     return session
