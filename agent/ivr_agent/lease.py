@@ -118,7 +118,7 @@ class Lease:
         """Leave a longer lease behind that the next agent may take at once; only while the engine is well."""
         if not self._held or not self._probe.up:
             return
-        row = self._row(LEASE_HANDOVER_S, agent_id="")
+        row = self._row(self._clock.now_s() + LEASE_HANDOVER_S, agent_id="")
         # With no agent_id of ours in the row the table must know us by our last lease: nobody else's ends so early.
         await self._service(self._table.renew, row, now_s=self._latest_s + 1.0)
         self._held = False
@@ -144,7 +144,8 @@ class Lease:
         return await self._service(self._table.read, self._us.site, self._us.node)
 
     async def _renew(self) -> None:
-        row = self._row(self._ttl_s, agent_id=self._us.agent_id)
+        silence_s = self._clock.monotonic() - self._probe.vouched_s  # we vouch for no more than the engine told
+        row = self._row(self._clock.now_s() - silence_s + self._ttl_s, agent_id=self._us.agent_id)
         self._latest_s = max(self._latest_s, row.lease_until_s)
         await self._service(self._table.renew, row, now_s=self._clock.now_s(), dead=self._dead)
         if not self._held:
@@ -152,10 +153,10 @@ class Lease:
         self._held, self._rival = True, None
         self._metrics.renewals.labels(result="renewed").inc()
 
-    def _row(self, lease_s: float, *, agent_id: str) -> Node:
+    def _row(self, until_s: float, *, agent_id: str) -> Node:
         session = self._probe.session or self._us.session
-        until_s = max(self._clock.now_s() + lease_s, self._latest_s)  # the table takes no step back from us
-        return replace(self._us, session=session, lease_until_s=until_s, agent_id=agent_id)
+        forward_s = max(until_s, self._latest_s)  # the table takes no step back from us
+        return replace(self._us, session=session, lease_until_s=forward_s, agent_id=agent_id)
 
     async def _contest(self) -> float | None:
         """Wait for a dead agent's lease to lapse; give way to a living one, which is seen by its renewing."""

@@ -33,6 +33,8 @@ class Probe:
         self.resynced = asyncio.Event()
         """Set when the first snapshot of a session was taken: the table can be swept."""
         self.session: Session | None = None
+        self.vouched_s = 0.0
+        """When (monotonic) the engine was asked what it last answered: it lived then, and nothing is known of later."""
         self._engine = engine
         self._registry = registry
         self._health = health
@@ -53,8 +55,10 @@ class Probe:
 
     async def step(self) -> float | None:
         """Ask for the status; take a snapshot when the session is new or events are missing."""
+        asked_s = self._health.monotonic()
         try:
             status = await self._engine.status()
+            self.vouched_s = asked_s
             self._note(status)
             if self._must_resync(status):
                 await self._resync()

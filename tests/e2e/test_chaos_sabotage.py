@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,28 +13,44 @@ from emulators import ROOT
 
 pytestmark = pytest.mark.e2e
 
+STOPS = {"no_reassertion": 100, "relative": 60, "delete_first": 120, "forgetful": 100}
+"""How many stops bring each defect to light with certainty enough; the longest run first."""
 
-def run(tmp_path, *options):
+
+def run(folder, sabotage):
     """Run the harness; return its exit code and its last line."""
-    command = [sys.executable, "-m", "chaos", "--seed", "1", "--folder", str(tmp_path / "run"), *options]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=170, check=False)
+    options = ["--seed", "1", "--folder", str(folder), "--sabotage", sabotage, "--stops", str(STOPS[sabotage])]
+    done = subprocess.run(
+        [sys.executable, "-m", "chaos", *options, "--minutes", "1"],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support")},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
+    )
     assert done.stdout, done.stderr
-    verdict = json.loads(done.stdout.splitlines()[-1])
-    assert list(verdict) == list(COUNTS)
-    return done.returncode, verdict
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """All runs, two at a time: each spends most of its time waiting."""
+    folder = tmp_path_factory.mktemp("sabotage")
+    with ThreadPoolExecutor(2) as pool:
+        yield {sabotage: pool.submit(run, folder / sabotage, sabotage) for sabotage in STOPS}
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "violation", "stops"),
+    ("sabotage", "violation"),
     [
-        pytest.param("relative", "killed_by_own_retry", 60, id="commands are relative"),
-        pytest.param("delete_first", "lost", 120, id="messages are deleted before their effect"),
-        pytest.param("forgetful", "killed_by_own_retry", 100, id="the engine forgets stop ids"),
-        pytest.param("no_reassertion", "ghosts", 100, id="ambiguous writes are not written again"),
+        pytest.param("no_reassertion", "ghosts", id="ambiguous writes are not written again"),
+        pytest.param("relative", "killed_by_own_retry", id="commands are relative"),
+        pytest.param("delete_first", "lost", id="messages are deleted before their effect"),
+        pytest.param("forgetful", "killed_by_own_retry", id="the engine forgets stop ids"),
     ],
 )
-def test_a_run_reports_the_violation_that_belongs_to_a_defect(tmp_path, sabotage, violation, stops):
-    code, verdict = run(tmp_path, "--sabotage", sabotage, "--stops", str(stops), "--minutes", "1")
+def test_a_run_reports_the_violation_that_belongs_to_a_defect(runs, sabotage, violation):
+    code, verdict = runs[sabotage].result()
+    assert list(verdict) == list(COUNTS)
     assert code == 1
     assert verdict[violation] > 0

@@ -83,12 +83,13 @@ class Client:
             tasks.create_task(self._ask(first, domain, patience_s=how.patience_s))
             if how.echo_s is not None:
                 tasks.create_task(self._echo(first, domain, how.echo_s))
-            if how.second_s is not None and branch and len(self.log) < self.stops:
+            if how.second_s is not None and branch:
                 tasks.create_task(self._second(runtime, domain, how.second_s))
 
     async def _second(self, runtime: str, domain: str, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        await self._ask(self._new(runtime), domain, patience_s=12.0)
+        if len(self.log) < self.stops:
+            await self._ask(self._new(runtime), domain, patience_s=12.0)
 
     async def _echo(self, stop: Stop, domain: str, after_s: float) -> None:
         await asyncio.sleep(after_s)

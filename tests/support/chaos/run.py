@@ -145,9 +145,8 @@ class Run:
     def _history(self, havoc: Havoc, client: Client) -> History:
         ended_at = time.time()
         sessions, lives, slow = recorder.read(self._records, havoc.killed)
-        tell(
-            f"faults by kind: {dict(self.proxy.faults.most_common())}, slow answers: {slow}; {client.attempts} DELETEs"
-        )
+        kinds = {str(kind): count for kind, count in self.proxy.faults.most_common()}
+        tell(f"faults by kind: {kinds}, slow answers: {slow}; {client.attempts} DELETEs")
         return History(
             sites=self.sites,
             ended_at=ended_at,

@@ -165,9 +165,9 @@ def _turbulences(name: str, duration_s: float) -> Iterator[tuple[float, float, R
     chance = Random(name)
     since_s = chance.uniform(1.0, 12.0)
     while since_s < duration_s:
-        until_s = since_s + chance.uniform(8.0, 14.0)
+        until_s = since_s + chance.uniform(7.0, 11.0)
         yield since_s, until_s, chance
-        since_s = until_s + chance.uniform(14.0, 22.0)
+        since_s = until_s + chance.uniform(20.0, 28.0)
 
 
 def _within(place: str, since_s: float, until_s: float, chance: Random) -> Span:
@@ -176,7 +176,7 @@ def _within(place: str, since_s: float, until_s: float, chance: Random) -> Span:
 
 
 def _blows(node: str, since_s: float, until_s: float, chance: Random, swapping: tuple[str, str]) -> Iterator[Blow]:
-    for _ in range(chance.choice((2, 3, 4))):
+    for _ in range(chance.choice((3, 4, 5))):
         at_s, kind = chance.uniform(since_s, until_s), chance.random()
         down_s = chance.uniform(18.0, 24.0) if chance.random() < 0.06 else chance.uniform(0.0, 2.0)
         if node in swapping and kind < 0.12:

@@ -205,7 +205,8 @@ def _excuses(stop: Stop, accepted_at: float, node: str, history: History) -> Ite
     """Yield when the way of this stop was not whole."""
     for trouble in history.troubles:
         if trouble.node in {"", node}:
-            yield trouble.since, trouble.until + (BACK_S if trouble.until > accepted_at else AWAKE_S)
+            rests = trouble.what != "link" and trouble.until > accepted_at  # its peers need no link of its own
+            yield trouble.since, trouble.until + (BACK_S if rests else AWAKE_S)
     for hidden in history.hidden:
         if hidden.stop_id == stop.stop_id:
             yield hidden.since, hidden.until + AWAKE_S

@@ -77,6 +77,19 @@ async def test_a_heartbeat_vouches_for_the_session_that_the_engine_tells(
     assert lease.count_down() == LEASE_TTL_S
 
 
+async def test_a_lease_is_reckoned_from_when_the_engine_last_answered(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine, time: ManualTime, clock: Clock
+) -> None:
+    """A heartbeat between the engine's death and the next probe vouched for the dead for another whole lease."""
+    lease = make("a")
+    await probe.step()
+    answered_s = clock.now_s()
+    time.pass_s(HEARTBEAT_INTERVAL_S - 0.1)
+    engine.down = True
+    await lease.step()
+    assert row(nodes).lease_until_s == pytest.approx(answered_s + LEASE_TTL_S)
+
+
 async def test_nothing_is_vouched_for_until_the_engine_answers(
     make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine
 ) -> None:
@@ -262,6 +275,7 @@ async def test_a_second_agent_of_a_node_gives_way_to_the_living_one(
     await first.step()
     await second.step()
     time.pass_s(HEARTBEAT_INTERVAL_S)
+    await probe.step()
     await first.step()
     with pytest.raises(SecondAgentError, match=r"first.*site1_h6@192\.168\.0\.12.*stop one of the two"):
         await second.step()
@@ -273,9 +287,11 @@ async def test_an_agent_whose_node_was_taken_over_gives_way(make: MakeLease, pro
     first, second = make("first"), make("second")
     await first.step()
     time.pass_s(LEASE_TTL_S + CLOCK_SKEW_S + 0.1)
+    await probe.step()
     await second.step()
     await first.step()
     time.pass_s(HEARTBEAT_INTERVAL_S)
+    await probe.step()
     await second.step()
     with pytest.raises(SecondAgentError):
         await first.step()
@@ -317,6 +333,7 @@ async def test_a_late_end_does_not_take_the_node_from_its_successor(
     await probe.step()
     await lease.step()
     time.pass_s(LEASE_TTL_S + CLOCK_SKEW_S + 0.1)
+    await probe.step()
     await following.step()
     with pytest.raises(LeaseHeldError):
         await lease.hand_over()

@@ -87,7 +87,7 @@ async def test_an_impatient_client_repeats_what_it_gave_up(tmp_path):
 
 
 async def test_a_deliberate_second_stop_has_a_key_of_its_own(tmp_path):
-    async with client_of(tmp_path, lambda *_: 204, profile=replace(CALM, second=1.0), stops=2) as (client, _):
+    async with client_of(tmp_path, lambda *_: 204, profile=replace(CALM, second=1.0), stops=20) as (client, _):
         await client.stop_all()
     runtimes = [stop.runtime for stop in client.log]
     assert any(runtimes.count(runtime) == 2 for runtime in runtimes)

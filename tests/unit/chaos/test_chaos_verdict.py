@@ -156,11 +156,11 @@ def test_nor_does_a_late_death_of_the_node():
     assert only(judge(history(killed_at=ACCEPTED + 9)))
 
 
-@pytest.mark.parametrize("what", ["process", "link", "slow"])
-def test_trouble_of_its_node_excuses(what):
+@pytest.mark.parametrize(("what", "rest_s"), [("process", 20), ("slow", 20), ("link", 5)])
+def test_trouble_of_its_node_excuses_until_the_command_is_back(what, rest_s):
     trouble = [Trouble(NODE, what, ACCEPTED + 1, ACCEPTED + 5)]
-    assert only(judge(history(told(ACCEPTED + 24), troubles=trouble)))
-    assert only(judge(history(told(ACCEPTED + 36), troubles=trouble)), told_late=1)
+    assert only(judge(history(told(ACCEPTED + 5 + rest_s + 9.9), troubles=trouble)))
+    assert only(judge(history(told(ACCEPTED + 5 + rest_s + 10.1), troubles=trouble)), told_late=1)
 
 
 def test_trouble_that_was_over_before_excuses_for_one_backoff_only():
