@@ -64,9 +64,16 @@ class Engine:
     """Implements `EngineSide` over HTTP. `token` is sent as bearer token when the `address` is TCP."""
 
     def __init__(self, address: Address, *, token: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token and not address.path else {}
+        headers = {"Content-Type": "application/json"}
+        if token and not address.path:
+            headers["Authorization"] = f"Bearer {token}"
         connector = aiohttp.UnixConnector(path=address.path) if address.path else aiohttp.TCPConnector()
-        self._http = aiohttp.ClientSession(address.base_url, connector=connector, headers=headers)
+        self._http = aiohttp.ClientSession(
+            address.base_url,
+            connector=connector,
+            headers=headers,
+            cookie_jar=aiohttp.DummyCookieJar(),  # an engine sets none, and looking for them costs at every command
+        )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -92,8 +99,8 @@ class Engine:
     ) -> Answer | Refusal:
         """Carry a command to the engine; raises `EngineError` when its fate is not known."""
         path = f"/v1/runtimes/{runtime_id}/{verb}"
-        body = Stop(session=session, stop_id=stop_id).model_dump()
-        status, answer = await self._ask("POST", path, timeout_s=COMMAND_TIMEOUT_S, json=body)
+        body = Stop(session=session, stop_id=stop_id).model_dump_json().encode()
+        status, answer = await self._ask("POST", path, timeout_s=COMMAND_TIMEOUT_S, body=body)
         if status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
             problem = _read(Problem, answer)
             if problem.error in {"unknown_runtime", "session_mismatch"}:
@@ -101,12 +108,10 @@ class Engine:
         _expect_ok(status)
         return _read(Answer, answer)
 
-    async def _ask(
-        self, method: str, path: str, *, timeout_s: float, json: dict[str, str] | None = None
-    ) -> tuple[int, bytes]:
+    async def _ask(self, method: str, path: str, *, timeout_s: float, body: bytes | None = None) -> tuple[int, bytes]:
         limit = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self._http.request(method, path, json=json, timeout=limit, allow_redirects=False) as response:
+            async with self._http.request(method, path, data=body, timeout=limit, allow_redirects=False) as response:
                 return response.status, await response.read()
         except TimeoutError:
             raise EngineError(f"no answer to {method} {path} within {timeout_s} s") from None

@@ -222,7 +222,7 @@ def signer(clock: Clock) -> Signer:
 
 
 @pytest.fixture
-async def control(
+async def control(  # noqa: PLR0917  # fixtures
     serve: Serve, place: Place, probe: Probe, engine: MemoryEngine, clock: Clock, health: Health, metrics: Metrics
 ) -> aiohttp.ClientSession:
     await probe.step()
