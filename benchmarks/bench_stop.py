@@ -33,6 +33,7 @@ from botocore.config import Config
 
 from ivr_agent.settings import Settings
 from ivr_agent.wiring import MESSAGE_THREADS
+from ivr_runtimes.caller import caller_of
 from ivr_runtimes.command import Command
 from ivr_runtimes.model import Verb
 from stack import RESOURCE, Stack, running_stack
@@ -93,7 +94,8 @@ class BenchEngine:
         state |= {"starttime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "state": "running"}
         self.runtimes[runtime_id] = state
         body = json.dumps({"session": self.session, "seq": self.seq, "runtime": state})
-        return f"PUT /v1/runtimes/{runtime_id} HTTP/1.1\r\nHost: agent\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        head = f"PUT /v1/runtimes/{runtime_id} HTTP/1.1\r\nHost: agent\r\nContent-Length: {len(body)}\r\n\r\n"
+        return (head + body).encode()
 
     def end(self, runtime_id: str) -> bytes:
         """End a runtime; return its event as the request to send."""
@@ -186,7 +188,8 @@ class Bench:
                 return str(answer.read().decode())
 
         text = await asyncio.to_thread(read)
-        return [(name, float(value)) for name, value in re.findall(rf"^(ivr_agent_{pattern}\S*) (\S+)$", text, re.MULTILINE)]
+        found = re.findall(rf"^(ivr_agent_{pattern}\S*) (\S+)$", text, re.MULTILINE)
+        return [(name, float(value)) for name, value in found]
 
     @contextmanager
     def agent_halted(self) -> Iterator[None]:
@@ -250,12 +253,12 @@ def calls_per_stop(bench: Bench) -> float:
     sys.path.insert(0, str(root / "functions" / "stop_runtime"))
     function = importlib.import_module("app")
     event = json.loads((root / "events" / "stop.json").read_text())
-    claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
-    claims[os.environ.get("DOMAIN_CLAIM", "domain")] = DOMAIN
+    function.logger.setLevel("ERROR")
+    event["requestContext"]["authorizer"]["jwt"]["claims"][function.settings.domain_claim] = DOMAIN
     chosen = list(bench.engine.runtimes)[:5]
     for runtime_id in chosen:
         event["pathParameters"]["id"], event["headers"]["idempotency-key"] = runtime_id, secrets.token_hex(8)
-        answer = function.serve(event, function.answer.__globals__["caller_of"](event, domain_claim="domain"))
+        answer = function.serve(event, caller_of(event, domain_claim=function.settings.domain_claim))
         assert answer["statusCode"] == 204, answer
     return len(sent) / len(chosen)
 
@@ -394,12 +397,10 @@ async def steady(bench: Bench) -> dict[str, Any]:
     cpu_percent = 100 * (agent_cpu_s(bench) - cpu_s) / took_s
     await asyncio.sleep(0.5)
     lags = {name: value - before.get(name, 0) for name, value in await bench.metrics("flush_lag")}
-    memory = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{bench.node['agent_pid']}/status").read_text())
-    assert memory is not None
     return {
         "runtimes": len(engine.runtimes),
         "flush_lag_p99_ms": p99_ms(lags),
-        "agent_rss_mib": round(int(memory[1]) / 1024),
+        "agent_rss_mib": agent_rss_mib(bench),
         "agent_cpu_percent": round(cpu_percent, 1),
     }
 
@@ -407,6 +408,12 @@ async def steady(bench: Bench) -> dict[str, Any]:
 def agent_cpu_s(bench: Bench) -> float:
     fields = Path(f"/proc/{bench.node['agent_pid']}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def agent_rss_mib(bench: Bench) -> int:
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{bench.node['agent_pid']}/status").read_text())
+    assert found is not None
+    return round(int(found[1]) / 1024)
 
 
 def p99_ms(lags: dict[str, float]) -> float:
