@@ -4,6 +4,7 @@ Owns requests, time limits and what each answer means. Called by `probe` (status
 Never retries; never follows a redirect or a proxy.
 """
 
+import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol, TypeVar
@@ -12,6 +13,7 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from ivr_agent.address import Address
+from ivr_agent.exchange import BadAnswerError, Exchange
 from ivr_agent.wire import Answer, Problem, Snapshot, Status, Stop, read_snapshot
 from ivr_runtimes.errors import IvrRuntimesError
 from ivr_runtimes.model import Verb
@@ -64,12 +66,15 @@ class Engine:
     """Implements `EngineSide` over HTTP. `token` is sent as bearer token when the `address` is TCP."""
 
     def __init__(self, address: Address, *, token: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token and not address.path else {}
+        token = None if address.path else token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         connector = aiohttp.UnixConnector(path=address.path) if address.path else aiohttp.TCPConnector()
         self._http = aiohttp.ClientSession(address.base_url, connector=connector, headers=headers)
+        self._commands = Exchange(address, token=token)
 
     async def close(self) -> None:
         """Close the connections."""
+        self._commands.close()
         await self._http.close()
 
     async def status(self) -> Status:
@@ -92,8 +97,8 @@ class Engine:
     ) -> Answer | Refusal:
         """Carry a command to the engine; raises `EngineError` when its fate is not known."""
         path = f"/v1/runtimes/{runtime_id}/{verb}"
-        body = Stop(session=session, stop_id=stop_id).model_dump()
-        status, answer = await self._ask("POST", path, timeout_s=COMMAND_TIMEOUT_S, json=body)
+        body = Stop(session=session, stop_id=stop_id).model_dump_json().encode()
+        status, answer = await self._post(path, body)
         if status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
             problem = _read(Problem, answer)
             if problem.error in {"unknown_runtime", "session_mismatch"}:
@@ -101,12 +106,19 @@ class Engine:
         _expect_ok(status)
         return _read(Answer, answer)
 
-    async def _ask(
-        self, method: str, path: str, *, timeout_s: float, json: dict[str, str] | None = None
-    ) -> tuple[int, bytes]:
+    async def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                return await self._commands.post(path, body)
+        except TimeoutError:
+            raise EngineError(f"no answer to POST {path} within {COMMAND_TIMEOUT_S} s") from None
+        except (OSError, EOFError, BadAnswerError) as error:
+            raise EngineError(f"no answer of the engine: {error!r}") from error
+
+    async def _ask(self, method: str, path: str, *, timeout_s: float) -> tuple[int, bytes]:
         limit = aiohttp.ClientTimeout(total=timeout_s)
         try:
-            async with self._http.request(method, path, json=json, timeout=limit, allow_redirects=False) as response:
+            async with self._http.request(method, path, timeout=limit, allow_redirects=False) as response:
                 return response.status, await response.read()
         except TimeoutError:
             raise EngineError(f"no answer to {method} {path} within {timeout_s} s") from None

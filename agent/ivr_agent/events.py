@@ -16,7 +16,7 @@ from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.probe import Probe
 from ivr_agent.registry import Reception, Registry
-from ivr_agent.wire import Changed, Ended, wrong_fields
+from ivr_agent.wire import Batch, Changed, ChangedOne, Ended, wrong_fields
 
 AnyEvent = TypeVar("AnyEvent", bound=BaseModel)
 
@@ -32,6 +32,7 @@ class Events:
         self.app = web.Application(middlewares=[refuse_browsers])
         self.app.router.add_put("/v1/runtimes/{id}", self._put)
         self.app.router.add_delete("/v1/runtimes/{id}", self._delete)
+        self.app.router.add_post("/v1/events", self._post)
 
     async def _put(self, request: web.Request) -> web.Response:
         self._authorise(request)
@@ -54,16 +55,32 @@ class Events:
             say("runtime_ended", level=logging.DEBUG, runtime_id=event.id, stoptype=event.stoptype)
         return self._done(reception)
 
+    async def _post(self, request: web.Request) -> web.Response:
+        self._authorise(request)
+        try:
+            batch = Batch.model_validate_json(await request.read())
+        except ValidationError as error:
+            raise self._invalid(request, wrong_fields(error)) from None
+        for event in batch.events:
+            if isinstance(event, ChangedOne):
+                self._count(self._registry.put(batch.session, event.seq, event.runtime))
+            else:
+                self._count(self._registry.end(batch.session, event.seq, event.id))
+        return web.Response(status=204)
+
     def _authorise(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         if self._expected is not None and not hmac.compare_digest(given, self._expected):
             raise web.HTTPUnauthorized(text='{"error": "unauthorized"}', content_type="application/json")
 
     def _done(self, reception: Reception) -> web.Response:
+        self._count(reception)
+        return web.Response(status=204)
+
+    def _count(self, reception: Reception) -> None:
         self._metrics.events.labels(result=reception).inc()
         if reception is Reception.FOREIGN:
             self._probe.wake.set()
-        return web.Response(status=204)
 
     def _invalid(self, request: web.Request, detail: str) -> web.HTTPBadRequest:
         self._metrics.events.labels(result="invalid").inc()

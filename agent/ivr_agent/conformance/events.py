@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from ivr_agent import address
 from ivr_agent.address import Address
 from ivr_agent.conformance.subject import Check, Failed, Skipped, Subject
-from ivr_agent.wire import Changed, Ended, RuntimeState, wrong_fields
+from ivr_agent.wire import Batch, Changed, ChangedOne, Ended, RuntimeState, wrong_fields
 from ivr_runtimes.names import RuntimeId
 
 WAIT_S: Final = 10.0
@@ -41,6 +41,7 @@ class Events:
         app = web.Application()
         app.router.add_put("/v1/runtimes/{id}", self._put)
         app.router.add_delete("/v1/runtimes/{id}", self._delete)
+        app.router.add_post("/v1/events", self._post)
         with address.listen(where) as door:
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
             await runner.setup()
@@ -122,4 +123,17 @@ class Events:
             self.events.append(Ended.model_validate({**request.query, "id": request.match_info["id"]}))
         except ValidationError as error:
             self.wrong.append(f"DELETE {request.path}: {wrong_fields(error)}")
+        return web.Response(status=204)
+
+    async def _post(self, request: web.Request) -> web.Response:
+        try:
+            batch = Batch.model_validate_json(await request.read())
+        except ValidationError as error:
+            self.wrong.append(f"POST {request.path}: {wrong_fields(error)}")
+            return web.Response(status=204)
+        for event in batch.events:
+            if isinstance(event, ChangedOne):
+                self.events.append(Changed(session=batch.session, seq=event.seq, runtime=event.runtime))
+            else:
+                self.events.append(Ended(session=batch.session, seq=event.seq, id=event.id, stoptype=event.stoptype))
         return web.Response(status=204)

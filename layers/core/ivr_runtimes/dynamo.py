@@ -4,6 +4,7 @@ Owns the items' shape and the requests; decides nothing about liveness or order 
 `NodeTable` implement the ports of `ports`; both programs and functions use them with clients from `boto`.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from ivr_runtimes import codec
-from ivr_runtimes.boto import OnServerTime, call
+from ivr_runtimes.boto import OnServerTime, call, call_with_body, sends_own_bodies
 from ivr_runtimes.errors import ConditionFailedError, LeaseHeldError, StoreUnavailableError
 from ivr_runtimes.model import Node, Row, Runtime, State, StopType
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
@@ -68,6 +69,7 @@ class RuntimeTable:
         self._table = table
         self._clock = clock
         self._on_server_time = on_server_time
+        sends_own_bodies(client, "BatchWriteItem")
 
     def of_domain(self, domain: Domain) -> Iterator[Runtime]:
         """Yield the domain's rows whole, in start order; empty pages with a continuation key are walked through."""
@@ -127,7 +129,12 @@ class RuntimeTable:
             {"PutRequest": {"Item": {**to_item(row), "expires_at": {"N": str(expires_at)}}}} for row in batch.puts
         ]
         requests += [{"DeleteRequest": {"Key": {"site": {"S": batch.site}, "id": {"S": id_}}}} for id_ in batch.deletes]
-        answer = self._call(self._client.batch_write_item, RequestItems={self._table: requests})
+        answer = call_with_body(
+            self._client.batch_write_item,
+            json.dumps({"RequestItems": {self._table: requests}}).encode(),
+            self._on_server_time,
+            RequestItems={self._table: requests[:1]},
+        )
         return {_id_of(request) for request in answer.get("UnprocessedItems", {}).get(self._table, [])}
 
     def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:

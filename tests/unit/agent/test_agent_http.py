@@ -74,6 +74,40 @@ async def test_an_engine_tells_of_a_start_and_an_end(
     assert (len(registry), registry.seq) == (0, 2)
 
 
+async def test_an_engine_with_much_to_tell_sends_batches(
+    events: aiohttp.ClientSession, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    starts = [{"seq": number, "runtime": state(number).model_dump(mode="json")} for number in range(1, 51)]
+    end = {"seq": 51, "id": state(7).id, "stoptype": "stop"}
+    body = {"session": "s-1", "events": [*starts, end]}
+    assert (await events.post("/v1/events", json=body)).status == 204
+    assert (len(registry), registry.seq, registry.get(state(7).id)) == (49, 51, None)
+    assert (await events.post("/v1/events", json=body)).status == 204, "told twice"
+    assert (len(registry), registry.seq) == (49, 51)
+    assert b'ivr_agent_events_total{result="old"} 51.0' in metrics.text()
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], [{"seq": 1}], [{"seq": 2, "id": "x"}], [{"seq": -1, "id": "244f84aa-0624-e639-8061-000000000001"}]]
+)
+async def test_a_batch_with_one_wrong_event_is_refused_as_a_whole(
+    events: aiohttp.ClientSession, registry: Registry, state: State, wrong: list[object]
+) -> None:
+    right = [{"seq": 1, "runtime": state(1).model_dump(mode="json")}] if wrong else []
+    answer = await events.post("/v1/events", json={"session": "s-1", "events": [*right, *wrong]})
+    assert (answer.status, (await answer.json())["error"]) == (400, "invalid_event")
+    assert (len(registry), registry.seq) == (0, 0)
+
+
+async def test_a_batch_of_an_unknown_session_makes_the_agent_ask(
+    events: aiohttp.ClientSession, registry: Registry, probe: Probe, state: State
+) -> None:
+    body = {"session": "s-2", "events": [{"seq": 1, "runtime": state(1).model_dump(mode="json")}]}
+    assert (await events.post("/v1/events", json=body)).status == 204
+    assert len(registry) == 0
+    assert probe.wake.is_set()
+
+
 async def test_an_event_of_an_unknown_session_is_taken_and_the_engine_asked(
     events: aiohttp.ClientSession, registry: Registry, probe: Probe, state: State
 ) -> None:
@@ -222,7 +256,7 @@ def signer(clock: Clock) -> Signer:
 
 
 @pytest.fixture
-async def control(
+async def control(  # fixtures
     serve: Serve, place: Place, probe: Probe, engine: MemoryEngine, clock: Clock, health: Health, metrics: Metrics
 ) -> aiohttp.ClientSession:
     await probe.step()

@@ -1,0 +1,139 @@
+"""Small HTTP/1.1 requests over connections that are kept: how commands reach the engine.
+
+Owns the connections and as much of RFC 9112 as an answer may use: lengths, chunks, a body up to the end of the
+connection, interim answers. A general client costs more than all the rest of a command. Called by `engine`, for
+requests that may be repeated: one that found its kept connection closed is sent once more over a new one.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from ivr_agent.address import Address
+
+MAX_BODY: Final = 64 * 1024
+"""Bytes of an answer to a command: some hundred are usual."""
+
+KEPT: Final = 32
+"""Idle connections kept at most."""
+
+
+class BadAnswerError(Exception):
+    """What came is no answer of HTTP/1.1, or too large a one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection to the engine."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def usable(self) -> bool:
+        """False once the other side has closed it."""
+        return not self.reader.at_eof() and not self.writer.is_closing()
+
+
+class Exchange:
+    """Posts JSON to the engine at `address`; with a `token`, as a bearer token."""
+
+    def __init__(self, address: Address, *, token: str | None = None) -> None:
+        self._address = address
+        host = address.base_url.removeprefix("http://")
+        self._common = f"Host: {host}\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+        if token:
+            self._common += f"Authorization: Bearer {token}\r\n"
+        self._idle: list[Connection] = []
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for connection in self._idle:
+            connection.writer.close()
+        self._idle.clear()
+
+    async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of the answer; raises `OSError`, `EOFError` or `BadAnswerError`."""
+        head = f"POST {path} HTTP/1.1\r\n{self._common}Content-Length: {len(body)}\r\n\r\n"
+        request = head.encode() + body
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.usable:
+                connection.writer.close()
+                continue
+            try:
+                return await self._over(connection, request)
+            except (ConnectionError, asyncio.IncompleteReadError):
+                break  # the engine closed it in this very moment: a new connection tells
+        return await self._over(await self._connect(), request)
+
+    async def _connect(self) -> Connection:
+        if self._address.path:
+            return Connection(*await asyncio.open_unix_connection(self._address.path))
+        return Connection(*await asyncio.open_connection(self._address.host, self._address.port))
+
+    async def _over(self, connection: Connection, request: bytes) -> tuple[int, bytes]:
+        keep = False
+        try:
+            connection.writer.write(request)
+            status, headers = await _head(connection.reader)
+            body, ends = await _body(connection.reader, status, headers)
+            keep = not ends and headers.get("connection", "").lower() != "close" and len(self._idle) < KEPT
+        finally:
+            if keep:
+                self._idle.append(connection)
+            else:
+                connection.writer.close()
+        return status, body
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    """Read status and headers, names in lower case; interim answers (1xx) are passed over."""
+    while True:
+        try:
+            lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            version, status = lines[0].split(" ", 2)[:2]
+            code = int(status)
+        except (asyncio.LimitOverrunError, ValueError):
+            raise BadAnswerError("no status line or too long a head") from None
+        if version != "HTTP/1.1":
+            raise BadAnswerError("not HTTP/1.1")
+        if code >= HTTPStatus.OK:
+            pairs = (line.partition(":") for line in lines[1:] if line)
+            return code, {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
+    """Read the body (RFC 9112 section 6.3); tell whether it took the connection's end to know where it ends."""
+    if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
+        return b"", False
+    if "transfer-encoding" in headers:
+        return await _chunks(reader), False
+    if "content-length" in headers:
+        return await reader.readexactly(_size(headers["content-length"], 10)), False
+    body = await reader.read(MAX_BODY + 1)
+    while not reader.at_eof() and len(body) <= MAX_BODY:
+        body += await reader.read(MAX_BODY + 1)
+    _size(str(len(body)), 10)
+    return body, True
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := _size((await reader.readuntil(b"\r\n")).decode("latin-1").partition(";")[0], 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+        _size(str(len(body)), 10)
+    while await reader.readuntil(b"\r\n") != b"\r\n":
+        pass  # trailer fields
+    return body
+
+
+def _size(text: str, base: int) -> int:
+    try:
+        size = int(text.strip(), base)
+    except ValueError:
+        raise BadAnswerError("a length that is no number") from None
+    if not 0 <= size <= MAX_BODY:
+        raise BadAnswerError(f"an answer of over {MAX_BODY} bytes")
+    return size
