@@ -8,10 +8,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ivr_runtimes import boto
+from ivr_runtimes import boto, meter
 from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.edge import Event, answer, header
@@ -35,7 +34,7 @@ def serve(event: Event, caller: Caller) -> Response:
     """Answer one list request."""
     query = parse_list_query(event.get("rawQueryString", ""))
     found = listing.select(query, caller.domain)
-    metrics.add_metric(name="RuntimesListed", unit=MetricUnit.Count, value=len(found.rows))
+    meter.listed(metrics, rows=len(found.rows))
     logger.info("listed", action="listed", domain=caller.domain, subject=caller.subject, rows=len(found.rows))
     encodings = header(event, "accept-encoding") or ""
     return json_response(found.rows, headers={"site-nodes": found.site_nodes}, accept_encoding=encodings)
