@@ -8,7 +8,7 @@ PORT ?= 3000
 ARGS ?=
 
 BIN := .venv/bin
-SOURCES := layers agent sandbox local functions tests
+SOURCES := layers agent sandbox local functions tests delivery
 
 # SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
 PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
@@ -17,11 +17,17 @@ ARCHITECTURE ?= arm64
 # With credentials in the environment SAM asks STS who they are, which hangs where AWS is out of reach.
 SAM = env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN -u AWS_PROFILE SAM_CLI_TELEMETRY=0 \
 	AWS_DEFAULT_REGION="$${AWS_DEFAULT_REGION:-eu-central-1}" PATH="$(CURDIR)/.venv-sam/bin:$$PATH" sam
+BUILD_DIR ?= .aws-sam/build
+# The layer for this machine's own processor, built afresh.
+HERE = .local/build
+# Of samconfig.toml: dev is what SAM calls default.
+ENV ?= dev
+CONFIG_ENV = $(if $(filter dev,$(ENV)),default,$(ENV))
 NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ PYTHON313=/path/to/python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test lint format sam lint-cloud build lock clean
+.PHONY: help setup run test test-iam lint audit scale format sam lint-cloud build build-here deploy lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,16 +49,32 @@ setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test
 	@.venv-ministack/bin/pip install --quiet --require-hashes -r requirements/ministack.txt
 	@touch $@
 
+.venv-audit/.ready: requirements/audit.txt
+	@echo "Installing pip-audit into .venv-audit (once)"
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/pip install --quiet --require-hashes -r requirements/audit.txt
+	@touch $@
+
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
 	@exec $(BIN)/python -m ivr_local --port $(PORT)
 
 test: setup ## run every test (ARGS="-k stop" for some)
 	@$(BIN)/python -m pytest $(ARGS)
 
+test-iam: setup ## run the end-to-end tests with the template's permissions enforced
+	@IVR_TEST_IAM=1 $(BIN)/python -m pytest tests/e2e $(ARGS)
+
+audit: .venv-audit/.ready ## look the pinned packages up among known vulnerabilities (needs PyPI's JSON API)
+	@.venv-audit/bin/python delivery/audit.py requirements/dev.txt layers/core/requirements.txt
+
+scale: setup ## print the tables of docs/scale.md
+	@$(BIN)/python delivery/scale.py
+
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support
+	@$(BIN)/mypy delivery
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
 	@$(BIN)/lint-imports
@@ -62,17 +84,37 @@ format: setup ## format the code and sort imports
 	@$(BIN)/ruff format $(SOURCES)
 
 ifeq ($(strip $(PYTHON313)),)
-sam lint-cloud build:
+sam lint-cloud build build-here deploy:
 	@echo "$(NO_SAM)" >&2
 else
 sam: .venv-sam/.ready ## install the AWS SAM CLI (needs Python 3.13)
 
-lint-cloud: sam ## check template.yaml: sam validate --lint for every environment
+lint-cloud: setup sam ## check template.yaml: cfn-lint, sam validate --lint for every environment, invariants
+	@.venv-sam/bin/cfn-lint template.yaml
 	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
+	@$(BIN)/python -m pytest -q tests/iac -m "not e2e"
 
 build: sam ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
-	@$(SAM) build --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+	@$(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+
+build-here: sam
+	@$(MAKE) --no-print-directory build BUILD_DIR=$(HERE) BUILD_ARGS="--config-env prod" \
+		ARCHITECTURE=$$(uname -m | sed 's/aarch64/arm64/') >$(HERE).log 2>&1 || { cat $(HERE).log >&2; exit 1; }
+
+# The parameters are samconfig.toml's, with the release hash of what was built added to them. SAM's own variables are not
+# cleared here: this one target talks to AWS, as you.
+deploy: setup build ## deploy to AWS (ENV=dev|staging|prod; DEPLOY_ARGS="--no-execute-changeset" for a look)
+	@parameters=$$($(BIN)/python delivery/release.py $(CONFIG_ENV) --build-dir $(BUILD_DIR)) && \
+		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-env $(CONFIG_ENV) \
+		--template-file $(BUILD_DIR)/template.yaml --parameter-overrides $$parameters $(DEPLOY_ARGS)
 endif
+
+.venv-lambda/.ready: requirements/lambda.txt
+	@echo "Installing Lambda's runtime interface into .venv-lambda (once)"
+	@rm -rf .venv-lambda
+	@"$(PYTHON313)" -m venv .venv-lambda
+	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/lambda.txt
+	@touch $@
 
 .venv-sam/.ready: requirements/sam.txt
 	@echo "Installing the AWS SAM CLI into .venv-sam (once)"
@@ -88,6 +130,8 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --universal --python-version 3.13 -c requirements/dev.txt pyproject.toml -o layers/core/requirements.txt
 	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
 	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
+	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
+	@$(UV) --universal --python-version 3.11 requirements/audit.in -o requirements/audit.txt
 
 clean: ## remove what the targets have made
-	rm -rf .venv .venv-ministack .venv-sam .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ministack .venv-sam .venv-lambda .venv-audit .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

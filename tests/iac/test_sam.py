@@ -91,22 +91,3 @@ def test_sam_adds_no_role_of_its_own(shown: dict[str, Any], stack: Stack) -> Non
 def test_the_template_is_valid_and_lints_in_every_environment(sam: Sam, environment: str) -> None:
     validated = sam("sam", "validate", "--lint", "--config-env", environment)
     assert validated.returncode == 0, validated.stdout + validated.stderr
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
-def test_the_layer_builds_for_either_processor(sam: Sam, tmp_path: Path, architecture: str) -> None:
-    machine = {"arm64": "aarch64", "x86_64": "x86_64"}[architecture]
-    # Uncached, or SAM would leave the packages it fetched in the project's folder.
-    folders = ["--config-env", "prod", "--build-dir", str(tmp_path / "build")]
-    overrides = [f"{name}={value}" for name, value in {**GIVEN, "Architecture": architecture}.items()]
-    built = sam("sam", "build", *folders, "--parameter-overrides", *overrides)
-    assert built.returncode == 0, built.stdout + built.stderr
-    layer = tmp_path / "build" / "CoreLayer" / "python"
-    assert (layer / "ivr_runtimes" / "names.py").is_file()
-    assert [path.name for path in layer.glob("pydantic_core/*.so")] == [
-        f"_pydantic_core.cpython-313-{machine}-linux-gnu.so"
-    ]
-    assert not {path.name for path in layer.iterdir()} & {"tests", "pytest", "moto", "aiohttp"}
-    for function in ("ListRuntimesFunction", "StopRuntimeFunction"):
-        assert [path.name for path in (tmp_path / "build" / function).iterdir()] == ["app.py"]
