@@ -24,7 +24,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-given = json.loads(sys.argv[1])
+given, layer = json.loads(sys.argv[1]), sys.argv[2]
 pseudo = PseudoParameterValues(
     region="eu-central-1", account_id="000000000000", stack_name="st", partition="aws", url_suffix="amazonaws.com"
 )
@@ -32,19 +32,33 @@ unrolled = process_template_for_sam_cli(yaml_parse(open("template.yaml").read())
 uploaded = json.loads(json.dumps(unrolled))
 for resource in uploaded["Resources"].values():
     for place in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-        resource["Properties"][place] = "s3://bucket/key"
+        resource["Properties"][place] = "s3://bucket/" + (layer if place == "ContentUri" else "key")
 translated = Translator({}, Parser()).translate(uploaded, given)
 print(json.dumps({"unrolled": unrolled, "translated": translated}))
 """
 
 
 @pytest.fixture(scope="module")
-def shown(sam: Sam) -> dict[str, Any]:
+def transform(sam: Sam) -> Callable[..., dict[str, Any]]:
+    """Give the template, built with a layer of that hash, to SAM's own expansion of `Fn::ForEach` and its transform."""
+
+    def transform(layer: str = "layer", **parameters: str) -> dict[str, Any]:
+        ran = sam("python", "-c", SHOW, json.dumps({**GIVEN, **parameters}), layer)
+        assert ran.returncode == 0, ran.stderr
+        both: dict[str, Any] = json.loads(ran.stdout)
+        return both
+
+    return transform
+
+
+@pytest.fixture(scope="module")
+def shown(transform: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     """The template after SAM's own expansion of `Fn::ForEach`, and what SAM hands to CloudFormation."""
-    ran = sam("python", "-c", SHOW, json.dumps(GIVEN))
-    assert ran.returncode == 0, ran.stderr
-    both: dict[str, Any] = json.loads(ran.stdout)
-    return both
+    return transform()
+
+
+def versions(shown: dict[str, Any]) -> set[str]:
+    return {name for name, body in shown["translated"]["Resources"].items() if body["Type"] == "AWS::Lambda::Version"}
 
 
 def served(stack: Stack) -> tuple[Any, ...]:
@@ -80,6 +94,39 @@ def test_every_operation_that_sam_hands_to_api_gateway_is_closed(shown: dict[str
         "identitySource": stack.authorizer.identity_source,
         "jwtConfiguration": {"issuer": stack.authorizer.issuer, "audience": list(stack.authorizer.audience)},
     }
+
+
+def test_the_same_release_publishes_no_version_and_another_one_does(transform: Any) -> None:
+    """The hash is over code, layer and parameters (tests/iac/test_build.py), so each of them publishes a version."""
+    first, same, other = (transform(SnapStart="on", Release=release) for release in ("aa", "aa", "bb"))
+    assert versions(first) == versions(same)
+    assert len(versions(first)) == 2
+    assert not versions(first) & versions(other)
+
+
+def test_sam_alone_would_not_publish_a_version_of_a_changed_layer_or_parameter(transform: Any) -> None:
+    """Why there is a release hash. If this fails, SAM has learnt to see these changes and the hash may go."""
+    first = transform(SnapStart="on", Release="aa")
+    assert versions(transform("other-layer", SnapStart="on", Release="aa", LogLevel="DEBUG")) == versions(first)
+
+
+def test_the_api_calls_the_published_version(shown: dict[str, Any]) -> None:
+    resources = shown["translated"]["Resources"]
+    aliases = {name: body["Properties"] for name, body in resources.items() if body["Type"] == "AWS::Lambda::Alias"}
+    assert {alias["Name"] for alias in aliases.values()} == {"live"}
+    text = json.dumps(resources["Api"]["Properties"]["Body"]["paths"])
+    assert all(f"${{{alias}}}" in text for alias in aliases)
+
+
+def test_snapstart_is_off_unless_asked_for(expanded_with: Any) -> None:
+    for parameters, applied in (
+        ({}, "None"),
+        ({"SnapStart": "off"}, "None"),
+        ({"SnapStart": "on"}, "PublishedVersions"),
+    ):
+        stack = expanded_with(**parameters)
+        functions = [stack.resources[function.logical_id]["Properties"] for function in stack.functions]
+        assert [function["SnapStart"] for function in functions] == [{"ApplyOn": applied}] * 2
 
 
 def test_sam_adds_no_role_of_its_own(shown: dict[str, Any], stack: Stack) -> None:
