@@ -85,8 +85,16 @@ def test_a_path_that_is_nearly_a_route_is_none(stack: Stack, token: str, path: s
         "%F0%9F%92%A3",
         "%ff%fe",
         "a" * 5000,
-    ]
-    + ["{id}", "${jndi:ldap:x}", "%27%20OR%201=1", "*", UNKNOWN.upper(), "%252e%252e", "null", "[]", "true"],
+        "{id}",
+        "${jndi:ldap:x}",
+        "%27%20OR%201=1",
+        "*",
+        UNKNOWN.upper(),
+        "%252e%252e",
+        "null",
+        "[]",
+        "true",
+    ],
 )
 def test_an_id_that_is_none_is_not_found(stack: Stack, token: str, given: str) -> None:
     assert raw(stack, f"DELETE {RESOURCE}/{given}", token) in {"400", "404"}
