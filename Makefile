@@ -105,7 +105,7 @@ build-here: sam
 # cleared here: this one target talks to AWS, as you.
 deploy: setup build ## deploy to AWS (ENV=dev|staging|prod; DEPLOY_ARGS="--no-execute-changeset" for a look)
 	@parameters=$$($(BIN)/python delivery/release.py $(CONFIG_ENV) --build-dir $(BUILD_DIR)) && \
-		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-env $(CONFIG_ENV) \
+		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-file $(CURDIR)/samconfig.toml --config-env $(CONFIG_ENV) \
 		--template-file $(BUILD_DIR)/template.yaml --parameter-overrides $$parameters $(DEPLOY_ARGS)
 endif
 
