@@ -213,6 +213,7 @@ def test_nothing_outlives_a_killed_stack_and_the_next_one_clears_up(tmp_path: Pa
     assert sockets.exists()
     process = start(command, log=log)
     eventually(lambda: not sockets.exists(), within_s=10)
+    eventually(lambda: "starting on" in log.read_text(), within_s=10)  # from here on it ends in an orderly way
     process.terminate()
     assert process.wait(20) == 0
 
