@@ -87,7 +87,7 @@ ifeq ($(strip $(PYTHON313)),)
 sam lint-cloud build build-here deploy:
 	@echo "$(NO_SAM)" >&2
 else
-sam: .venv-sam/.ready ## install the AWS SAM CLI (needs Python 3.13)
+sam: .venv-sam/.ready .venv-lambda/.ready ## install the AWS SAM CLI and Lambda's runtime interface (needs Python 3.13)
 
 lint-cloud: setup sam ## check template.yaml: cfn-lint, sam validate --lint for every environment, invariants
 	@.venv-sam/bin/cfn-lint template.yaml

@@ -1,12 +1,15 @@
 """Alarms, dashboard and saved queries: all there, all about metrics and fields that something really emits."""
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ivr_agent.log import LOGGER, JsonLines
+from ivr_agent.outcome import Outcome
 from ivr_local.template import Stack
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -101,6 +104,9 @@ def test_expired_commands_are_counted_from_what_agents_log(stack: Stack) -> None
     alarm = alarms(stack)["ExpiredCommands"]
     assert expired["LogGroupName"] == stack.outputs["AgentLogGroup"]
     assert expired["FilterPattern"] == '{ $.action = "stop_outcome" && $.outcome = "expired" }'
+    record = logging.makeLogRecord({"name": LOGGER.name, "msg": "stop_outcome", "fields": {"outcome": Outcome.EXPIRED}})
+    written = json.loads(JsonLines().format(record))
+    assert (written["action"], written["outcome"]) == ("stop_outcome", "expired")
     assert (transformation["MetricNamespace"], transformation["MetricName"]) == (
         alarm["Namespace"],
         alarm["MetricName"],

@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from emulators import ROOT, free_port
 
 PYTHON: Final = ROOT / ".venv-lambda" / "bin" / "python"
@@ -38,6 +40,8 @@ def emulator(folder: Path) -> Path:
 @contextmanager
 def invocable(build: Path, function: str, environment: Mapping[str, str], folder: Path) -> Iterator[int]:
     """Run a built function with the built layer and nothing else to import; yield the port that takes its events."""
+    if not PYTHON.exists():
+        pytest.skip("Lambda's runtime interface is not installed: run `make sam` (needs Python 3.13)")
     port, api = free_port(), free_port()
     addresses = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     addresses += ["--runtime-api-address", f"127.0.0.1:{api}"]
