@@ -96,6 +96,18 @@ def test_every_operation_that_sam_hands_to_api_gateway_is_closed(shown: dict[str
     }
 
 
+def test_sam_hands_on_the_whole_of_cors_or_nothing(transform: Any) -> None:
+    def cors(**parameters: str) -> Any:
+        body = transform(**parameters)["translated"]["Resources"]["Api"]["Properties"]["Body"]
+        return body.get("x-amazon-apigateway-cors")
+
+    assert cors() in (None, {}, {"Ref": "AWS::NoValue"})
+    given = cors(CorsOrigins="https://a.example,https://b.example")
+    assert given["allowOrigins"] == ["https://a.example", "https://b.example"]
+    assert given["allowMethods"] == ["GET", "DELETE"]
+    assert {"allowHeaders", "exposeHeaders", "maxAge"} <= given.keys()
+
+
 def test_the_same_release_publishes_no_version_and_another_one_does(transform: Any) -> None:
     """The hash is over code, layer and parameters (tests/iac/test_build.py), so each of them publishes a version."""
     first, same, other = (transform(SnapStart="on", Release=release) for release in ("aa", "aa", "bb"))
