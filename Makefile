@@ -10,7 +10,7 @@ STOPS ?= 2000
 MINUTES ?= 6
 
 BIN := .venv/bin
-SOURCES := docs layers agent sandbox local functions tests benchmarks
+SOURCES := docs layers agent sandbox local functions tests benchmarks delivery
 
 # SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
 PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
@@ -28,12 +28,15 @@ COMPILE = PYTHONHASHSEED=0 .venv-sam/bin/python -m compileall -q -f --invalidati
 SERVICES = dynamodb sqs
 # The layer for this machine's own processor, built afresh.
 HERE = .local/build
+# Of samconfig.toml: dev is what SAM calls default.
+ENV ?= dev
+CONFIG_ENV = $(if $(filter dev,$(ENV)),default,$(ENV))
 NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ PYTHON313=/path/to/python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop \
-	build-here openapi lint format sam lint-cloud build lock clean
+.PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop \
+	build-here openapi scale lint audit format sam lint-cloud build deploy lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +56,12 @@ setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test
 	@echo "Installing the AWS emulator into .venv-ministack (once)"
 	@$(PYTHON) -m venv .venv-ministack
 	@.venv-ministack/bin/pip install --quiet --require-hashes -r requirements/ministack.txt
+	@touch $@
+
+.venv-audit/.ready: requirements/audit.txt
+	@echo "Installing pip-audit into .venv-audit (once)"
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/pip install --quiet --require-hashes -r requirements/audit.txt
 	@touch $@
 
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
@@ -93,11 +102,20 @@ bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domai
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python docs/openapi.py > docs/openapi.json
 
+test-iam: setup ## run the end-to-end tests with the template's permissions enforced
+	@IVR_TEST_IAM=1 $(BIN)/python -m pytest tests/e2e $(ARGS)
+
+audit: .venv-audit/.ready ## look the pinned packages up among known vulnerabilities (needs PyPI's JSON API)
+	@.venv-audit/bin/python delivery/audit.py requirements/dev.txt layers/core/requirements.txt
+
+scale: setup ## print the tables of docs/scale.md
+	@$(BIN)/python delivery/scale.py
+
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support
-	@$(BIN)/mypy benchmarks docs/openapi.py
+	@$(BIN)/mypy benchmarks delivery docs/openapi.py
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
 	@$(BIN)/lint-imports
@@ -107,13 +125,15 @@ format: setup ## format the code and sort imports
 	@$(BIN)/ruff format $(SOURCES)
 
 ifeq ($(strip $(PYTHON313)),)
-sam lint-cloud build bench-cold:
+sam lint-cloud build build-here deploy bench-cold:
 	@echo "$(NO_SAM)" >&2
 else
-sam: .venv-sam/.ready ## install the AWS SAM CLI (needs Python 3.13)
+sam: .venv-sam/.ready .venv-lambda/.ready ## install the AWS SAM CLI and Lambda's runtime interface (needs Python 3.13)
 
-lint-cloud: sam ## check template.yaml: sam validate --lint for every environment
+lint-cloud: setup sam ## check template.yaml: cfn-lint, sam validate --lint for every environment, invariants
+	@.venv-sam/bin/cfn-lint template.yaml
 	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
+	@$(BIN)/python -m pytest -q tests/iac -m "not e2e"
 
 build: sam ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
 	@$(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
@@ -128,6 +148,13 @@ bench-cold: setup build-here .venv-lambda/.ready .local/baseline/.ready ## init 
 build-here: sam
 	@$(MAKE) --no-print-directory build BUILD_DIR=$(HERE) BUILD_ARGS="--config-env prod" \
 		ARCHITECTURE=$$(uname -m | sed 's/aarch64/arm64/') >$(HERE).log 2>&1 || { cat $(HERE).log >&2; exit 1; }
+
+# The parameters are samconfig.toml's, with the release hash of what was built added to them. SAM's own variables are not
+# cleared here: this one target talks to AWS, as you.
+deploy: setup build ## deploy to AWS (ENV=dev|staging|prod; DEPLOY_ARGS="--no-execute-changeset" for a look)
+	@parameters=$$($(BIN)/python delivery/release.py $(CONFIG_ENV) --build-dir $(BUILD_DIR)) && \
+		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-file $(CURDIR)/samconfig.toml --config-env $(CONFIG_ENV) \
+		--template-file $(BUILD_DIR)/template.yaml --parameter-overrides $$parameters $(DEPLOY_ARGS)
 endif
 
 .venv-lambda/.ready: requirements/lambda.txt
@@ -163,5 +190,8 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
 	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 
+	@$(UV) --universal --python-version 3.11 requirements/audit.in -o requirements/audit.txt
+
 clean: ## remove what the targets have made
-	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-audit .local .aws-sam \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis

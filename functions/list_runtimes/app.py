@@ -8,10 +8,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ivr_runtimes import boto
+from ivr_runtimes import boto, meter
 from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.edge import Event, answer, header
@@ -37,7 +36,7 @@ def serve(event: Event, caller: Caller) -> Response:
     raw_query = event.get("rawQueryString", "")
     query = parse_list_query(raw_query)
     found = listing.select(query, caller.domain, count=wants_count(header(event, "prefer")))
-    metrics.add_metric(name="RuntimesListed", unit=MetricUnit.Count, value=len(found.rows))
+    meter.listed(metrics, rows=len(found.rows), plan=found.plan, read_units=found.cost.read_units)
     logger.info(
         "listed",
         action="listed",

@@ -8,10 +8,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging import correlation_paths
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ivr_runtimes import boto
+from ivr_runtimes import boto, meter
 from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.edge import Event, answer
@@ -38,12 +37,13 @@ def serve(event: Event, caller: Caller) -> Response:
     """Accept one stop request."""
     request = stop_request(event)
     receipt = stopping.accept(request.runtime_id, request.stop_id, caller)
-    metrics.add_metric(name="StopsAccepted", unit=MetricUnit.Count, value=1)
+    verb = receipt.verb or "repeat"
+    meter.outcome(metrics, verb)
     logger.info(
         "stop accepted",
         action="stop_accepted",
         stop_id=receipt.stop_id,
-        verb=receipt.verb or "repeat",
+        verb=verb,
         runtime_id=receipt.runtime.id,
         site=receipt.runtime.site,
         node=receipt.runtime.node,

@@ -95,6 +95,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         template=expanded,
         project=project,
         ministack=_ministack(options.ministack or project / ".venv-ministack" / "bin" / "ministack"),
+        iam=options.iam,
         external_stop_delay_ms=_delay_ms(os.environ.get(DELAY_VARIABLE), loaded.sandbox.external_stop_delay_ms),
     )
 
@@ -169,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--template", type=Path, default="template.yaml", help="the cloud's template; its folder is the project's")
     add("--state-dir", type=Path, help="logs, key and stack.json, fresh at every start (default: .local/<port>)")
     add("--ministack", type=Path, help="the emulator (default: .venv-ministack/bin/ministack of the project)")
+    add("--iam", action="store_true", help="enforce the template's roles and policies on the emulated AWS")
     return parser
 
 

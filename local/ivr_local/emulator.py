@@ -99,14 +99,18 @@ def _free(count: int) -> Iterator[int]:
         yield port
 
 
-async def start(program: Path, endpoint: Endpoint, *, log: Path) -> Child:
-    """Start the emulator; it does not answer yet."""
+async def start(program: Path, endpoint: Endpoint, *, log: Path, iam: bool = False) -> Child:
+    """Start the emulator; it does not answer yet. With `iam`, it checks signatures and permissions."""
     environment = {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(endpoint.port),
         "SERVICES": "dynamodb,sqs,iam,sts",
         "MINISTACK_REGION": REGION,
     }
+    if iam:
+        # Root is whoever has these keys: we, who make tables and roles.
+        environment |= {"AUTH": "true", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        environment["SERVICES"] += ",logs"
     return await spawn("ministack", [str(program)], environment=environment, log=log)
 
 

@@ -1,19 +1,23 @@
 """CloudFormation as a language: reads a template's YAML and computes the intrinsic functions in it.
 
-Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join` and the parameters' constraints, each as
-AWS documents it; knows nothing of what the resources are for. A function, tag, reference or attribute that it does not
-know is an error: nothing is ever passed on half expanded. `template` calls it.
+Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, conditions with `Fn::If`, and the
+parameters' constraints, each as AWS documents it; knows nothing of what the resources are for. A function, tag,
+reference or attribute that it does not know is an error: nothing is ever passed on half expanded. `template` calls it.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 FOR_EACH: Final = "Fn::ForEach::"
+
+NO_VALUE: Final = object()
+"""What `!Ref AWS::NoValue` yields: the member or item that holds it is left out."""
 
 Tree = Any
 """What YAML holds: mappings, lists and scalars."""
@@ -58,15 +62,25 @@ def load(path: Path) -> dict[str, Tree]:
 class Scope:
     """What names mean: `values` of parameters and pseudo parameters, and what a resource's attribute is.
 
-    `attribute(logical_id, name)` gives an attribute's value, `Ref` standing for what a reference yields.
+    `attribute(logical_id, name)` gives an attribute's value, `Ref` standing for what a reference yields. `conditions`
+    are the template's, as written.
     """
 
     values: Mapping[str, str | list[str]]
     attribute: Callable[[str, str], str]
+    conditions: Mapping[str, Tree] = field(default_factory=dict)
 
-    def ref(self, name: str) -> str | list[str]:
+    def ref(self, name: str) -> Tree:
         """Return what `!Ref name` yields."""
+        if name == "AWS::NoValue":
+            return NO_VALUE
         return self.values[name] if name in self.values else self.attribute(name, "Ref")
+
+    def holds(self, name: str) -> bool:
+        """Tell whether a condition of the template holds."""
+        if name not in self.conditions:
+            raise TemplateError(f"the template has no condition {name}")
+        return _truth(self.conditions[name], self)
 
 
 def parameter_values(declared: Mapping[str, Tree], given: Mapping[str, str]) -> dict[str, str | list[str]]:
@@ -93,8 +107,15 @@ def _check(name: str, spec: Mapping[str, Tree], value: str) -> None:
         raise TemplateError(f"parameter {name}: {value!r} does not match {pattern}")
     if "AllowedValues" in spec and value not in map(str, spec["AllowedValues"]):
         raise TemplateError(f"parameter {name}: {value!r} is none of {', '.join(map(str, spec['AllowedValues']))}")
-    if spec["Type"] == "Number" and not re.fullmatch(r"-?\d+(\.\d+)?", value):
+    if spec["Type"] == "Number":
+        _check_number(name, spec, value)
+
+
+def _check_number(name: str, spec: Mapping[str, Tree], value: str) -> None:
+    if not re.fullmatch(r"-?\d+(\.\d+)?", value):
         raise TemplateError(f"parameter {name}: {value!r} is not a number")
+    if not spec.get("MinValue", -inf) <= float(value) <= spec.get("MaxValue", inf):
+        raise TemplateError(f"parameter {name}: {value} is not from {spec.get('MinValue')} to {spec.get('MaxValue')}")
 
 
 def unroll(tree: Tree, scope: Scope) -> Tree:
@@ -150,18 +171,44 @@ def resolve(tree: Tree, scope: Scope) -> Tree:
         case dict():
             functions = [key for key in tree if key == "Ref" or str(key).startswith("Fn::")]
             if not functions:
-                return {key: resolve(value, scope) for key, value in tree.items()}
+                members = {key: resolve(value, scope) for key, value in tree.items()}
+                return {key: value for key, value in members.items() if value is not NO_VALUE}
             if len(tree) > 1 or functions[0] not in _FUNCTIONS:
                 raise TemplateError(f"cannot expand {functions[0]} in {tree}")
             return _FUNCTIONS[functions[0]](tree[functions[0]], scope)
         case list():
-            return [resolve(item, scope) for item in tree]
+            return [item for item in (resolve(item, scope) for item in tree) if item is not NO_VALUE]
         case _:
             return tree
 
 
-def _ref(name: Tree, scope: Scope) -> str | list[str]:
+def _ref(name: Tree, scope: Scope) -> Tree:
     return scope.ref(name)
+
+
+def _if(argument: Tree, scope: Scope) -> Tree:
+    match argument:
+        case [str(condition), then, otherwise]:
+            return resolve(then if scope.holds(condition) else otherwise, scope)
+        case wrong:
+            raise TemplateError(f"Fn::If takes a condition's name and two values, not {wrong!r}")
+
+
+def _truth(condition: Tree, scope: Scope) -> bool:
+    """Judge a condition; its functions are allowed nowhere else (page "Condition functions")."""
+    match condition:
+        case {"Fn::Equals": [one, other]}:
+            return bool(resolve(one, scope) == resolve(other, scope))
+        case {"Fn::Not": [inner]}:
+            return not _truth(inner, scope)
+        case {"Fn::And": [*inner]}:
+            return all(_truth(one, scope) for one in inner)
+        case {"Fn::Or": [*inner]}:
+            return any(_truth(one, scope) for one in inner)
+        case {"Condition": str(name)}:
+            return scope.holds(name)
+        case wrong:
+            raise TemplateError(f"{wrong!r} is no condition")
 
 
 def _get_att(argument: Tree, scope: Scope) -> str:
@@ -193,7 +240,7 @@ def _sub(argument: Tree, scope: Scope) -> str:
     return re.sub(r"\$\{([^}]*)\}", value, text)
 
 
-def _ref_or_attribute(name: str, scope: Scope) -> str | list[str]:
+def _ref_or_attribute(name: str, scope: Scope) -> Tree:
     logical_id, dot, attribute = name.partition(".")
     return scope.attribute(logical_id, attribute) if dot else scope.ref(name)
 
@@ -211,4 +258,5 @@ _FUNCTIONS: Final[dict[str, Callable[[Tree, Scope], Tree]]] = {
     "Fn::GetAtt": _get_att,
     "Fn::Sub": _sub,
     "Fn::Join": _join,
+    "Fn::If": _if,
 }

@@ -44,6 +44,8 @@ class NodeSpec:
     sockets: Path
     queue_url: str
     dead_letter_url: str
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Variables with the credentials of the site's role; empty where any credentials will do."""
 
     @property
     def engine_address(self) -> str:
@@ -186,6 +188,7 @@ class Node:
         """Return the agent's settings."""
         return {
             **self.shared.aws,
+            **self.spec.credentials,
             "IVR_AGENT_SITE": self.spec.site,
             "IVR_AGENT_NODE": self.spec.name,
             "IVR_AGENT_RUNTIMES_TABLE": self.shared.runtimes_table,

@@ -4,19 +4,20 @@ The composition root: makes the parts and wires them, and has no behaviour besid
 """
 
 import asyncio
+import json
 import logging
 import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
 
-from ivr_local import emulator, server
+from ivr_local import access, emulator, server
 from ivr_local.authorizer import JwtAuthorizer
 from ivr_local.emulator import ACCOUNT_ID, HOST, REGION, Endpoint
 from ivr_local.event import Api
@@ -60,6 +61,8 @@ class Plan:
     project: Path
     ministack: Path
     external_stop_delay_ms: int
+    iam: bool = False
+    """Whether the emulated AWS enforces the template's permissions."""
     seams: Seams = field(default_factory=Seams)
 
     @property
@@ -89,6 +92,7 @@ class LocalStack:
         }
         self._nodes: dict[str, Node] = {}
         self._queue_urls: dict[str, str] = {}
+        self._credentials: dict[str, dict[str, str]] = {}
         self._pending = ["the emulated AWS is starting"]
         self._emulator: Child | None = None
         self._runner: web.AppRunner | None = None
@@ -102,9 +106,12 @@ class LocalStack:
             gateway=self._gateway(), issuer=self._issuer, behind=self, admin_token=self._admin_token
         )
         self._runner = await server.serve(app, self._bound, access_log=_access_log(self.state.logs / "gateway.log"))
-        for function in self._functions.values():
-            function.start()
+        if not self.plan.iam:
+            self._start_functions()
         await self._start_emulator()
+        if self.plan.iam:
+            await self._admit()
+            self._start_functions()
         self.tell("tables and queues stand; starting the nodes")
         await self._start_nodes()
         self._pending = ["the functions are warming up"]
@@ -149,8 +156,9 @@ class LocalStack:
         return self._nodes.get(name)
 
     def publish(self) -> None:
-        """Write stack.json: what runs where, and the token that restarts nodes."""
+        """Write stack.json: what runs where, and the token that restarts nodes; and the variables for SAM."""
         self.state.write(self._as_json())
+        self.state.write_private("sam-env.json", json.dumps(self._sam_variables(), indent=2).encode() + b"\n")
 
     def _missing(self) -> Iterator[str]:
         yield from self._pending
@@ -162,10 +170,20 @@ class LocalStack:
 
     async def _start_emulator(self) -> None:
         log = self.state.logs / "ministack.log"
-        self._emulator = await emulator.start(self.plan.ministack, self._endpoint, log=log)
+        self._emulator = await emulator.start(self.plan.ministack, self._endpoint, log=log, iam=self.plan.iam)
         await emulator.wait_until_up(self._emulator, self._endpoint, self._http, log=log)
         self._watcher = asyncio.create_task(self._watch_emulator(self._emulator))
         self._queue_urls = await asyncio.to_thread(emulator.furnish, self.plan.template, self._endpoint)
+
+    def _start_functions(self) -> None:
+        for name, function in self._functions.items():
+            environment = {**function.surroundings.environment, **self._credentials.get(name, {})}
+            function.surroundings = replace(function.surroundings, environment=environment)
+            function.start()
+
+    async def _admit(self) -> None:
+        """Give every function and every site's agents a role of their own, as the template has it."""
+        self._credentials = await asyncio.to_thread(access.admit, self.plan.template, self._endpoint, ACCOUNT_ID)
 
     async def _watch_emulator(self, child: Child) -> None:
         exit_code = await child.wait()
@@ -238,10 +256,22 @@ class LocalStack:
                 sockets=self.state.sockets,
                 queue_url=self._queue_urls[f"{STACK_NAME}-stop-{site.code}"],
                 dead_letter_url=self._queue_urls[f"{STACK_NAME}-stop-{site.code}-dlq"],
+                credentials=self._credentials.get(f"AgentPolicy{site.code}", {}),
             )
 
     def _table(self, logical_id: str) -> str:
         return next(table.name for table in self.plan.template.tables if table.logical_id == logical_id)
+
+    def _sam_variables(self) -> dict[str, dict[str, str]]:
+        """Return what `sam local invoke --env-vars` takes: each function's variables, led to the emulated AWS.
+
+        SAM passes on only variables that the template declares; credentials and region are its own affair.
+        """
+        led_here = self._endpoint.environment()
+        return {
+            spec.logical_id: {name: led_here.get(name, value) for name, value in spec.environment.items()}
+            for spec in self.plan.template.functions
+        }
 
     def _as_json(self) -> dict[str, Any]:
         return {

@@ -71,7 +71,7 @@ def _hold(lock: int, path: Path) -> None:
 
 
 def _fresh(path: Path) -> StateDir:
-    known = {"logs", "issuer.pem", "stack.json", "stack.json.new", MARKER}
+    known = {"logs", "issuer.pem", "stack.json", "stack.json.new", "sam-env.json", MARKER}
     if foreign := sorted(entry.name for entry in path.iterdir() if entry.name not in known):
         raise SettingsError(f"{path}: holds {foreign[0]}, which is not ours; name another directory with --state-dir")
     _drop_run_directory(path)

@@ -106,11 +106,13 @@ _ATTRIBUTES: Final = {
     ("AWS::DynamoDB::Table", "Arn"): "arn:aws:dynamodb:{region}:{account}:table/{name}",
     ("AWS::SQS::Queue", "QueueUrl"): "https://sqs.{region}.amazonaws.com/{account}/{name}",
     ("AWS::SQS::Queue", "Arn"): "arn:aws:sqs:{region}:{account}:{name}",
+    ("AWS::SQS::Queue", "QueueName"): "{name}",
     ("AWS::Logs::LogGroup", "Ref"): "{name}",
     ("AWS::Logs::LogGroup", "Arn"): "arn:aws:logs:{region}:{account}:log-group:{name}:*",
     ("AWS::IAM::Role", "Arn"): "arn:aws:iam::{account}:role/{name}",
     ("AWS::IAM::ManagedPolicy", "PolicyArn"): "arn:aws:iam::{account}:policy/{name}",
     ("AWS::Serverless::LayerVersion", "Ref"): "arn:aws:lambda:{region}:{account}:layer:{name}:1",
+    ("AWS::Serverless::Function", "Ref"): "{name}",
     ("AWS::Serverless::HttpApi", "Ref"): "{name}",
 }
 """What `Ref` and `Fn::GetAtt` yield, by resource type: the "Return values" of each type's page in the CloudFormation
@@ -122,12 +124,16 @@ class _Expansion:
 
     def __init__(self, document: Mapping[str, Tree], values: Mapping[str, str | list[str]]) -> None:
         self._values = values
-        self._scope = Scope(values=values, attribute=self._attribute)
-        self._unrolled: dict[str, dict[str, Tree]] = unroll(document["Resources"], self._scope)
+        self._scope = Scope(values=values, attribute=self._attribute, conditions=document.get("Conditions", {}))
+        self._unrolled: dict[str, dict[str, Tree]] = {
+            name: body for name, body in unroll(document["Resources"], self._scope).items() if self._is_made(body)
+        }
         merged = _merge(document.get("Globals", {}), self._unrolled)
         self.resources: dict[str, dict[str, Tree]] = resolve(merged, self._scope)
-        outputs = resolve(unroll(document.get("Outputs", {}), self._scope), self._scope)
-        self.outputs = {name: output["Value"] for name, output in outputs.items()}
+        outputs = unroll(document.get("Outputs", {}), self._scope)
+        self.outputs = {
+            name: resolve(output["Value"], self._scope) for name, output in outputs.items() if self._is_made(output)
+        }
 
     def stack(self, root: Path) -> Stack:
         return Stack(
@@ -139,6 +145,9 @@ class _Expansion:
             resources=self.resources,
             outputs=self.outputs,
         )
+
+    def _is_made(self, body: Mapping[str, Tree]) -> bool:
+        return "Condition" not in body or self._scope.holds(body["Condition"])
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
         """Tell an attribute of a resource, `Ref` standing for what a reference yields."""
@@ -214,7 +223,9 @@ def _under(default: Tree, own: Tree) -> Tree:
 _CREATE_TABLE: Final = frozenset({
     "TableName", "BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"
 })  # fmt: skip
-_NOT_LOCAL: Final = frozenset({"PointInTimeRecoverySpecification", "ResourcePolicy", "SSESpecification", "Tags"})
+_NOT_LOCAL: Final = frozenset({
+    "DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "ResourcePolicy", "SSESpecification", "Tags"
+})  # fmt: skip
 """Of tables: what protects data in the cloud and means nothing to an emulator's throw-away data."""
 
 

@@ -1,5 +1,7 @@
 """The API: what is served, and to whom."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -38,6 +40,44 @@ def test_every_route_names_the_authorizer_itself(stack: Stack) -> None:
     assert {event["PayloadFormatVersion"] for event in events} == {"2.0"}
 
 
+def test_every_route_is_throttled_as_the_installation_says(expanded_with: Any) -> None:
+    api = expanded_with(ThrottleRate="7", ThrottleBurst="9").resources["Api"]["Properties"]
+    settings = api["DefaultRouteSettings"]
+    assert (settings["ThrottlingRateLimit"], settings["ThrottlingBurstLimit"]) == ("7", "9")
+    assert "RouteSettings" not in api, "a route with settings of its own would leave these"
+
+
+def test_no_page_of_another_origin_calls_the_api_unless_it_is_named(expanded_with: Any) -> None:
+    assert "CorsConfiguration" not in expanded_with().resources["Api"]["Properties"]
+    cors = expanded_with(CorsOrigins="https://a.example,https://b.example").resources["Api"]["Properties"]
+    assert cors["CorsConfiguration"]["AllowOrigins"] == ["https://a.example", "https://b.example"]
+    assert cors["CorsConfiguration"]["AllowMethods"] == ["GET", "DELETE"]
+    assert "AllowCredentials" not in cors["CorsConfiguration"]
+
+
+def test_an_access_log_is_one_line_of_json_that_says_who_asked_but_never_what_for(expanded_with: Any) -> None:
+    stack = expanded_with(DomainClaim="tenant")
+    settings = stack.resources["Api"]["Properties"]["AccessLogSettings"]
+    assert settings["DestinationArn"].startswith("arn:aws:logs:eu-central-1:000000000000:log-group:/aws/vendedlogs/st-")
+    assert "\n" not in settings["Format"]
+    line = json.loads(settings["Format"])
+    assert line["subject"] == "$context.authorizer.claims.sub"
+    assert line["domain"] == "$context.authorizer.claims.tenant"
+    assert line.keys() >= {"requestId", "route", "status", "authorizerError", "responseLatencyMs"}
+    assert not re.search(r"\$context\.(path|identity\.userAgent|authorizer\.claims\.\w*token)", settings["Format"])
+
+
+def test_an_output_tells_whatever_a_client_or_an_agent_needs(stack: Stack, document: dict[str, Any]) -> None:
+    assert stack.outputs["ApiUrl"].startswith("https://")
+    assert (stack.outputs["TokenIssuer"], stack.outputs["TokenAudiences"]) == ("https://issuer.example", "ivr")
+    assert {stack.outputs["ReadScope"], stack.outputs["StopScope"]} == set(PUBLIC.values())
+    assert stack.outputs["TokenDomainClaim"] == "domain"
+    assert (stack.outputs["Region"], stack.outputs["SiteCodes"]) == ("eu-central-1", "SITE1,SITE2")
+    urls = {f"{stack.outputs['StopQueueUrlPrefix']}{site}{end}" for site in ("SITE1", "SITE2") for end in ("", "-dlq")}
+    assert {url.rpartition("/")[2] for url in urls} == {queue.name for queue in stack.queues}
+    assert not stack.outputs.keys() & document["Parameters"].keys(), "SAM's command line mixes up equal names"
+
+
 def test_nothing_but_the_api_invokes_a_function(stack: Stack) -> None:
     kinds = {body["Type"] for body in stack.resources.values()}
     assert not kinds & {
@@ -61,7 +101,17 @@ def test_nothing_but_the_api_invokes_a_function(stack: Stack) -> None:
         ("DomainClaim", "a b"),
         ("LogLevel", "info"),
         ("Architecture", "riscv"),
-        ("LogRetentionDays", "2"),
+        ("LogRetention", "2"),
+        ("ThrottleRate", "0"),
+        ("ThrottleRate", "10001"),
+        ("ThrottleBurst", "0"),
+        ("ThrottleBurst", "5001"),
+        ("AlarmTopic", "my-topic"),
+        ("SnapStart", "true"),
+        ("Environment", "test"),
+        ("CorsOrigins", "*"),
+        ("CorsOrigins", "https://a.example/path"),
+        ("Release", "latest"),
     ],
 )
 def test_a_parameter_that_would_open_or_break_the_api_is_refused(
@@ -74,6 +124,8 @@ def test_a_parameter_that_would_open_or_break_the_api_is_refused(
 def test_every_parameter_says_what_it_is_and_what_it_may_be(document: dict[str, Any]) -> None:
     for name, parameter in document["Parameters"].items():
         assert parameter["Description"].endswith("."), name
-        assert "AllowedPattern" in parameter or "AllowedValues" in parameter, name
-        if "AllowedPattern" in parameter:
+        assert parameter.keys() & {"AllowedPattern", "AllowedValues"} or parameter.keys() >= {"MinValue", "MaxValue"}, (
+            name
+        )
+        if "AllowedValues" not in parameter:
             assert parameter["ConstraintDescription"].startswith("must "), name

@@ -12,12 +12,15 @@ Statement = dict[str, Any]
 LIST = {"dynamodb:Query", "dynamodb:Scan", "dynamodb:BatchGetItem"}
 STOP = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "sqs:SendMessage"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 AGENT = {
     *("dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
     *("dynamodb:GetItem", "dynamodb:Query"),
     *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
-    "sqs:SendMessage",
+    *("sqs:SendMessage", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
 }
+WITHOUT_RESOURCE = TRACES
+"""Actions for which AWS knows no resource but "*" (Service Authorization Reference, "Actions ... for AWS X-Ray")."""
 TABLES = "arn:aws:dynamodb:eu-central-1:000000000000:table/"
 QUEUES = "arn:aws:sqs:eu-central-1:000000000000:"
 
@@ -62,8 +65,8 @@ def test_every_function_has_a_role_of_its_own(stack: Stack) -> None:
 
 
 def test_the_functions_may_do_exactly_what_they_do(stack: Stack) -> None:
-    assert actions(of_role(stack, "ListRuntimesFunction")) == LIST | LOGS
-    assert actions(of_role(stack, "StopRuntimeFunction")) == STOP | LOGS
+    assert actions(of_role(stack, "ListRuntimesFunction")) == LIST | LOGS | TRACES
+    assert actions(of_role(stack, "StopRuntimeFunction")) == STOP | LOGS | TRACES
 
 
 def test_the_agents_may_do_exactly_what_they_do(stack: Stack) -> None:
@@ -80,11 +83,16 @@ def test_no_statement_is_for_anything_at_all(stack: Stack) -> None:
     ]
     for statement in statements:
         assert not [action for action in listed(statement["Action"]) if "*" in action]
+        if statement["Resource"] == "*":
+            assert set(listed(statement["Action"])) <= WITHOUT_RESOURCE
+            continue
         for resource in listed(statement["Resource"]):
             service, region, account, name = resource.split(":", 5)[2:]
             assert (region, account) == ("eu-central-1", "000000000000")
             assert service in {"dynamodb", "sqs", "logs"}
-            assert name.startswith(("table/st-", "st-", "log-group:/aws/lambda/st-"))
+            assert name.startswith(
+                ("table/st-", "st-", "log-group:/aws/lambda/st-", "log-group:/ivr-runtimes/st/agents:")
+            )
 
 
 def test_the_list_reads_runtimes_through_the_index_or_by_key(stack: Stack) -> None:

@@ -24,7 +24,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-given = json.loads(sys.argv[1])
+given, layer = json.loads(sys.argv[1]), sys.argv[2]
 pseudo = PseudoParameterValues(
     region="eu-central-1", account_id="000000000000", stack_name="st", partition="aws", url_suffix="amazonaws.com"
 )
@@ -32,19 +32,33 @@ unrolled = process_template_for_sam_cli(yaml_parse(open("template.yaml").read())
 uploaded = json.loads(json.dumps(unrolled))
 for resource in uploaded["Resources"].values():
     for place in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-        resource["Properties"][place] = "s3://bucket/key"
+        resource["Properties"][place] = "s3://bucket/" + (layer if place == "ContentUri" else "key")
 translated = Translator({}, Parser()).translate(uploaded, given)
 print(json.dumps({"unrolled": unrolled, "translated": translated}))
 """
 
 
 @pytest.fixture(scope="module")
-def shown(sam: Sam) -> dict[str, Any]:
+def transform(sam: Sam) -> Callable[..., dict[str, Any]]:
+    """Give the template, built with a layer of that hash, to SAM's own expansion of `Fn::ForEach` and its transform."""
+
+    def transform(layer: str = "layer", **parameters: str) -> dict[str, Any]:
+        ran = sam("python", "-c", SHOW, json.dumps({**GIVEN, **parameters}), layer)
+        assert ran.returncode == 0, ran.stderr
+        both: dict[str, Any] = json.loads(ran.stdout)
+        return both
+
+    return transform
+
+
+@pytest.fixture(scope="module")
+def shown(transform: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     """The template after SAM's own expansion of `Fn::ForEach`, and what SAM hands to CloudFormation."""
-    ran = sam("python", "-c", SHOW, json.dumps(GIVEN))
-    assert ran.returncode == 0, ran.stderr
-    both: dict[str, Any] = json.loads(ran.stdout)
-    return both
+    return transform()
+
+
+def versions(shown: dict[str, Any]) -> set[str]:
+    return {name for name, body in shown["translated"]["Resources"].items() if body["Type"] == "AWS::Lambda::Version"}
 
 
 def served(stack: Stack) -> tuple[Any, ...]:
@@ -82,6 +96,51 @@ def test_every_operation_that_sam_hands_to_api_gateway_is_closed(shown: dict[str
     }
 
 
+def test_sam_hands_on_the_whole_of_cors_or_nothing(transform: Any) -> None:
+    def cors(**parameters: str) -> Any:
+        body = transform(**parameters)["translated"]["Resources"]["Api"]["Properties"]["Body"]
+        return body.get("x-amazon-apigateway-cors")
+
+    assert cors() in (None, {}, {"Ref": "AWS::NoValue"})
+    given = cors(CorsOrigins="https://a.example,https://b.example")
+    assert given["allowOrigins"] == ["https://a.example", "https://b.example"]
+    assert given["allowMethods"] == ["GET", "DELETE"]
+    assert {"allowHeaders", "exposeHeaders", "maxAge"} <= given.keys()
+
+
+def test_the_same_release_publishes_no_version_and_another_one_does(transform: Any) -> None:
+    """The hash is over code, layer and parameters (tests/iac/test_build.py), so each of them publishes a version."""
+    first, same, other = (transform(SnapStart="on", Release=release) for release in ("aa", "aa", "bb"))
+    assert versions(first) == versions(same)
+    assert len(versions(first)) == 2
+    assert not versions(first) & versions(other)
+
+
+def test_sam_alone_would_not_publish_a_version_of_a_changed_layer_or_parameter(transform: Any) -> None:
+    """Why there is a release hash. If this fails, SAM has learnt to see these changes and the hash may go."""
+    first = transform(SnapStart="on", Release="aa")
+    assert versions(transform("other-layer", SnapStart="on", Release="aa", LogLevel="DEBUG")) == versions(first)
+
+
+def test_the_api_calls_the_published_version(shown: dict[str, Any]) -> None:
+    resources = shown["translated"]["Resources"]
+    aliases = {name: body["Properties"] for name, body in resources.items() if body["Type"] == "AWS::Lambda::Alias"}
+    assert {alias["Name"] for alias in aliases.values()} == {"live"}
+    text = json.dumps(resources["Api"]["Properties"]["Body"]["paths"])
+    assert all(f"${{{alias}}}" in text for alias in aliases)
+
+
+def test_snapstart_is_off_unless_asked_for(expanded_with: Any) -> None:
+    for parameters, applied in (
+        ({}, "None"),
+        ({"SnapStart": "off"}, "None"),
+        ({"SnapStart": "on"}, "PublishedVersions"),
+    ):
+        stack = expanded_with(**parameters)
+        functions = [stack.resources[function.logical_id]["Properties"] for function in stack.functions]
+        assert [function["SnapStart"] for function in functions] == [{"ApplyOn": applied}] * 2
+
+
 def test_sam_adds_no_role_of_its_own(shown: dict[str, Any], stack: Stack) -> None:
     made = {name for name, body in shown["translated"]["Resources"].items() if body["Type"] == "AWS::IAM::Role"}
     assert made == {name for name, body in stack.resources.items() if body["Type"] == "AWS::IAM::Role"}
@@ -91,22 +150,3 @@ def test_sam_adds_no_role_of_its_own(shown: dict[str, Any], stack: Stack) -> Non
 def test_the_template_is_valid_and_lints_in_every_environment(sam: Sam, environment: str) -> None:
     validated = sam("sam", "validate", "--lint", "--config-env", environment)
     assert validated.returncode == 0, validated.stdout + validated.stderr
-
-
-@pytest.mark.e2e
-@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
-def test_the_layer_builds_for_either_processor(sam: Sam, tmp_path: Path, architecture: str) -> None:
-    machine = {"arm64": "aarch64", "x86_64": "x86_64"}[architecture]
-    # Uncached, or SAM would leave the packages it fetched in the project's folder.
-    folders = ["--config-env", "prod", "--build-dir", str(tmp_path / "build")]
-    overrides = [f"{name}={value}" for name, value in {**GIVEN, "Architecture": architecture}.items()]
-    built = sam("sam", "build", *folders, "--parameter-overrides", *overrides)
-    assert built.returncode == 0, built.stdout + built.stderr
-    layer = tmp_path / "build" / "CoreLayer" / "python"
-    assert (layer / "ivr_runtimes" / "names.py").is_file()
-    assert [path.name for path in layer.glob("pydantic_core/*.so")] == [
-        f"_pydantic_core.cpython-313-{machine}-linux-gnu.so"
-    ]
-    assert not {path.name for path in layer.iterdir()} & {"tests", "pytest", "moto", "aiohttp"}
-    for function in ("ListRuntimesFunction", "StopRuntimeFunction"):
-        assert [path.name for path in (tmp_path / "build" / function).iterdir()] == ["app.py"]

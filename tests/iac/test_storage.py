@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import botocore.session
 import pytest
 
 from ivr_local.intrinsics import TemplateError
@@ -15,7 +16,10 @@ CLOUDFORMATION_RESOURCES = 500
 """Resources a stack may have (AWS: "Understand CloudFormation quotas")."""
 
 MADE_BY_SAM = 10
-"""More than SAM adds of its own: a stage and a permission per route."""
+"""More than SAM adds of its own: a stage, a permission per route, a version and an alias per function."""
+
+SITES_PER_STACK = 75
+"""As docs/scale.md says."""
 
 
 def of_type(stack: Stack, kind: str) -> dict[str, dict[str, Any]]:
@@ -72,7 +76,7 @@ def test_the_functions_settings_are_all_set(stack: Stack) -> None:
         assert settings.nodes_table == tables["NodesTable"] == stack.outputs["NodesTableName"]
         assert settings.sites == ("SITE1", "SITE2")
         assert settings.domain_claim == "domain"
-        assert function.environment["POWERTOOLS_METRICS_NAMESPACE"] == "IvrRuntimes"
+        assert function.environment["POWERTOOLS_METRICS_NAMESPACE"] == "IvrRuntimes/st"
         assert function.environment["POWERTOOLS_LOG_LEVEL"] == "INFO"
     names = [function.environment["POWERTOOLS_SERVICE_NAME"] for function in stack.functions]
     assert names == ["list_runtimes", "stop_runtime"]
@@ -119,11 +123,12 @@ def test_every_queue_is_encrypted(stack: Stack) -> None:
     assert all(queue.attributes["SqsManagedSseEnabled"] == "true" for queue in stack.queues)
 
 
-def test_every_function_logs_to_a_group_that_forgets(stack: Stack, expanded_with: Any) -> None:
+def test_every_function_logs_to_a_group_of_its_own_and_all_groups_forget(stack: Stack, expanded_with: Any) -> None:
     groups = {g["LogGroupName"] for g in of_type(stack, "AWS::Logs::LogGroup").values()}
     used = [f["LoggingConfig"]["LogGroup"] for f in of_type(stack, "AWS::Serverless::Function").values()]
-    assert sorted(used) == sorted(groups)
-    kept = of_type(expanded_with(LogRetentionDays="7"), "AWS::Logs::LogGroup").values()
+    assert len(set(used)) == len(used)
+    assert groups - set(used) == {"/aws/vendedlogs/st-api", "/ivr-runtimes/st/agents"}
+    kept = of_type(expanded_with(LogRetention="7"), "AWS::Logs::LogGroup").values()
     assert {group["RetentionInDays"] for group in kept} == {"7"}
 
 
@@ -148,9 +153,34 @@ def test_a_wrong_site_code_is_refused(expanded_with: Any, sites: str) -> None:
         expanded_with(Sites=sites)
 
 
-def test_a_hundred_sites_fit_one_stack(expanded_with: Any) -> None:
-    """As many as the functions' settings allow; AWS allows 200 outputs besides."""
-    stack = expanded_with(Sites=",".join(f"SITE{n}" for n in range(100)))
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_tables_are_protected_from_deletion_outside_dev(expanded_with: Any, environment: str) -> None:
+    tables = of_type(expanded_with(Environment=environment), "AWS::DynamoDB::Table").values()
+    assert [table["DeletionProtectionEnabled"] for table in tables] == [environment != "dev"] * 2
+
+
+def test_whoever_does_not_say_which_environment_it_is_gets_the_careful_one(stack: Stack) -> None:
+    assert all(table["DeletionProtectionEnabled"] for table in of_type(stack, "AWS::DynamoDB::Table").values())
+
+
+def test_every_function_is_traced(stack: Stack) -> None:
+    assert {f["Tracing"] for f in of_type(stack, "AWS::Serverless::Function").values()} == {"Active"}
+
+
+def test_the_declared_endpoints_are_those_the_sdk_would_take(stack: Stack) -> None:
+    """They stand there for `sam local invoke` to override; in the cloud they must change nothing."""
+    loader = botocore.session.get_session()
+    for function in stack.functions:
+        for service in ("dynamodb", "sqs"):
+            own = loader.create_client(
+                service, region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b"
+            )
+            assert function.environment[f"AWS_ENDPOINT_URL_{service.upper()}"] == own.meta.endpoint_url
+
+
+def test_seventy_five_sites_fit_one_stack(expanded_with: Any) -> None:
+    """AWS allows 500 resources and 200 outputs; the functions' settings would take a hundred sites."""
+    stack = expanded_with(Sites=",".join(f"SITE{n}" for n in range(SITES_PER_STACK)))
     assert len(stack.resources) + MADE_BY_SAM <= CLOUDFORMATION_RESOURCES
     assert len(stack.outputs) <= 200
     load(FunctionSettings, stack.functions[0].environment)

@@ -51,6 +51,17 @@ class Stack:
         return state
 
     @property
+    def sam_variables(self) -> Path:
+        """The file that `sam local invoke --env-vars` takes."""
+        return self.state_dir / "sam-env.json"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """Region and credentials with which the emulated AWS is root's."""
+        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+        return {**keys, "AWS_REGION": self.state["region"], "AWS_DEFAULT_REGION": self.state["region"]}
+
+    @property
     def domains(self) -> list[str]:
         """The sample domains."""
         return [domain["name"] for domain in self.config["domains"]]
@@ -164,6 +175,8 @@ def running_stack(
     port, log = free_port(), folder / "stack.log"
     stack = Stack(port, folder / "state", config)
     command = [sys.executable, "-m", "ivr_local", "--port", str(port), "--state-dir", str(stack.state_dir)]
+    if os.environ.get("IVR_TEST_IAM"):
+        command.append("--iam")
     process = start([*command, "--config", str(config)], environment=environment, log=log)
     try:
         wait_until_ready(process, stack, log)

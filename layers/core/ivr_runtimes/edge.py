@@ -3,12 +3,13 @@
 Called by the functions' `lambda_handler`. Never decides what is listed or stopped.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
+from ivr_runtimes import meter
 from ivr_runtimes.caller import Caller, caller_of
 from ivr_runtimes.errors import ApiError, InternalError
 from ivr_runtimes.response import Response, problem_response
@@ -20,26 +21,26 @@ Serve = Callable[[Event, Caller], Response]
 def answer(event: Event, serve: Serve, *, domain_claim: str, logger: Logger, metrics: Metrics) -> Response:
     """Identify the caller and serve the event; every error, also a defect of ours, becomes a problem.
 
-    Counts each answer by its class in the metrics `Status2xx`, `Status4xx` and `Status5xx`.
+    Measures each answer; of a request that `serve` answers, `serve` itself tells what became of it.
     """
-    response = _answer(event, serve, domain_claim=domain_claim, logger=logger)
-    metrics.add_metric(name=f"Status{response['statusCode'] // 100}xx", unit=MetricUnit.Count, value=1)
-    return response
-
-
-def _answer(event: Event, serve: Serve, *, domain_claim: str, logger: Logger) -> Response:
-    request_id = str(event.get("requestContext", {}).get("requestId", ""))
+    begun_s = time.monotonic()
     try:
-        caller = caller_of(event, domain_claim=domain_claim)
-        return serve(event, caller)
+        response = serve(event, caller_of(event, domain_claim=domain_claim))
     except ApiError as error:
-        level = logger.warning if error.status < InternalError.status else logger.error
-        level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail)
-        return problem_response(error, request_id=request_id)
+        response = _refusal(error, event, logger=logger, metrics=metrics)
     except Exception:  # the last guard of the surface: the caller gets our error body, we get the trace
         logger.exception("unexpected", action="failed")
         detail = "The request could not be served. Give its request_id to the operators of this service."
-        return problem_response(InternalError(detail), request_id=request_id)
+        response = _refusal(InternalError(detail), event, logger=logger, metrics=metrics)
+    meter.answered(metrics, response, latency_ms=(time.monotonic() - begun_s) * 1000)
+    return response
+
+
+def _refusal(error: ApiError, event: Event, *, logger: Logger, metrics: Metrics) -> Response:
+    meter.outcome(metrics, error.code)
+    level = logger.warning if error.status < InternalError.status else logger.error
+    level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail)
+    return problem_response(error, request_id=str(event.get("requestContext", {}).get("requestId", "")))
 
 
 def header(event: Event, name: str) -> str | None:

@@ -15,6 +15,15 @@ def attribute(logical_id: str, name: str) -> str:
 SCOPE = Scope(
     values={"Sites": ["SITE1", "S2"], "Odd": ["a-b", "c_d"], "One": "1", "AWS::Region": "eu-central-1"},
     attribute=attribute,
+    conditions={
+        "Holds": {"Fn::Equals": [{"Ref": "One"}, "1"]},
+        "Fails": {"Fn::Not": [{"Condition": "Holds"}]},
+        "Both": {"Fn::And": [{"Condition": "Holds"}, {"Condition": "Fails"}]},
+        "Either": {
+            "Fn::Or": [{"Condition": "Fails"}, {"Fn::Equals": [{"Fn::Join": ["", {"Ref": "Sites"}]}, "SITE1S2"]}]
+        },
+        "Odd": "no condition",
+    },
 )
 
 
@@ -43,6 +52,10 @@ def evaluated(tmp_path: Path, text: str) -> Any:
         ("!Join [',', !Ref Sites]", "SITE1,S2"),
         ("{Fn::Join: ['', [a, {Ref: One}]]}", "a1"),
         ("[{deep: [!Ref One]}, true, 7]", [{"deep": ["1"]}, True, 7]),
+        ("!If [Holds, !Ref One, b]", "1"),
+        ("!If [Fails, a, !If [Either, b, c]]", "b"),
+        ("!If [Both, a, b]", "b"),
+        ("{a: !If [Fails, 1, !Ref AWS::NoValue], b: [!Ref AWS::NoValue, 2]}", {"b": [2]}),
     ],
 )
 def test_an_intrinsic_function_yields_what_aws_documents(tmp_path: Path, text: str, value: Any) -> None:
@@ -52,7 +65,10 @@ def test_an_intrinsic_function_yields_what_aws_documents(tmp_path: Path, text: s
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("!If [a, b, c]", "Fn::If"),
+        ("!If [a, b, c]", "no condition a"),
+        ("!If [Holds, b]", "Fn::If"),
+        ("!If [Odd, b, c]", "is no condition"),
+        ("{Fn::Not: [x]}", "Fn::Not"),
         ("!ImportValue x", "Fn::ImportValue"),
         ("!Reff One", "Fn::Reff"),
         ("{Ref: One, more: 1}", "Ref"),

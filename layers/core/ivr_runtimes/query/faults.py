@@ -13,6 +13,9 @@ from ivr_runtimes.errors import Fault, InvalidRequestError
 ECHO_LENGTH: Final = 40
 """How many characters of the caller's text a message repeats, at most."""
 
+MAX_FAULTS: Final = 20
+"""How many wrong things one answer names: a long query of unknown names must not make a far longer answer."""
+
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
@@ -30,11 +33,12 @@ def unknown(place: str, what: str, *, name: str, known: Iterable[str]) -> Invali
 
 
 def merged(errors: Sequence[InvalidRequestError]) -> InvalidRequestError:
-    """Join the errors of several parameters; a single one stays as it was raised."""
+    """Join the errors of several parameters, naming the first `MAX_FAULTS`; a single one stays as it was raised."""
     if len(errors) == 1:
         return errors[0]
     faults = tuple(fault for error in errors for fault in error.faults)
-    return InvalidRequestError(f"{len(faults)} parameters are wrong", faults=faults)
+    rest = f"; errors names the first {MAX_FAULTS}" if len(faults) > MAX_FAULTS else ""
+    return InvalidRequestError(f"{len(faults)} parameters are wrong{rest}", faults=faults[:MAX_FAULTS])
 
 
 def nearest(name: str, known: Sequence[str]) -> list[str]:

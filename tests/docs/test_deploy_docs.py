@@ -1,0 +1,111 @@
+"""docs/deploy.md: its commands run, here or in the gate; its parameters are the template's."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builds import built
+from emulators import ROOT
+from ivr_local.intrinsics import load
+from runtime import machine
+
+PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def blocks(kind: str) -> list[str]:
+    """The commands of a kind of block: "" run here, "aws" need an account, "container" a container engine."""
+    found = re.findall(rf"^```sh{' ' + kind if kind else ''}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    return [line for block in found for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return load(ROOT / "template.yaml")
+
+
+def test_every_parameter_is_explained_and_no_other(template: dict[str, Any]) -> None:
+    rows = re.findall(r"^\| (`[A-Z]\w+`(?:, `\w+`)*) \|", PAGE, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(template["Parameters"])
+
+
+def test_every_default_is_the_templates(template: dict[str, Any]) -> None:
+    defaults = {name: str(spec["Default"]) for name, spec in template["Parameters"].items() if spec.get("Default")}
+    for name in ("DomainClaim", "Environment", "LogRetention", "LogLevel", "SnapStart", "Architecture"):
+        assert re.search(rf"^\| `{name}` \| `?{defaults[name]}`? \|", PAGE, re.MULTILINE), name
+    assert f"| {defaults['ThrottleRate']}, {defaults['ThrottleBurst']} |" in PAGE
+
+
+def test_every_output_that_the_page_names_is_one(template: dict[str, Any]) -> None:
+    section = PAGE.partition("## 5.")[2].partition("## The functions")[0]
+    named = set(re.findall(r"`([A-Z][a-z]\w+)(?:<site>)?`", section)) - {"SITE1"} | {"ApiUrl"}
+    outputs = set(template["Outputs"]) | {"AgentPolicyArn"}
+    assert named <= outputs
+    assert "OutputKey=='ApiUrl'" in PAGE
+
+
+def test_every_make_target_of_the_page_is_run_by_the_gate() -> None:
+    targets = {line.split()[1] for line in blocks("") if line.startswith("make ")}
+    assert targets == {"lint-cloud", "build", "test-iam"}
+    run = set(re.findall(r"[a-z-]+", " ".join(re.findall(r"make (.*)", GATE))))
+    assert targets <= run
+
+
+@pytest.mark.e2e
+def test_what_a_deployment_passes_on_can_be_seen() -> None:
+    (command,) = [line for line in blocks("") if not line.startswith("make ")]
+    argv = shlex.split(command.replace(".aws-sam/build", str(built(machine()))))
+    ran = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    given = dict(pair.split("=", 1) for pair in shlex.split(ran.stdout))
+    assert re.fullmatch("[0-9a-f]{16}", given.pop("Release"))
+    assert given.keys() >= {"JwtIssuer", "JwtAudience", "Sites", "Environment"}
+
+
+def without_aws() -> dict[str, str]:
+    """This environment without anybody's credentials, and with a container engine that is not there."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "AWS_"))}
+    mine |= {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"}
+    nobody = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return {**mine, **nobody, "DOCKER_HOST": "tcp://127.0.0.1:9", "ID": "00000000-0000-4000-8000-000000000000"}
+
+
+def sh(command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=ROOT,
+        env=without_aws(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+def test_deploy_goes_as_far_as_credentials(environment: str) -> None:
+    """SAM has then read the build, the settings and the parameters. The build itself is another test's."""
+    (command,) = [line for line in blocks("aws") if line.startswith("make ")]
+    planned = sh(f"{command.replace('ENV=dev', f'ENV={environment}')} -n BUILD_DIR={built(machine())}").stdout
+    deploy = "parameters=" + planned.partition("\nparameters=")[2]
+    assert "sam deploy" in deploy
+    ran = sh(deploy)
+    assert (ran.returncode, "Unable to locate credentials" in ran.stderr) == (1, True), ran.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("function", ["ListRuntimesFunction", "StopRuntimeFunction"])
+def test_sam_local_invoke_goes_as_far_as_the_container_engine(tmp_path: Path, function: str) -> None:
+    """Where there is one it goes on; tests/e2e/test_runtime_interface.py runs the same build, variables and events."""
+    (command,) = [line for line in blocks("container") if function in line]
+    variables = tmp_path / "sam-env.json"
+    variables.write_text(json.dumps({function: {"SITES": "SITE1"}}))
+    built_here = f"sam local invoke --template {built(machine())}/template.yaml --config-file {ROOT}/samconfig.toml"
+    ran = sh(command.replace(".local/3000/sam-env.json", str(variables)).replace("sam local invoke", built_here))
+    assert "requires a container runtime" in ran.stderr, ran.stderr

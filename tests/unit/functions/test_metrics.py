@@ -1,0 +1,111 @@
+"""What the functions write for CloudWatch: metrics in its embedded format, read back from their output."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Metrics
+
+from emulators import ROOT, expanded
+from ivr_runtimes import meter
+from ivr_runtimes.names import Site
+from ivr_runtimes.ports import WriteBatch
+from rows import PLAYER, node_of
+
+LIST, STOP = "ListRuntimesFunction", "StopRuntimeFunction"
+NAMESPACE = "IvrRuntimes/ivr-test"
+
+
+def event(name: str, **changes: Any) -> dict[str, Any]:
+    return {**json.loads((ROOT / "events" / f"{name}.json").read_text(encoding="utf-8")), **changes}
+
+
+@pytest.fixture
+def emitted(cloud, invoke, capsys):
+    cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[PLAYER]))
+    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 15), now_s=time.time())
+
+    def emitted(function: str, sent: dict[str, Any]) -> dict[tuple[str, ...], float]:
+        """Invoke the function; return its metrics by name and dimensions' values."""
+        capsys.readouterr()
+        invoke(function, sent)
+        return read_back(capsys.readouterr().out)
+
+    return emitted
+
+
+def read_back(output: str) -> dict[tuple[str, ...], float]:
+    found: dict[tuple[str, ...], float] = {}
+    for line in output.splitlines():
+        written = json.loads(line)
+        for block in written.get("_aws", {}).get("CloudWatchMetrics", ()):
+            assert block["Namespace"] == NAMESPACE
+            (names,) = block["Dimensions"]
+            of = tuple(f"{name}={written[name]}" for name in sorted(names) if name != "function_name")
+            found |= {(metric["Name"], *of): sum(written[metric["Name"]]) for metric in block["Metrics"]}
+    return found
+
+
+def test_a_list_tells_its_size_its_latency_and_that_it_was_answered(emitted) -> None:
+    metrics = emitted(LIST, event("list"))
+    assert metrics["RuntimesListed", "service=list_runtimes"] == 1
+    assert metrics["Status2xx", "service=list_runtimes"] == 1
+    assert metrics["Requests", "outcome=listed", "service=list_runtimes"] == 1
+    assert 0 < metrics["Latency", "service=list_runtimes"] < 10_000
+
+
+@pytest.mark.parametrize(
+    ("sent", "outcome", "status"),
+    [
+        (event("stop"), "external_stop", "Status2xx"),
+        (event("stop_unknown"), "runtime_not_found", "Status4xx"),
+        (event("stop", rawQueryString="force=1"), "invalid_request", "Status4xx"),
+        (event("stop", requestContext={}), "no_domain", "Status4xx"),
+    ],
+)
+def test_a_stop_is_counted_by_what_became_of_it(emitted, sent, outcome, status) -> None:
+    metrics = emitted(STOP, sent)
+    assert metrics["Requests", f"outcome={outcome}", "service=stop_runtime"] == 1
+    assert metrics[status, "service=stop_runtime"] == 1
+    assert [name for name, *_ in metrics if name == "Requests"] == ["Requests"]
+
+
+def test_a_stop_that_cannot_tell_counts_as_the_alarm_wants_it(emitted, cloud) -> None:
+    alarm = expanded().resources["StopFailures"]["Properties"]
+    watched = [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+    cloud.dynamodb.delete_table(TableName="ivr-test-runtimes")
+    metrics = emitted(STOP, event("stop"))
+    outcomes = {one["Value"] for metric in watched for one in metric["Dimensions"] if one["Name"] == "outcome"}
+    assert outcomes == {"outcome_unknown", "internal_error"}
+    assert {metric["Namespace"] for metric in watched} == {NAMESPACE}
+    assert metrics["Requests", "outcome=outcome_unknown", "service=stop_runtime"] == 1
+
+
+def test_a_defect_of_ours_is_counted_and_logged(emitted, cloud) -> None:
+    broken = event("list")
+    broken["headers"] = 7
+    assert emitted(LIST, broken)["Requests", "outcome=internal_error", "service=list_runtimes"] == 1
+
+
+def test_plan_and_read_units_are_told_where_they_are_known(capsys) -> None:
+    metrics = Metrics(namespace=NAMESPACE, service="list_runtimes")
+    meter.listed(metrics, rows=3, plan="page+range+site", read_units=1.5)
+    metrics.flush_metrics()
+    found = read_back(capsys.readouterr().out)
+    assert found["ReadUnits", "service=list_runtimes"] == 1.5
+    assert found["Lists", "plan=page", "service=list_runtimes"] == 1
+    assert found["RuntimesListed", "service=list_runtimes"] == 3
+
+
+def test_every_metric_of_ours_that_the_dashboard_shows_is_one_that_is_emitted() -> None:
+    body = expanded().resources["Dashboard"]["Properties"]["DashboardBody"]
+    source = (ROOT / "layers" / "core" / "ivr_runtimes" / "meter.py").read_text(encoding="utf-8")
+    shown = {
+        row[1]
+        for widget in json.loads(body)["widgets"]
+        for row in widget["properties"]["metrics"]
+        if row[0] == NAMESPACE
+    }
+    assert shown == {"Latency", "RuntimesListed", "ReadUnits"}
+    assert all(f'"{name}"' in source for name in shown)
