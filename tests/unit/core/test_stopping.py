@@ -82,7 +82,7 @@ def test_whatever_gives_no_answer_the_caller_learns_the_key_to_repeat_with(world
 
 def test_a_repeat_needs_no_live_node_because_the_stop_has_been_acknowledged(world):
     world.store.write(WriteBatch(site=PLAYER.site, puts=[replace(PLAYER, stop_id=KEY)]))
-    world.store.renew(node_of(PLAYER, lease_until_s=NOW_S - 60), now_s=NOW_S)
+    world.store.renew(node_of(PLAYER, lease_until_s=NOW_S - 60), now_s=NOW_S + 60)
     assert world.stop().verb is None
     assert len(world.queue) == 0
 

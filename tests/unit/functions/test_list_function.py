@@ -76,7 +76,7 @@ def test_every_parameter_at_once(seeded, invoke):
 
 
 def test_rows_of_a_lapsed_lease_and_of_a_replaced_session_are_not_listed(seeded, invoke):
-    seeded.nodes.renew(node_of(PLAYER, lease_until_s=time.time() - 2.5), now_s=time.time())
+    seeded.nodes.renew(node_of(PLAYER, lease_until_s=time.time() - 2.5), now_s=time.time() + 60)
     seeded.nodes.renew(node_of(WELCOME, lease_until_s=time.time() + 15, session=Session("new")), now_s=time.time())
     answer = invoke(LIST, event())
     assert json.loads(answer["body"]) == []
