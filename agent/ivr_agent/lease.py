@@ -29,8 +29,11 @@ IDLE_S: Final = 0.5
 SOON_S: Final = 0.2
 """How soon to try again for a lease that is about to lapse: readers believe in it for the clock skew only."""
 
-SWEEP_WITHIN_S: Final = 3.0
+SWEEP_WITHIN_S: Final = 4.0
 """How long a lapsed lease waits for the sweep, so that what ended meanwhile does not show up again."""
+
+READ_S: Final = 1.0
+"""How long it waits after the sweep: a list that has read the rows before may read the nodes only now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Lease:
         self._at_home = at_home
         self._swept = swept
         self._begun_s = clock.monotonic()
+        self._clean_s: float | None = None
         self._dead = ""
         self._seen: Node | None = None
         self._looked = False
@@ -137,8 +141,12 @@ class Lease:
         """Tell whether readers have given the node up, so that its rows can be put right before they show again."""
         if self._held or self._seen is None or self._seen.session != self._probe.session:
             return False
-        lapsed = self._seen.lease_until_s + CLOCK_SKEW_S < self._clock.now_s()
-        return lapsed and not self._swept() and self._clock.monotonic() < self._begun_s + SWEEP_WITHIN_S
+        now_s = self._clock.monotonic()
+        if self._seen.lease_until_s + CLOCK_SKEW_S >= self._clock.now_s() or now_s >= self._begun_s + SWEEP_WITHIN_S:
+            return False
+        if self._clean_s is None and self._swept():
+            self._clean_s = now_s
+        return self._clean_s is None or now_s < self._clean_s + READ_S
 
     async def _read(self) -> Node | None:
         return await self._service(self._table.read, self._us.site, self._us.node)

@@ -60,7 +60,9 @@ class Sweep:
     @property
     def done(self) -> bool:
         """True when no visible row of the running session is left that should not be there."""
-        return self._registry.session == self._swept and not any(id_ in self._ledger for id_ in self._unknown)
+        if self._swept is None or self._swept != self._registry.session:
+            return False
+        return not any(runtime_id in self._ledger for runtime_id in self._unknown)
 
     async def step(self) -> float | None:
         """Read the node's rows once per session, then owe the dead ones one batch at a time."""

@@ -6,7 +6,7 @@ import pytest
 
 from ivr_agent.clock import Clock
 from ivr_agent.exits import SecondAgentError
-from ivr_agent.lease import RETRY_S, SOON_S, SWEEP_WITHIN_S, Lease
+from ivr_agent.lease import READ_S, RETRY_S, SOON_S, SWEEP_WITHIN_S, Lease
 from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
@@ -228,6 +228,8 @@ async def test_a_lapsed_lease_waits_until_the_table_is_swept(
     assert await lease.step() == SOON_S
     assert lease.ours()  # so the sweep may begin
     swept.append(True)
+    assert await lease.step() == SOON_S  # a list under way has read the rows as they were
+    time.pass_s(READ_S)
     assert await lease.step() is None
     assert row(nodes).agent_id == "new"
 

@@ -155,6 +155,7 @@ async def test_it_is_done_when_no_visible_row_is_left_that_should_not_be_there(
 ) -> None:
     fill(1, session=S1)
     fill(2, session=S0)
+    assert not sweep.done  # nothing is known yet, not even the session
     registry.adopt(Snapshot(S1, 0, {}, {}))
     assert not sweep.done
     await sweep.step()
