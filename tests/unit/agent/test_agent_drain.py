@@ -232,7 +232,7 @@ async def test_one_stuck_stop_does_not_hold_up_the_others_and_stays_hidden(
         queue.send(command(number))
     for _ in range(8):
         await drain.step()
-        while len(drain._in_hand) > 1:
+        while len(drain._in_hand) > 1:  # noqa: ASYNC110  # nothing tells of a deletion but its effect
             await asyncio.sleep(LINGER_S)
         await drain.extend()
         time.pass_s(VISIBILITY_S - 1)
