@@ -102,8 +102,11 @@ bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domai
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python docs/openapi.py > docs/openapi.json
 
+# The end-to-end tests that go through functions and agents to AWS; the others make no call that permissions could refuse.
+OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.py stop_trail.py node_death.py)
+
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
-	@IVR_TEST_IAM=1 $(BIN)/python -m pytest tests/e2e $(ARGS)
+	@IVR_TEST_IAM=1 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
 
 audit: .venv-audit/.ready ## look the pinned packages up among known vulnerabilities (needs PyPI's JSON API)
 	@.venv-audit/bin/python delivery/audit.py requirements/dev.txt layers/core/requirements.txt
