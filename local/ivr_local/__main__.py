@@ -135,7 +135,7 @@ Ready. In another terminal (as client {client.id} of domain {client.domain}; sam
 
   {ask} -G {runtimes} {some.replace("SITE", plan.fleet.sites[0].code)}
 
-  export ID=$({ask} '{runtimes}?limit=1' | sed -E 's/.*"id": ?"([^"]*)".*/\\1/')
+  export ID=$({ask} '{runtimes}?limit=1&order=-starttime' | sed -E 's/.*"id": ?"([^"]*)".*/\\1/')
   curl -i -X DELETE -H "Authorization: Bearer $TOKEN" {runtimes}/$ID
 
 Logs: {opened.logs}

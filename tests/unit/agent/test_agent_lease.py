@@ -171,6 +171,7 @@ async def test_it_takes_over_before_readers_give_the_node_up(
     while (wait_s := await lease.step()) is not None:
         assert is_alive(row(nodes), now_s=clock.now_s())
         time.pass_s(wait_s)
+        await probe.step()
     assert row(nodes).agent_id == "new"
     assert time.at_s <= LEASE_TTL_S + CLOCK_SKEW_S / 2
 
@@ -265,6 +266,7 @@ async def test_a_dead_agents_lease_of_the_same_session_is_taken_before_readers_l
     while (wait_s := await lease.step()) is not None:
         assert is_alive(row(nodes), now_s=clock.now_s())
         time.pass_s(wait_s)
+        await probe.step()
     assert row(nodes).agent_id == "new"
     assert clock.now_s() - (row(nodes).lease_until_s - LEASE_TTL_S) < CLOCK_SKEW_S
 

@@ -119,7 +119,7 @@ def test_a_lapsed_lease_is_503_because_the_call_may_still_run(seeded, invoke):
 
 
 def test_a_lease_within_the_skew_still_holds(seeded, invoke):
-    vouch(seeded, for_s=-1.0)
+    vouch(seeded, for_s=-0.2)
     assert invoke(STOP, event())["statusCode"] == 204
 
 
