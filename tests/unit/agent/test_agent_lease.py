@@ -174,6 +174,7 @@ async def test_it_takes_over_before_readers_give_the_node_up(
         await probe.step()
     assert row(nodes).agent_id == "new"
     assert time.at_s <= LEASE_TTL_S + CLOCK_SKEW_S / 2
+    assert clock.now_s() - (row(nodes).lease_until_s - LEASE_TTL_S) < CLOCK_SKEW_S
 
 
 async def test_a_killed_agents_last_renewal_that_lands_late_does_not_end_its_successor(
@@ -254,21 +255,6 @@ async def test_meanwhile_it_may_write_what_the_same_engine_runs(make: MakeLease,
     lease = make("new")
     await lease.step()
     assert lease.ours()
-
-
-async def test_a_dead_agents_lease_of_the_same_session_is_taken_before_readers_let_go_of_it(
-    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime, clock: Clock
-) -> None:
-    """An agent restarted after a crash, its engine well: the list must not flicker."""
-    await probe.step()
-    await make("dead").step()
-    lease = make("new")
-    while (wait_s := await lease.step()) is not None:
-        assert is_alive(row(nodes), now_s=clock.now_s())
-        time.pass_s(wait_s)
-        await probe.step()
-    assert row(nodes).agent_id == "new"
-    assert clock.now_s() - (row(nodes).lease_until_s - LEASE_TTL_S) < CLOCK_SKEW_S
 
 
 async def test_a_second_agent_of_a_node_gives_way_to_the_living_one(
