@@ -4,7 +4,7 @@ Owns what each shape of expression means for a row. Never sees JSON. Called by `
 """
 
 from collections.abc import Callable
-from functools import singledispatch
+from functools import cache, singledispatch
 from typing import TypeAlias
 
 from ivr_runtimes.fields import Field, Kind
@@ -25,13 +25,27 @@ def compiled(expression: Expression) -> Test:
 @compiled.register
 def _(expression: And) -> Test:
     tests = [compiled(part) for part in expression.parts]
-    return lambda runtime: all(test(runtime) for test in tests)
+
+    def judge(runtime: Row) -> bool:  # a loop, not `all`: a generator for every row costs as much as some tests
+        for test in tests:  # noqa: SIM110  # the same
+            if not test(runtime):
+                return False
+        return True
+
+    return judge
 
 
 @compiled.register
 def _(expression: Or) -> Test:
     tests = [compiled(part) for part in expression.parts]
-    return lambda runtime: any(test(runtime) for test in tests)
+
+    def judge(runtime: Row) -> bool:
+        for test in tests:  # noqa: SIM110  # as above
+            if test(runtime):
+                return True
+        return False
+
+    return judge
 
 
 @compiled.register
@@ -54,8 +68,16 @@ def _(expression: In) -> Test:
 
 @compiled.register
 def _(expression: Like) -> Test:
-    fits = like.matcher(expression.pattern)
-    return _of_value("like", expression.field, lambda value: fits(str(value)))
+    read, fits = expression.field.value, like.matcher(expression.pattern)
+    if expression.field.name != "id":  # all others repeat from row to row
+        fits = cache(fits)
+    unset = OPERATORS["like"].unset
+
+    def judge(runtime: Row) -> bool:
+        value = read(runtime)
+        return unset if value is None else fits(value) is not None
+
+    return judge
 
 
 @compiled.register
