@@ -28,6 +28,11 @@ class Clock:
         self._offset_s = wall() - monotonic()
         self._synchronised = False
 
+    @property
+    def synchronised(self) -> bool:
+        """True once AWS has answered: until then the time is the host's, and nothing final may be judged by it."""
+        return self._synchronised
+
     def now_s(self) -> float:
         """Return AWS's time in epoch seconds."""
         return self._offset_s + self.monotonic()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from ivr_agent.clock import Clock
+from ivr_agent.clock import DATE_RESOLUTION_S, Clock
 from ivr_agent.engine import EngineError, Refusal
 from ivr_agent.wire import Answer, RuntimeState, Snapshot, Status
 from ivr_runtimes.model import State, StopType, Verb
@@ -40,8 +40,10 @@ class ManualTime:
         self.at_s += seconds
 
     def clock(self) -> Clock:
-        """Return a clock that runs on this time, from `EPOCH_S` on."""
-        return Clock(monotonic=self, wall=lambda: EPOCH_S + self.at_s)
+        """Return a clock that runs on this time, from `EPOCH_S` on, as if AWS had told it."""
+        clock = Clock(monotonic=self, wall=lambda: EPOCH_S + self.at_s)
+        clock.observe(EPOCH_S + self.at_s - DATE_RESOLUTION_S / 2)
+        return clock
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import pytest
 
 from ivr_agent.carry import Carrier
 from ivr_agent.clock import Clock
-from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
+from ivr_agent.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
@@ -132,6 +132,21 @@ async def test_a_command_expires_at_its_deadline(
     time.pass_s(after_s)
     assert (await carrier.carry(stop) is Outcome.EXPIRED) is expired
     assert (engine.commands == []) is expired
+
+
+async def test_a_host_clock_that_runs_ahead_drops_nothing_before_aws_has_told_the_time(
+    carrier: Carrier, engine: MemoryEngine, command: MakeCommand, state: State, time: ManualTime
+) -> None:
+    """SQS answered before DynamoDB had told the time: on a host two hours ahead a fresh stop was called expired.
+
+    Its message was deleted, and the caller stayed where it was.
+    """
+    carrier._clock = clock = Clock(monotonic=time, wall=lambda: EPOCH_S + 2 * DEADLINE_S)
+    engine.put(state(6))
+    with pytest.raises(UndeliveredError, match="time"):
+        await carrier.carry(command(6))
+    clock.observe(EPOCH_S)
+    assert await carrier.carry(command(6)) is Outcome.ACTED
 
 
 async def test_a_command_for_another_node_is_forwarded_to_its_agent(

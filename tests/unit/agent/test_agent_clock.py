@@ -10,6 +10,9 @@ def test_until_aws_answers_the_host_clock_serves() -> None:
     clock = Clock(monotonic=time, wall=lambda: 1000.0)
     time.pass_s(7)
     assert clock.now_s() == 1007.0
+    assert not clock.synchronised
+    clock.observe(EPOCH_S)
+    assert clock.synchronised
 
 
 @given(
