@@ -42,6 +42,10 @@ class Registry:
         """How many runtimes live."""
         return len(self._live)
 
+    def ids(self) -> list[RuntimeId]:
+        """Return the ids of all live runtimes."""
+        return list(self._live)
+
     def get(self, runtime_id: RuntimeId) -> RuntimeState | None:
         """Return a live runtime's state, or None."""
         return self._live.get(runtime_id)

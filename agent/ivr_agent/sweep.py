@@ -1,11 +1,13 @@
-"""Clears away what earlier lives left in the table, once per engine session.
+"""Clears away what earlier lives left in the table: once per engine session, and once more per life of the agent.
 
 Owns finding this node's rows that should not be there. Rows of the running session that the registry does not hold
-are owed at once (they are visible); rows of dead sessions, invisible already, at leisure. Only owes: `flush` deletes,
-and looks at the truth when it does.
+are owed at once (they are visible); rows of dead sessions, invisible already, at leisure. Once more, when no write of a
+killed predecessor can land any longer: what landed after the first look may show what has ended, or hide a change of
+what lives, so then every live row is owed too. Only owes: `flush` deletes, and looks at the truth when it does.
 """
 
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -25,6 +27,9 @@ from ivr_runtimes.ports import RowRef, RuntimeWriter
 PACE_S: Final = 1.0
 """One batch of invisible rows per this long: garbage must never compete with what callers wait for."""
 
+AGAIN_PACE_S: Final = 0.05
+"""One batch of live rows per this long, and only while little else is owed: news must not queue behind them."""
+
 NOT_OURS_S: Final = 0.2
 """How soon it is looked again whether the node is ours: a lapsed lease waits for the sweep."""
 
@@ -33,7 +38,7 @@ RETRY_S: Final = 5.0
 
 
 class Sweep:
-    """The sweeping loop; `may_write` tells whether the node is ours."""
+    """The sweeping loop; `may_write` tells whether the node is ours, `lifetime_s` the longest life of a request."""
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
         self,
@@ -44,6 +49,8 @@ class Sweep:
         table: RuntimeWriter,
         service: Run,
         may_write: Callable[[], bool],
+        monotonic: Callable[[], float],
+        lifetime_s: float,
         chance: Chance = random.random,
     ) -> None:
         self._place = place
@@ -52,8 +59,13 @@ class Sweep:
         self._table = table
         self._service = service
         self._may_write = may_write
+        self._monotonic = monotonic
+        self._lifetime_s = lifetime_s
         self._chance = chance
         self._swept: Session | None = None
+        self._again_s: float | None = None
+        """When (monotonic) to look once more; infinite once that is done."""
+        self._live: deque[RuntimeId] = deque()
         self._leisure: deque[RuntimeId] = deque()
         self._unknown: list[RuntimeId] = []
 
@@ -65,18 +77,26 @@ class Sweep:
         return not any(runtime_id in self._ledger for runtime_id in self._unknown)
 
     async def step(self) -> float | None:
-        """Read the node's rows once per session, then owe the dead ones one batch at a time."""
+        """Read the node's rows when it is time to, then owe one batch at a time what can wait."""
         if not self._may_write():
             return NOT_OURS_S
         if self._registry.session != self._swept:
             return await self._look()
-        if not self._leisure:
-            return None
-        if len(self._ledger) < MAX_BATCH:
-            self._owe([self._leisure.popleft() for _ in range(min(MAX_BATCH, len(self._leisure)))])
-        return PACE_S * (1 + JITTER * self._chance())
+        if self._again_s is not None and self._monotonic() >= self._again_s:
+            return await self._look(again=True)
+        if self._live:
+            self._owe_some(self._live)
+            return AGAIN_PACE_S
+        if self._leisure:
+            self._owe_some(self._leisure)
+            return PACE_S * (1 + JITTER * self._chance())
+        return None
 
-    async def _look(self) -> float | None:
+    def _owe_some(self, waiting: deque[RuntimeId]) -> None:
+        if len(self._ledger) < MAX_BATCH:
+            self._owe([waiting.popleft() for _ in range(min(MAX_BATCH, len(waiting)))])
+
+    async def _look(self, *, again: bool = False) -> float | None:
         session = self._registry.session
         try:
             rows = await self._service(self._rows)
@@ -88,6 +108,11 @@ class Sweep:
         self._unknown = [row.id for row in rows if row.session == session and self._registry.get(row.id) is None]
         self._leisure = deque(row.id for row in rows if row.session != session)
         self._swept = session
+        self._live = deque(self._registry.ids() if again else ())
+        if again:
+            self._again_s = math.inf
+        elif self._again_s is None:
+            self._again_s = self._monotonic() + self._lifetime_s
         self._owe(self._unknown)
         say("swept", rows=len(rows), unknown=len(self._unknown), dead=len(self._leisure))
         return 0.0

@@ -113,6 +113,8 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         table=stores.runtimes,
         service=services.reads,
         may_write=lease.ours,
+        monotonic=clock.monotonic,
+        lifetime_s=settings.request_lifetime_s,
     )
     signer = _signer(settings, clock)
     peers = Peers(networks=settings.peer_networks, signer=signer, health=health) if signer else None

@@ -142,7 +142,7 @@ class RuntimeTable:
         return {_id_of(request) for request in answer.get("UnprocessedItems", {}).get(self._table, [])}
 
     def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:
-        """Read the site's partition and yield the node's rows: as dear as the site is large, so done once a start."""
+        """Read the site's partition and yield the node's rows: as dear as the site is large, so done twice a start."""
         request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "#site = :site",

@@ -6,7 +6,7 @@ from ivr_agent.ledger import LINGER_S, Ledger
 from ivr_agent.memory import ManualTime, run_inline
 from ivr_agent.place import Place
 from ivr_agent.registry import Registry
-from ivr_agent.sweep import NOT_OURS_S, PACE_S, RETRY_S, Sweep
+from ivr_agent.sweep import AGAIN_PACE_S, NOT_OURS_S, PACE_S, RETRY_S, Sweep
 from ivr_agent.wire import RuntimeState, Snapshot
 from ivr_runtimes.dynamo import MAX_BATCH
 from ivr_runtimes.errors import StoreUnavailableError
@@ -15,6 +15,7 @@ from ivr_runtimes.names import NodeName, RuntimeId, Session, Site
 from ivr_runtimes.ports import RowRef, WriteBatch
 
 S1, S0 = Session("s-1"), Session("s-0")
+LIFETIME_S = 10.0
 State = Callable[..., RuntimeState]
 
 
@@ -35,7 +36,7 @@ def table() -> FaultyTable:
 
 
 @pytest.fixture
-def sweep(place: Place, registry: Registry, ledger: Ledger, table: FaultyTable) -> Sweep:
+def sweep(place: Place, registry: Registry, ledger: Ledger, table: FaultyTable, time: ManualTime) -> Sweep:
     return Sweep(
         place=place,
         registry=registry,
@@ -43,6 +44,8 @@ def sweep(place: Place, registry: Registry, ledger: Ledger, table: FaultyTable) 
         table=table,
         service=run_inline,
         may_write=lambda: True,
+        monotonic=time,
+        lifetime_s=LIFETIME_S,
         chance=lambda: 0.0,
     )
 
@@ -148,6 +151,47 @@ async def test_each_session_is_swept_once(
     await sweep.step()
     await sweep.step()
     assert owed(ledger, time) == {state(1).id}
+
+
+async def test_what_a_killed_predecessor_wrote_late_is_put_right_when_nothing_of_it_can_land_any_more(
+    sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, fill: Callable[..., None], state: State
+) -> None:
+    """An agent was killed with a put under way; its successor swept and deleted the row; then the put landed.
+
+    The script had ended, and stayed in the list until its engine was restarted, or for six hours. A put of one that
+    lives may land late as well, over the row that the successor has written since.
+    """
+    registry.adopt(Snapshot(S1, 0, {state(1).id: state(1)}, {}))
+    await sweep.step()
+    owed(ledger, time)
+    fill(1, 2, session=S1)
+    time.pass_s(LIFETIME_S - 1)
+    await sweep.step()
+    assert len(ledger) == 0, "more may land"
+    time.pass_s(1)
+    await sweep.step()
+    await sweep.step()
+    assert owed(ledger, time) == {state(1).id, state(2).id}
+    time.pass_s(10 * LIFETIME_S)
+    assert await sweep.step() is None, "once per life"
+
+
+async def test_live_rows_are_written_once_more_without_holding_up_what_is_new(
+    sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, state: State
+) -> None:
+    live = [state(number) for number in range(MAX_BATCH + 5)]
+    registry.adopt(Snapshot(S1, 0, {each.id: each for each in live}, {}))
+    await sweep.step()
+    while owed(ledger, time):
+        pass
+    time.pass_s(LIFETIME_S)
+    await sweep.step()
+    assert await sweep.step() == AGAIN_PACE_S
+    await sweep.step()
+    assert len(ledger) == MAX_BATCH, "the second batch waits for the first"
+    written = owed(ledger, time)
+    await sweep.step()
+    assert written | owed(ledger, time) == {each.id for each in live}
 
 
 async def test_it_is_done_when_no_visible_row_is_left_that_should_not_be_there(
