@@ -111,9 +111,14 @@ class Flush:
             self._metrics.lag.observe(self._ledger.paid(runtime_id, deleted=runtime_id in deletes))
             self._refused.discard(runtime_id)
         self._count("written", len(batch.ids) - len(unwritten))
+        if len(unwritten) < len(batch.ids):
+            self._open()
         if unwritten:
             self._retry_later(unwritten, "throttled", "the table took only a part")
-        elif self._backoff.failures:
+
+    def _open(self) -> None:
+        """Go on at full pace: the table is there. What it throttles of a batch still waits for a moment."""
+        if self._backoff.failures:
             self._backoff.reset()
             self._closed_until_s = 0.0
             self._ledger.wake.set()
@@ -139,6 +144,7 @@ class Flush:
         )
 
     async def _bisect(self, ids: Sequence[RuntimeId], error: RefusedWriteError) -> None:
+        self._open()  # a refusal is an answer
         if len(ids) > 1:
             half = len(ids) // 2
             await asyncio.gather(self._write(ids[:half]), self._write(ids[half:]))

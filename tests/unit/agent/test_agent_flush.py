@@ -146,6 +146,36 @@ async def test_what_the_table_leaves_unwritten_is_written_next(
     assert set(table.rows()) == {state(1).id, state(2).id}
 
 
+async def test_a_table_that_takes_most_of_each_batch_is_not_taken_for_one_that_is_away(
+    flush: Flush, registry: Registry, table: FaultyTable, time: ManualTime, state: State
+) -> None:
+    """The table took 23 of every 25 rows, and the writer slowed to a batch every 5 s: 500 of 2,000 in a minute."""
+    write = table.write
+
+    def throttling(batch: WriteBatch) -> set[RuntimeId]:
+        table.faults = [set(sorted(batch.ids)[:2])]
+        return write(batch)
+
+    table.write = throttling  # type: ignore[method-assign]  # two of each batch are throttled
+    for number in range(2000):
+        registry.put(S1, number + 1, state(number))
+    await settle(flush, time, for_s=30)
+    assert len(table.rows()) > 1990
+
+
+async def test_a_refusal_is_an_answer_of_a_table_that_is_there(
+    flush: Flush, registry: Registry, table: FaultyTable, time: ManualTime, state: State
+) -> None:
+    """The first row written after an outage was one that the table refuses: nothing was written for 10 s more."""
+    table.faults = [StoreUnavailableError("away")]
+    table.bad = {state(0).id}
+    registry.put(S1, 1, state(0))
+    await settle(flush, time, for_s=1)
+    registry.put(S1, 2, state(1))
+    await settle(flush, time, for_s=1)
+    assert set(table.rows()) == {state(1).id}
+
+
 async def test_a_table_that_is_away_is_tried_again_within_five_seconds_and_converges(
     flush: Flush, registry: Registry, table: FaultyTable, time: ManualTime, state: State
 ) -> None:
