@@ -18,6 +18,7 @@ from ivr_agent.probe import Probe
 from ivr_runtimes.errors import LeaseHeldError, StoreUnavailableError
 from ivr_runtimes.lease import CLOCK_SKEW_S, LEASE_HANDOVER_S
 from ivr_runtimes.model import Node
+from ivr_runtimes.names import Session
 from ivr_runtimes.ports import LeaseTable
 
 RETRY_S: Final = 1.0
@@ -25,6 +26,9 @@ RETRY_S: Final = 1.0
 
 IDLE_S: Final = 0.5
 """How soon to look again for an engine that does not answer yet."""
+
+STEP_S: Final = 0.002
+"""By how much a lease that names another session ends later: the table, to the millisecond, tells the two apart."""
 
 SOON_S: Final = 0.2
 """How soon to try again for a lease that is about to lapse: readers believe in it for the clock skew only."""
@@ -84,7 +88,12 @@ class Lease:
         self._seen: Node | None = None
         self._looked = False
         self._held = False
+        self._ending = False
+        self._until_s = 0.0
+        """When (epoch) the lease ends that the table is known to have."""
         self._latest_s = 0.0
+        """When the latest lease ends that it may have, and `_named`, which session that names."""
+        self._named: Session | None = None
         self._rival: _Rival | None = None
 
     def ours(self) -> bool:
@@ -105,7 +114,7 @@ class Lease:
         try:
             if not self._looked:  # also sets the clock before the first lease is reckoned
                 await self._look()
-            if not self._probe.up or self._probe.session is None:
+            if self._ending or not self._probe.up or self._probe.session is None:
                 return IDLE_S
             if self._sweep_first():
                 return SOON_S
@@ -119,18 +128,21 @@ class Lease:
         return None
 
     async def hand_over(self) -> None:
-        """Leave a longer lease behind that the next agent may take at once; only while the engine is well."""
+        """Leave a longer lease behind that the next agent may take at once; only while the engine is well.
+
+        No heartbeat follows: it would take the lease back.
+        """
+        self._ending = True
         if not self._held or not self._probe.up:
             return
         row = self._row(self._clock.now_s() + LEASE_HANDOVER_S, agent_id="")
-        # With no agent_id of ours in the row the table must know us by our last lease: nobody else's ends so early.
-        await self._service(self._table.renew, row, now_s=self._latest_s + 1.0)
+        await self._service(self._table.renew, row, now_s=self._clock.now_s(), held=self._us.agent_id)
         self._held = False
         say("lease_handed_over", lease_s=LEASE_HANDOVER_S)
 
     def count_down(self) -> float:
         """Return the seconds for which the lease still holds, at least 0."""
-        return max(0.0, self._latest_s - self._clock.now_s()) if self._held else 0.0
+        return max(0.0, self._until_s - self._clock.now_s()) if self._held else 0.0
 
     async def _look(self) -> None:
         self._seen, self._looked = await self._read(), True
@@ -154,16 +166,18 @@ class Lease:
     async def _renew(self) -> None:
         silence_s = self._clock.monotonic() - self._probe.vouched_s  # we vouch for no more than the engine told
         row = self._row(self._clock.now_s() - silence_s + self._ttl_s, agent_id=self._us.agent_id)
-        self._latest_s = max(self._latest_s, row.lease_until_s)
-        await self._service(self._table.renew, row, now_s=self._clock.now_s(), dead=self._dead)
+        self._latest_s, self._named = row.lease_until_s, row.session
+        held = self._us.agent_id if self._held else ""
+        await self._service(self._table.renew, row, now_s=self._clock.now_s(), dead=self._dead, held=held)
         if not self._held:
             say("lease_taken", session=row.session, lease_s=self._ttl_s)
-        self._held, self._rival = True, None
+        self._held, self._rival, self._until_s = True, None, row.lease_until_s
         self._metrics.renewals.labels(result="renewed").inc()
 
     def _row(self, until_s: float, *, agent_id: str) -> Node:
         session = self._probe.session or self._us.session
-        forward_s = max(until_s, self._latest_s)  # the table takes no step back from us
+        least_s = self._latest_s if session == self._named else self._latest_s + STEP_S
+        forward_s = max(until_s, least_s)  # the table takes no step back from us
         return replace(self._us, session=session, lease_until_s=forward_s, agent_id=agent_id)
 
     async def _contest(self) -> float | None:

@@ -198,3 +198,29 @@ def test_a_lease_handed_over_is_free_at_once(stores):
     taken = replace(left, agent_id="agent-2", lease_until_s=NOW_S + 16)
     stores.nodes.renew(taken, now_s=NOW_S + 1)
     assert stores.nodes.read(left.site, left.node) == taken
+
+
+def test_a_heartbeat_that_lands_after_its_agent_has_handed_over_is_void(stores):
+    """A renewal without an answer landed after the hand-over: the row was free, so it took the lease back."""
+    held = node_of(PLAYER, lease_until_s=NOW_S + 15)
+    stores.nodes.renew(held, now_s=NOW_S)
+    left = replace(held, lease_until_s=NOW_S + 62, agent_id="")
+    stores.nodes.renew(left, now_s=NOW_S + 2, held=held.agent_id)
+    late = replace(held, lease_until_s=NOW_S + 16)
+    with pytest.raises(LeaseHeldError):
+        stores.nodes.renew(late, now_s=NOW_S + 1, held=held.agent_id)
+    assert stores.nodes.read(left.site, left.node) == left
+
+
+def test_a_lease_is_held_only_as_long_as_the_row_says_so(stores):
+    first = node_of(PLAYER, lease_until_s=NOW_S + 15)
+    with pytest.raises(LeaseHeldError):
+        stores.nodes.renew(first, now_s=NOW_S, held=first.agent_id)
+    stores.nodes.renew(first, now_s=NOW_S)
+    later = replace(first, lease_until_s=NOW_S + 20)
+    stores.nodes.renew(later, now_s=NOW_S + 5, held=first.agent_id)
+    left = replace(first, lease_until_s=NOW_S + 65, agent_id="")
+    with pytest.raises(LeaseHeldError):
+        stores.nodes.renew(left, now_s=NOW_S + 5, held="another")
+    stores.nodes.renew(left, now_s=NOW_S + 20.1, held="another")
+    assert stores.nodes.read(first.site, first.node) == left

@@ -42,11 +42,11 @@ NODE_TTL_S: Final = 24 * 3600
 UNPROCESSED_BUDGET_S: Final = 2.0
 """How long unprocessed keys of a BatchGetItem are asked for again before the read counts as failed."""
 
-RENEWABLE: Final = (
-    "attribute_not_exists(#site) OR agent_id IN (:free, :dead) OR (agent_id = :us AND lease_until <= :until)"
-    " OR lease_until < :lapsed"
-)
-"""When a node's row may be written. Our own lease only moves forward: an earlier renewal that lands late is void."""
+HELD: Final = "(agent_id = :us AND lease_until <= :until) OR lease_until < :lapsed"
+"""When the holder may write its node's row. A lease only moves forward: an earlier renewal that lands late is void."""
+
+FREE: Final = "attribute_not_exists(#site) OR agent_id IN (:free, :dead)"
+"""When anyone may write a node's row."""
 
 Item = Mapping[str, Any]
 
@@ -181,25 +181,22 @@ class NodeTable:
         item = self._call(self._client.get_item, TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return to_node(item) if item else None
 
-    def renew(self, node: Node, *, now_s: float, dead: str = "") -> None:
+    def renew(self, node: Node, *, now_s: float, dead: str = "", held: str = "") -> None:
         """Put the node's row on condition that it is free, of the dead agent, ours and no later lease, or lapsed."""
         item = {**to_node_item(node), "expires_at": {"N": str(int(now_s) + NODE_TTL_S)}}
-        values = {
-            ":us": {"S": node.agent_id},
-            ":free": {"S": ""},
-            ":dead": {"S": dead},
-            ":until": item["lease_until"],
-            ":lapsed": {"N": f"{now_s:.3f}"},
+        request: dict[str, Any] = {
+            "ConditionExpression": HELD if held else f"{FREE} OR {HELD}",
+            "ExpressionAttributeValues": {
+                ":us": {"S": held or node.agent_id},
+                ":until": item["lease_until"],
+                ":lapsed": {"N": f"{now_s:.3f}"},
+            },
         }
+        if not held:
+            request["ExpressionAttributeNames"] = {"#site": "site"}
+            request["ExpressionAttributeValues"] |= {":free": {"S": ""}, ":dead": {"S": dead}}
         try:
-            self._call(
-                self._client.put_item,
-                TableName=self._table,
-                Item=item,
-                ConditionExpression=RENEWABLE,
-                ExpressionAttributeNames={"#site": "site"},
-                ExpressionAttributeValues=values,
-            )
+            self._call(self._client.put_item, TableName=self._table, Item=item, **request)
         except ConditionFailedError as error:
             raise LeaseHeldError(f"another agent holds the lease of {node.node} at {node.site}") from error
 

@@ -84,11 +84,12 @@ class MemoryStore:
         with self._lock:
             return self._nodes.get((site, node))
 
-    def renew(self, node: Node, *, now_s: float, dead: str = "") -> None:
+    def renew(self, node: Node, *, now_s: float, dead: str = "", held: str = "") -> None:
         """Write the node's row if it is free, of the dead agent, ours and no later lease, or lapsed at `now_s`."""
         with self._lock:
             row = self._nodes.get((node.site, node.node))
-            if row and not _renewable(row, node, dead) and row.lease_until_s >= now_s:
+            free = not held and (row is None or row.agent_id in {"", dead})
+            if not free and not _is_held(row, node, held or node.agent_id, now_s):
                 raise LeaseHeldError(f"another agent holds the lease of {node.node} at {node.site}")
             self._nodes[node.site, node.node] = node
 
@@ -107,8 +108,10 @@ def _follows(row: Runtime, place: tuple[str, int], *, descending: bool) -> bool:
     return _place(row) < place if descending else _place(row) > place
 
 
-def _renewable(row: Node, by: Node, dead: str) -> bool:
-    return row.agent_id in {"", dead} or (row.agent_id == by.agent_id and row.lease_until_s <= by.lease_until_s)
+def _is_held(row: Node | None, by: Node, agent_id: str, now_s: float) -> bool:
+    if row is None:
+        return False
+    return (row.agent_id == agent_id and row.lease_until_s <= by.lease_until_s) or row.lease_until_s < now_s
 
 
 @dataclass(slots=True)

@@ -139,8 +139,11 @@ class RuntimeWriter(Protocol):
 class LeaseTable(NodeLookup, Protocol):
     """The agent's side of the table of nodes."""
 
-    def renew(self, node: Node, *, now_s: float, dead: str = "") -> None:
+    def renew(self, node: Node, *, now_s: float, dead: str = "", held: str = "") -> None:
         """Write the node's row if it is free, of agent `dead`, ours and no later lease, or lapsed at `now_s`.
+
+        `held` is the agent id under which we hold the lease already. Then only a row of that agent and no later lease,
+        or a lapsed one, is written: a free row is the one we have handed over, and this a request that lands late.
 
         Lapsed without the readers' allowance for skew: the next agent has those seconds to take over unnoticed.
         Free is a row that is not there or whose `agent_id` is empty: the last agent handed it over.

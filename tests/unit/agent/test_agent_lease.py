@@ -25,10 +25,10 @@ class FaultyNodes(MemoryStore):
         super().__init__()
         self.fault: Exception | None = None
 
-    def renew(self, node: Node, *, now_s: float, dead: str = "") -> None:
+    def renew(self, node: Node, *, now_s: float, dead: str = "", held: str = "") -> None:
         if self.fault:
             raise self.fault
-        super().renew(node, now_s=now_s, dead=dead)
+        super().renew(node, now_s=now_s, dead=dead, held=held)
 
 
 MakeLease = Callable[..., Lease]
@@ -314,6 +314,53 @@ async def test_an_orderly_end_leaves_a_longer_lease_that_the_next_agent_takes_at
     assert not lease.count_down()
     assert await following.step() is None
     assert row(nodes).agent_id == "b"
+
+
+async def test_no_heartbeat_takes_back_a_lease_that_was_handed_over(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime, clock: Clock
+) -> None:
+    """Its loop still ran: 15 s of lease were left to the next agent in place of 60, and it had to wait for them.
+
+    At an upgrade that took longer, all runtimes of the node left the list.
+    """
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    await lease.hand_over()
+    time.pass_s(0.1)
+    await lease.step()
+    assert row(nodes).agent_id == ""
+    assert row(nodes).lease_until_s == pytest.approx(clock.now_s() + LEASE_HANDOVER_S, abs=0.2)
+
+
+async def test_leases_of_two_sessions_never_end_at_the_same_moment(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine
+) -> None:
+    """The table lets our lease only move forward, and takes an equal one: of two sessions' the late one would win."""
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    before = row(nodes)
+    engine.restart("s-2")
+    await probe.step()
+    await lease.step()
+    assert row(nodes).session == "s-2"
+    assert f"{row(nodes).lease_until_s:.3f}" > f"{before.lease_until_s:.3f}"
+    with pytest.raises(LeaseHeldError):
+        nodes.renew(before, now_s=before.lease_until_s - LEASE_TTL_S, held="a")
+
+
+async def test_a_renewal_without_an_answer_does_not_count_as_a_lease(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime
+) -> None:
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    nodes.fault = StoreUnavailableError("away")
+    time.pass_s(HEARTBEAT_INTERVAL_S)
+    await probe.step()
+    await lease.step()
+    assert lease.count_down() == LEASE_TTL_S - HEARTBEAT_INTERVAL_S
 
 
 async def test_a_late_end_does_not_take_the_node_from_its_successor(
