@@ -4,7 +4,6 @@ Owns the decision of the outcome (DESIGN section 6 and 7, "drain"). Called by `d
 `control` for requests of peers. Raises `UndeliveredError` whenever the fate is not known for certain.
 """
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from ivr_agent.aws import Run
@@ -31,7 +30,7 @@ class Forward(Protocol):
 
 
 class Carrier:
-    """Carries commands. `ours` tells whether this agent speaks for its node; `forward` is None at a one-node site."""
+    """Carries commands. `forward` is None at a one-node site."""
 
     def __init__(  # noqa: PLR0913  # the collaborators; bundling them would only hide them
         self,
@@ -42,7 +41,6 @@ class Carrier:
         nodes: NodeLookup,
         service: Run,
         clock: Clock,
-        ours: Callable[[], bool],
         forward: Forward | None,
     ) -> None:
         self._place = place
@@ -51,7 +49,6 @@ class Carrier:
         self._nodes = nodes
         self._service = service
         self._clock = clock
-        self._ours = ours
         self._forward = forward
 
     async def carry(self, command: Command) -> Outcome:
@@ -61,13 +58,15 @@ class Carrier:
         if self._clock.now_s() > command.deadline_s:
             return Outcome.EXPIRED
         if command.node == self._place.node:
-            if not self._ours():
-                raise UndeliveredError("this agent does not hold its node's lease yet")
             return await self.act(command)
         return await self._pass_on(command)
 
     async def act(self, command: Command) -> Outcome:
-        """Carry out a command of our own node."""
+        """Carry out a command of our own node.
+
+        What the engine of that very session says is true whoever asks it. Another session proves nothing by itself:
+        the node may have moved, and its stop be waiting for the agent that speaks for it now.
+        """
         session, stop_id = Session(command.session), StopId(command.stop_id)
         try:
             answer = await self._engine.command(
@@ -77,23 +76,30 @@ class Carrier:
             raise UndeliveredError(str(error)) from error
         self._probe.suspect(answer.session)
         if answer.session != session:
+            if (await self._row(command)).session == session:
+                raise UndeliveredError(f"our engine is in session {answer.session}, the node in the command's")
             return Outcome.NODE_GONE
         if isinstance(answer, Refusal):
             return _refused(answer)
         return RESULTS[answer.result]
 
     async def _pass_on(self, command: Command) -> Outcome:
+        node = await self._row(command)
+        if node.session != command.session:
+            return Outcome.NODE_GONE
+        if self._forward is None:
+            raise UndeliveredError(f"{command.node} is another node, but the site is declared single-node")
+        return await self._forward(command, node)
+
+    async def _row(self, command: Command) -> Node:
+        """Return the row of the command's node as it is now: it names the session that the node is in."""
         try:
             node = await self._service(self._nodes.read, self._place.site, NodeName(command.node))
         except StoreUnavailableError as error:
             raise UndeliveredError(f"the row of {command.node} cannot be read: {error}") from error
         if node is None:
             raise UndeliveredError(f"node {command.node} is not known")
-        if node.session != command.session:
-            return Outcome.NODE_GONE
-        if self._forward is None:
-            raise UndeliveredError(f"{command.node} is another node, but the site is declared single-node")
-        return await self._forward(command, node)
+        return node
 
 
 def _refused(refusal: Refusal) -> Outcome:

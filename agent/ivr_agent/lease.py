@@ -97,14 +97,20 @@ class Lease:
         self._rival: _Rival | None = None
 
     def ours(self) -> bool:
-        """Tell whether this agent speaks for the node.
+        """Tell whether this agent speaks for the node, as far as it knows.
 
         It does when it holds the lease, or when the row names the very session of its engine: whoever wrote that
         talks to the same engine, so both tell the same truth (an agent restarted after a crash).
         """
-        return self._held or (
-            self._seen is not None and self._seen.session == self._probe.session and self._probe.session is not None
-        )
+        return self._held or self._same_session()
+
+    def surely_ours(self) -> bool:
+        """Tell whether nobody else can speak for the node: a lease that has lapsed may be another agent's by now."""
+        return self.count_down() > 0 or self._same_session()
+
+    def _same_session(self) -> bool:
+        seen, session = self._seen, self._probe.session
+        return seen is not None and session is not None and seen.session == session
 
     async def step(self) -> float | None:
         """Renew the lease, if the engine is up; return an early time for the next try after a failure.
@@ -172,6 +178,7 @@ class Lease:
         if not self._held:
             say("lease_taken", session=row.session, lease_s=self._ttl_s)
         self._held, self._rival, self._until_s = True, None, row.lease_until_s
+        self._seen = None  # from now on the lease speaks for itself
         self._metrics.renewals.labels(result="renewed").inc()
 
     def _row(self, until_s: float, *, agent_id: str) -> Node:

@@ -38,7 +38,7 @@ RETRY_S: Final = 5.0
 
 
 class Sweep:
-    """The sweeping loop; `may_write` tells whether the node is ours, `lifetime_s` the longest life of a request."""
+    """The sweeping loop; `may_write` tells whether the node is surely ours; requests live `lifetime_s` at most."""
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
         self,

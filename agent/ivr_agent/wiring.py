@@ -112,7 +112,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         ledger=ledger,
         table=stores.runtimes,
         service=services.reads,
-        may_write=lease.ours,
+        may_write=lease.surely_ours,
         monotonic=clock.monotonic,
         lifetime_s=settings.request_lifetime_s,
     )
@@ -125,7 +125,6 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         nodes=stores.nodes,
         service=services.reads,
         clock=clock,
-        ours=lease.ours,
         forward=peers,
     )
     drain = Drain(

@@ -47,15 +47,14 @@ def carrier(
         nodes=store,
         service=run_inline,
         clock=clock,
-        ours=lambda: True,
         forward=forwarded,
     )
 
 
-def know_peer(store: MemoryStore, place: Place, *, session: str = "s-8") -> Node:
+def know_peer(store: MemoryStore, place: Place, *, name: NodeName = PEER, session: str = "s-8") -> Node:
     node = Node(
         site=place.site,
-        node=PEER,
+        node=name,
         session=Session(session),
         lease_until_s=0.0,
         agent_id="b",
@@ -98,12 +97,16 @@ async def test_a_runtime_that_its_own_session_does_not_know_has_ended(carrier: C
 
 
 async def test_a_command_for_an_earlier_life_of_the_engine_is_moot_and_betrays_the_new_one(
-    carrier: Carrier, engine: MemoryEngine, probe: Probe, command: MakeCommand
+    carrier: Carrier, engine: MemoryEngine, probe: Probe, command: MakeCommand, store: MemoryStore, place: Place
 ) -> None:
     await probe.step()
     engine.restart("s-2")
+    know_peer(store, place, name=place.node, session="s-1")
+    with pytest.raises(UndeliveredError, match="session s-2"):
+        await carrier.carry(command(6))
+    assert probe.wake.is_set(), "so that the row soon names the new session"
+    know_peer(store, place, name=place.node, session="s-2")
     assert await carrier.carry(command(6)) is Outcome.NODE_GONE
-    assert probe.wake.is_set()
 
 
 async def test_a_silent_engine_leaves_the_command_undelivered(
@@ -114,14 +117,25 @@ async def test_a_silent_engine_leaves_the_command_undelivered(
         await carrier.carry(command(6))
 
 
-async def test_an_agent_that_does_not_speak_for_its_node_yet_decides_nothing(
+async def test_an_agent_whose_node_has_moved_calls_no_stop_of_the_living_session_moot(
+    carrier: Carrier, command: MakeCommand, store: MemoryStore, place: Place
+) -> None:
+    """Its engine was silent for longer than its lease, and the node's name went to another host with another engine.
+
+    It still believed in its lease, so it called stops for the living session moot and deleted them. A second agent
+    that was given the node's name by mistake would do the same.
+    """
+    know_peer(store, place, name=place.node, session="s-9")
+    with pytest.raises(UndeliveredError, match="session s-1"):
+        await carrier.carry(command(6, session="s-9"))
+
+
+async def test_without_the_nodes_row_no_command_of_our_own_node_is_called_moot(
     carrier: Carrier, engine: MemoryEngine, command: MakeCommand
 ) -> None:
-    """A second agent with another engine would call every command of the first one's moot."""
-    carrier._ours = lambda: False
-    with pytest.raises(UndeliveredError, match="lease"):
-        await carrier.carry(command(6, session="s-9"))
-    assert engine.commands == []
+    engine.restart("s-2")
+    with pytest.raises(UndeliveredError, match="not known"):
+        await carrier.carry(command(6))
 
 
 @pytest.mark.parametrize(("after_s", "expired"), [(DEADLINE_S, False), (DEADLINE_S + 1, True)])

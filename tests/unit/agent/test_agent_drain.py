@@ -68,7 +68,6 @@ def drain(
         nodes=MemoryStore(),
         service=run_inline,
         clock=clock,
-        ours=lambda: True,
         forward=None,
     )
     return Drain(

@@ -267,7 +267,6 @@ async def control(  # fixtures
         nodes=MemoryStore(),
         service=run_inline,
         clock=clock,
-        ours=lambda: True,
         forward=None,
     )
     return await serve(

@@ -316,6 +316,22 @@ async def test_an_orderly_end_leaves_a_longer_lease_that_the_next_agent_takes_at
     assert row(nodes).agent_id == "b"
 
 
+async def test_a_lapsed_lease_is_no_proof_that_the_node_is_still_ours(
+    make: MakeLease, probe: Probe, engine: MemoryEngine, time: ManualTime
+) -> None:
+    """An agent whose node had moved meanwhile swept the rows of the living session when its engine came back anew."""
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    assert lease.surely_ours()
+    time.pass_s(LEASE_TTL_S)
+    engine.restart("s-2")
+    await probe.step()
+    assert not lease.surely_ours()
+    await lease.step()
+    assert lease.surely_ours()
+
+
 async def test_no_heartbeat_takes_back_a_lease_that_was_handed_over(
     make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime, clock: Clock
 ) -> None:
