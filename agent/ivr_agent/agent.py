@@ -17,6 +17,7 @@ from aiohttp import web
 from ivr_agent import address, supervisor
 from ivr_agent.clock import Clock
 from ivr_agent.drain import EXTEND_INTERVAL_S
+from ivr_agent.exits import FatalError
 from ivr_agent.log import say
 from ivr_agent.loop import Step, every, pause
 from ivr_agent.settings import Settings
@@ -93,10 +94,13 @@ async def _live(parts: Parts, stop: asyncio.Event) -> None:
     stopping = asyncio.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        drained.set()
         for task in done:
             task.result()
-        drained.set()
         await _end(parts, drains)
+    except FatalError:
+        await _leave_queue(parts, drains)
+        raise
     finally:
         ended.set()
         for task in (*tasks, stopping):
@@ -141,12 +145,17 @@ def _driven(driven: Iterator[Loop], stop: asyncio.Event, failed: Callable[[str],
 async def _end(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
     supervisor.notify(supervisor.STOPPING)
     say("stopping", owed=len(parts.ledger))
+    await _leave_queue(parts, drains)
+    await _within(WRITE_GRACE_S, "last_rows", _written(parts))
+    await _within(WRITE_GRACE_S, "hand_over", parts.lease.hand_over())
+
+
+async def _leave_queue(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
+    """Finish the commands in hand, or hand them back: nobody else sees them for 15 s otherwise."""
     winding_down = asyncio.create_task(parts.drain.wind_down(WORK_GRACE_S))
     await asyncio.wait({*drains, winding_down}, timeout=POLL_GRACE_S)
     winding_down.cancel()
     await asyncio.gather(winding_down, return_exceptions=True)
-    await _within(WRITE_GRACE_S, "last_rows", _written(parts))
-    await _within(WRITE_GRACE_S, "hand_over", parts.lease.hand_over())
 
 
 async def _written(parts: Parts) -> None:

@@ -8,7 +8,7 @@ itself: `receipts` does, in batches.
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -41,12 +41,18 @@ RETURN_MOST_S: Final = 15
 MAX_IN_HAND: Final = 100
 """Messages in hand at once: ten full batches, so that one stuck peer does not hold up the rest of the queue."""
 
+NOT_OURS_S: Final = 0.2
+"""How soon it is looked again whether the node is ours: right after a start it will be in a moment."""
+
 RETRY_MOST_S: Final = 5.0
 """The longest wait before the queue is asked again after it did not answer."""
 
 
 class Drain:
     """The draining loop. `wind_down` ends it: what is received from then on is handed back at once.
+
+    It takes nothing until `may_take`, that is while this agent does not speak for its node: it could only put back what
+    another agent could carry out, later each time.
 
     One driver runs `step`, a long poll at a time. Further ones run `help`, which asks only while the queue is full of
     commands: an idle agent costs one request every 5 s, however many it may send when it must.
@@ -61,6 +67,7 @@ class Drain:
         service: Run,
         carrier: Carrier,
         metrics: Metrics,
+        may_take: Callable[[], bool],
         chance: Chance = random.random,
     ) -> None:
         self._place = place
@@ -72,6 +79,7 @@ class Drain:
         self._receipts = Receipts(inbox=inbox, service=service)
         self._carrier = carrier
         self._metrics = metrics
+        self._may_take = may_take
         self._chance = chance
         self._backoff = Backoff(first_s=0.2, most_s=RETRY_MOST_S, chance=chance)
         self._in_hand: dict[str, Message] = {}
@@ -91,6 +99,8 @@ class Drain:
         return await self._take(0) if self._flooded else None
 
     async def _take(self, wait_s: int) -> float | None:
+        if not self._may_take():
+            return NOT_OURS_S
         await self._free_hand()
         if self._ending:
             return None

@@ -13,11 +13,14 @@ PEER_MEMORY_S: Final = 60.0
 
 @dataclass(slots=True)
 class Health:
-    """The last thing known of each side. `monotonic` is the clock in seconds."""
+    """The last thing known of each side. `monotonic` is the clock in seconds.
+
+    SQS counts once it was asked: an agent that waits for its engine or its lease asks DynamoDB alone.
+    """
 
     monotonic: Callable[[], float]
     engine: bool = False
-    aws: dict[str, bool] = field(default_factory=lambda: {"dynamodb": False, "sqs": False})
+    aws: dict[str, bool] = field(default_factory=lambda: {"dynamodb": False})
     lost_peers: dict[str, float] = field(default_factory=dict)
 
     def peer(self, node: str, *, answered: bool) -> None:

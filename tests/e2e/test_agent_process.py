@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from aiohttp import web
 
 from emulators import CREDENTIALS, free_port
 from ivr_agent.address import Address, listen
-from ivr_agent.agent import doors, run
+from ivr_agent.agent import POLL_GRACE_S, doors, run
 from ivr_agent.clock import Clock
 from ivr_agent.exits import SecondAgentError
 from ivr_agent.memory import MemoryEngine
@@ -31,6 +33,7 @@ from ivr_runtimes.command import Command
 from ivr_runtimes.memory import MemoryQueue, MemoryStore
 from ivr_runtimes.model import Runtime, Verb
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
+from ivr_runtimes.ports import Message
 
 pytestmark = pytest.mark.e2e
 
@@ -165,12 +168,16 @@ def test_sigterm_ends_it_within_10_s_whatever_aws_does(tmp_path: Path, silent_aw
     assert not list(tmp_path.iterdir())
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path: Path, silent_aws: str) -> None:
-    queue = {"IVR_AGENT_QUEUE_URL": f"{silent_aws}/000000000000/stop-SITE1"}
-    with running({**settings_of(tmp_path), **queue}, aws=silent_aws) as process:
-        time.sleep(1.0)  # the long poll hangs by now
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    environment = settings_of(tmp_path)
+    door = ("127.0.0.1", int(environment["IVR_AGENT_CONTROL_PORT"]))
+    with running(environment) as process, socket.create_connection(door) as half:
+        half.sendall(b"POST /v1/commands HTTP/1.1\r\nHost: h6\r\nContent-Length: 9\r\n\r\n")  # it is waited for
+        time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
+        assert process.stderr is not None
+        while json.loads(process.stderr.readline())["action"] != "stopping":
+            pass
         process.send_signal(signal.SIGINT)
         assert process.wait(2) == 5
 
@@ -359,6 +366,53 @@ async def test_a_second_agent_of_a_node_ends_and_the_first_goes_on(
             await other.live_for(4, 6, monkeypatch)
         assert [(n.agent_id, n.session) for n in site.store.all_nodes()] == [(node.agent_id, "s-6")]
         assert [row.id for row in site.rows()] == [running_script(6).id], "nothing was swept, nothing added"
+
+
+async def test_a_long_poll_that_hangs_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site, hangs, go_on = Sited(tmp_path), threading.Event(), threading.Event()
+
+    class Silent(MemoryQueue):
+        def receive(self, *, wait_s: int) -> list[Message]:
+            hangs.set()
+            go_on.wait(20 + wait_s)
+            return []
+
+    site.queue = Silent()
+    async with site.node(6, monkeypatch):
+        await until(hangs.is_set)
+        begun_s = time.monotonic()
+    go_on.set()
+    assert POLL_GRACE_S < time.monotonic() - begun_s < 10
+
+
+async def test_an_agent_whose_node_was_taken_over_hands_back_the_stops_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended by exit 4 with messages in hand, which stayed hidden from its successor for 15 s."""
+    site, asked, name = Sited(tmp_path), asyncio.Event(), NodeName("site1_h6@127.0.0.1")
+
+    async def stuck(*_: object, **__: object) -> None:
+        asked.set()
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(MemoryEngine, "command", stuck)
+    monkeypatch.setattr("ivr_agent.agent.WORK_GRACE_S", 0.1)
+
+    async def live_until_taken_over() -> None:
+        async with site.node(6, monkeypatch):
+            await until(lambda: site.store.read(SITE, name))
+            site.queue.send(site.command(6, running_script(6)))
+            await asyncio.wait_for(asked.wait(), 5)
+            node = site.store.all_nodes()[0]
+            for lease_s in (10, 30):  # it is taken for living once it renews
+                site.store._nodes[SITE, name] = replace(
+                    node, agent_id="another", session=Session("s-9"), lease_until_s=time.time() + lease_s
+                )
+                await asyncio.sleep(1.5)
+
+    with pytest.raises(SecondAgentError):
+        await live_until_taken_over()
+    assert len(site.queue.receive(wait_s=0)) == 1
 
 
 async def test_what_the_engine_forgot_while_no_agent_ran_leaves_the_table(

@@ -7,7 +7,7 @@ import pytest
 
 from ivr_agent.carry import Carrier
 from ivr_agent.clock import Clock
-from ivr_agent.drain import MAX_IN_HAND, RETURN_MOST_S, VISIBILITY_S, Drain
+from ivr_agent.drain import MAX_IN_HAND, NOT_OURS_S, RETURN_MOST_S, VISIBILITY_S, Drain
 from ivr_agent.log import JsonLines
 from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
@@ -77,6 +77,7 @@ def drain(
         service=run_inline,
         carrier=carrier,
         metrics=metrics,
+        may_take=lambda: True,
         chance=lambda: 0.0,
     )
 
@@ -125,6 +126,21 @@ async def test_a_stop_is_carried_out_deleted_and_told(
         "verb": "external_stop",
         "node": "site1_h6@192.168.0.12",
     }
+
+
+async def test_an_agent_that_does_not_speak_for_its_node_takes_nothing(
+    drain: Drain, queue: WatchedQueue, engine: MemoryEngine, command: MakeCommand, state: State
+) -> None:
+    """A second agent of a node, restarted by its supervisor for ever, took the node's stops and put them back.
+
+    Each time they came back later, up to 15 s.
+    """
+    drain._may_take = lambda: False
+    engine.put(state(6))
+    queue.send(command(6))
+    assert await drain.step() == NOT_OURS_S
+    (message,) = queue.receive(wait_s=0)
+    assert message.receive_count == 1
 
 
 async def test_a_stop_redelivered_after_a_crash_changes_nothing(
