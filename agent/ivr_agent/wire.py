@@ -49,6 +49,10 @@ def _folded(name: object) -> Domain:
     return domain
 
 
+def _known(name: object) -> object:
+    return StopType.known(name) if isinstance(name, str) else name
+
+
 def _is_time(text: str) -> str:
     try:
         datetime.fromisoformat(text)  # the pattern has settled the form
@@ -70,6 +74,12 @@ Id = Annotated[RuntimeId, StringConstraints(pattern=RUNTIME_ID_PATTERN)]
 StopName = Annotated[StopId, StringConstraints(pattern=STOP_ID_PATTERN)]
 TimePattern = StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")
 StartTime = Annotated[str, TimePattern, AfterValidator(_is_time)]
+STOPTYPES: Final = {"type": "string", "examples": [stoptype.value for stoptype in StopType]}
+"""What the schema says of termination types: any text, because more may be added within version 1."""
+
+AnyStopType = Annotated[
+    StopType | None, BeforeValidator(_known), WithJsonSchema({"anyOf": [STOPTYPES, {"type": "null"}]})
+]
 AnyCaseDomain = WithJsonSchema({"type": "string", "pattern": ANY_CASE_DOMAIN})
 
 
@@ -85,7 +95,7 @@ class RuntimeState(BaseModel):
     name: Text
     starttime: StartTime
     state: State
-    stoptype: StopType | None = None
+    stoptype: AnyStopType = None
     stop_id: StopName | None = None
     rootcode: Text | None = None
     rootname: Text | None = None
@@ -109,7 +119,7 @@ class Ended(BaseModel):
     id: Id
     session: SessionName
     seq: Annotated[int, Field(ge=0)]
-    stoptype: StopType | None = None
+    stoptype: AnyStopType = None
 
 
 class ChangedOne(BaseModel):
@@ -124,7 +134,7 @@ class EndedOne(BaseModel):
 
     seq: Seq
     id: Id
-    stoptype: StopType | None = None
+    stoptype: AnyStopType = None
 
 
 class Batch(BaseModel):

@@ -217,7 +217,7 @@ def to_runtime(item: Item) -> Runtime:
         value: str | None = item[name]["S"] if name in item else None
         return value
 
-    stoptype, stop_id = text("stoptype"), text("stop_id")
+    stop_id = text("stop_id")
     return Runtime(
         id=RuntimeId(item["id"]["S"]),
         site=Site(item["site"]["S"]),
@@ -229,7 +229,7 @@ def to_runtime(item: Item) -> Runtime:
         name=item["name"]["S"],
         starttime=item["starttime"]["S"],
         state=State(item["state"]["S"]),
-        stoptype=StopType(stoptype) if stoptype else None,
+        stoptype=StopType.known(text("stoptype")),
         stop_id=StopId(stop_id) if stop_id else None,
         rootcode=text("rootcode"),
         rootname=text("rootname"),

@@ -30,6 +30,11 @@ class StopType(StrEnum):
     MAXCOUNT = "maxcount"
     MAXDURATION = "maxduration"
 
+    @classmethod
+    def known(cls, name: str | None) -> "StopType | None":
+        """Return the type of that name; None for one that a later platform has added (engine protocol, "Versions")."""
+        return next((stoptype for stoptype in cls if stoptype == name), None)
+
 
 class Verb(StrEnum):
     """What a command asks of the engine. Absolute, so a repeat changes nothing (DESIGN section 6)."""

@@ -98,6 +98,9 @@ class SmallEngine:
             rows += rows[:1]
         if self.has("rows without domain"):
             rows = [{**row, "domain": ""} for row in rows]
+        if self.has("a type of its own"):
+            row = {**rows[0], "state": "post_processing", "stoptype": "hangup"}
+            rows = [row, *rows[1:]]
         if self.has("states that do not fit"):
             rows = [{**row, "stoptype": "timeout"} for row in rows]
         return web.json_response({"session": self.present(), "seq": self.seq, "runtimes": rows})
@@ -178,6 +181,10 @@ async def test_a_right_engine_passes(tmp_path: Path, branch: frozenset[str]) -> 
         "events_add_up_to_the_snapshot",
     }, "nobody listened for events"
     assert failed(told) == set()
+
+
+async def test_a_termination_type_that_nobody_knows_yet_is_no_fault(tmp_path: Path) -> None:
+    assert failed(await verdicts(tmp_path, "a type of its own", destructive=False)) == set()
 
 
 @pytest.mark.parametrize(

@@ -137,13 +137,21 @@ async def test_an_invalid_event_is_refused_by_name(
     assert len(registry) == 0
 
 
-async def test_an_event_for_another_path_or_of_no_known_termination_is_refused(
+async def test_an_event_for_another_path_or_without_its_seq_is_refused(
     events: aiohttp.ClientSession, state: State
 ) -> None:
     body = {"session": "s-1", "seq": 1, "runtime": state(1).model_dump(mode="json")}
     assert (await events.put(f"/v1/runtimes/{state(2).id}", json=body)).status == 400
-    assert (await events.delete(f"/v1/runtimes/{state(1).id}?session=s-1&seq=1&stoptype=halt")).status == 400
     assert (await events.delete(f"/v1/runtimes/{state(1).id}?session=s-1")).status == 400
+
+
+async def test_an_end_of_a_type_that_nobody_knows_yet_is_an_end(
+    events: aiohttp.ClientSession, registry: Registry, state: State
+) -> None:
+    body = {"session": "s-1", "seq": 1, "runtime": state(1).model_dump(mode="json")}
+    assert (await events.put(f"/v1/runtimes/{state(1).id}", json=body)).status == 204
+    assert (await events.delete(f"/v1/runtimes/{state(1).id}?session=s-1&seq=2&stoptype=hangup")).status == 204
+    assert len(registry) == 0
 
 
 async def test_scripts_and_browsers_cannot_pose_as_the_engine(

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from ivr_agent.place import Place
-from ivr_agent.wire import RuntimeState, read_snapshot, wrong_fields
+from ivr_agent.wire import Batch, Ended, EndedOne, RuntimeState, read_snapshot, wrong_fields
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.names import Session
 
@@ -51,7 +51,7 @@ def test_a_full_state_becomes_the_row_that_lists_show(place: Place) -> None:
         ("starttime", "2019-13-05T08:36:40Z"),
         ("starttime", "2019-1-5T8:36:40Z"),
         ("state", "stopping"),
-        ("stoptype", "halt"),
+        ("stoptype", 7),
         ("stop_id", "has space"),
     ],
 )
@@ -59,7 +59,17 @@ def test_a_wrong_member_is_named_but_its_value_is_not_repeated(field: str, value
     with pytest.raises(ValidationError) as caught:
         RuntimeState.model_validate({**FULL, field: value})
     assert wrong_fields(caught.value).startswith(f"{field}: ")
-    assert "halt" not in wrong_fields(caught.value)
+    assert "stopping" not in wrong_fields(caught.value)
+
+
+def test_a_termination_type_that_a_later_platform_adds_is_passed_over() -> None:
+    """The protocol says that types may be added, but the runtime of one was refused, and with it its whole batch."""
+    state = RuntimeState.model_validate({**FULL, "stoptype": "hangup"})
+    assert (state.state, state.stoptype) == (State.POST_PROCESSING, None)
+    event = {"session": "s-1", "seq": 1, "id": FULL["id"], "stoptype": "hangup"}
+    assert Ended.model_validate(event).stoptype is None
+    (ended,) = Batch.model_validate({"session": "s-1", "events": [event]}).events
+    assert isinstance(ended, EndedOne)
 
 
 def test_one_bad_row_does_not_spoil_a_snapshot(state: Callable[..., RuntimeState]) -> None:

@@ -46,6 +46,13 @@ def problem(answer):
     return json.loads(answer["body"])
 
 
+def test_a_row_of_a_termination_type_that_nobody_knows_yet_can_be_stopped(seeded, invoke):
+    """An agent of a later version wrote it, and every stop of that runtime was answered with 500."""
+    write(seeded, replace(PLAYER, state=State.POST_PROCESSING, stoptype="hangup"))
+    assert invoke(STOP, event())["statusCode"] == 204
+    assert [Command.from_body(body).verb for body in seeded.queued("SITE1")] == [Verb.EXTERNAL_STOP]
+
+
 def test_a_stop_is_accepted_and_one_command_is_sent_to_the_site(seeded, invoke):
     answer = invoke(STOP, event(key="key-1"))
     assert (answer["statusCode"], answer["body"]) == (204, "")
