@@ -119,11 +119,11 @@ class Ledger:
         return lag_s
 
     def unpaid(self, ids: Iterable[RuntimeId]) -> None:
-        """Settle ids that the table did not take: they are first in turn again.
+        """Settle ids that the table did not take: they are first in turn again, and owed for as long as before.
 
         First, so that hours without AWS try the same few again, not ever more of them.
         """
-        first = dict.fromkeys(ids, self._monotonic() - LINGER_S)
+        first = {runtime_id: self._busy[runtime_id] for runtime_id in ids}
         for runtime_id in first:
             self._release(runtime_id)
             self._ready.pop(runtime_id, None)

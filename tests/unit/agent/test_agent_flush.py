@@ -189,6 +189,18 @@ async def test_a_table_that_is_away_is_tried_again_within_five_seconds_and_conve
     assert len(table.rows()) == 100
 
 
+async def test_the_lag_is_that_of_the_change_however_often_its_write_failed(
+    flush: Flush, registry: Registry, table: FaultyTable, time: ManualTime, state: State, metrics: Metrics
+) -> None:
+    """It was measured from the last failed try: after a minute without AWS the metric told of a few seconds."""
+    table.down = StoreUnavailableError("away")
+    registry.put(S1, 1, state(1))
+    await settle(flush, time, for_s=60)
+    table.down = None
+    await settle(flush, time, for_s=RETRY_MOST_S + 1)
+    assert metrics.registry.get_sample_value("ivr_agent_flush_lag_seconds_sum") >= 60
+
+
 async def test_hours_without_aws_keep_only_what_lives(
     flush: Flush, registry: Registry, ledger: Ledger, table: FaultyTable, time: ManualTime, state: State
 ) -> None:
