@@ -128,8 +128,8 @@ class Drain:
             await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
 
     async def extend(self) -> None:
-        """Keep the messages in hand hidden for another while."""
-        if not self._in_hand:
+        """Keep the messages in hand hidden for another while; not at the end, when they are being handed back."""
+        if not self._in_hand or self._ending:
             return
         try:
             await self._service(self._inbox.set_visibility, list(self._in_hand), visibility_s=VISIBILITY_S)

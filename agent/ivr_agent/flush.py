@@ -85,8 +85,8 @@ class Flush:
 
     async def _write(self, ids: Sequence[RuntimeId]) -> None:
         """Write these ids; bisect what the table refuses, so that one bad row never blocks the others."""
-        batch = self._batch(ids)
         try:
+            batch = self._batch(ids)
             unwritten = await self._service(self._table.write, batch)
         except RefusedWriteError as error:
             await self._bisect(ids, error)

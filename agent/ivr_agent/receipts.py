@@ -8,7 +8,6 @@ import asyncio
 from typing import Final
 
 from ivr_agent.aws import Run
-from ivr_runtimes.errors import StoreError
 from ivr_runtimes.ports import CommandInbox
 from ivr_runtimes.sqs import MAX_BATCH
 
@@ -51,7 +50,7 @@ class Receipts:
     async def _request(self, batch: Waiting) -> None:
         try:
             refused = await self._service(self._inbox.delete, list(batch))
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001  # not handled here: carried over to those who wait
             for answer in batch.values():
                 _fail(answer, error)
         except BaseException:
@@ -64,6 +63,6 @@ class Receipts:
                     answer.set_result(receipt not in refused)
 
 
-def _fail(answer: "asyncio.Future[bool]", error: StoreError) -> None:
+def _fail(answer: "asyncio.Future[bool]", error: Exception) -> None:
     if not answer.done():  # else whoever asked was cancelled
         answer.set_exception(error)

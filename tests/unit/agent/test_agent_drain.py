@@ -293,6 +293,25 @@ async def test_at_the_end_work_in_hand_is_finished_and_the_rest_handed_back_at_o
     assert json.loads(handed_back.body)["stop_id"] == "stop-2"
 
 
+async def test_what_is_being_handed_back_is_not_hidden_again(
+    drain: Drain, queue: WatchedQueue, command: MakeCommand
+) -> None:
+    """An extension that crossed the hand-back hid the messages for another 15 s from those who could carry them."""
+
+    async def act(_: Command) -> Outcome:
+        await asyncio.sleep(60)
+        return Outcome.ACTED
+
+    carried_by(drain, act)
+    queue.send(command(1))
+    await drain.step()
+    ending = asyncio.create_task(drain.wind_down(0.01))
+    await asyncio.sleep(0)
+    await drain.extend()
+    await ending
+    assert queue.hidden == [(1, 0)]
+
+
 async def test_what_the_last_poll_brings_is_handed_back(
     drain: Drain, queue: WatchedQueue, engine: MemoryEngine, command: MakeCommand
 ) -> None:

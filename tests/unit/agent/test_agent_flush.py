@@ -308,6 +308,25 @@ async def test_one_runtime_is_never_in_two_requests_at_once(
     assert table.rows() == {}
 
 
+async def test_a_defect_in_making_rows_leaves_them_owed(
+    flush: Flush,
+    registry: Registry,
+    table: FaultyTable,
+    time: ManualTime,
+    state: State,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They counted as being written for ever, and no later change of them was."""
+    registry.put(S1, 1, state(1))
+    time.pass_s(LINGER_S)
+    with monkeypatch.context() as broken:
+        broken.setattr("ivr_agent.flush.rfc3339", lambda _: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            await flush.step()
+    await settle(flush, time, for_s=1)
+    assert set(table.rows()) == {state(1).id}
+
+
 async def test_a_write_that_is_cancelled_is_owed_again(
     flush: Flush, registry: Registry, ledger: Ledger, time: ManualTime, state: State, table: FaultyTable
 ) -> None:

@@ -60,6 +60,17 @@ async def test_everyone_of_a_batch_hears_of_its_failure(receipts: Receipts, queu
     assert queue.requests == [3]
 
 
+async def test_a_defect_is_told_to_everyone_of_the_batch(receipts: Receipts, queue: WatchedQueue) -> None:
+    """They were cancelled instead, which looks like the end: their messages were kept in hand for ever."""
+
+    def broken(_: Sequence[str]) -> set[str]:
+        raise ZeroDivisionError
+
+    queue.delete = broken  # type: ignore[method-assign]  # the defect
+    told = await asyncio.gather(*(receipts.delete(f"r-{number}") for number in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in told] == [ZeroDivisionError] * 3
+
+
 async def test_one_who_gives_up_waiting_does_not_keep_the_others_from_being_told(receipts: Receipts) -> None:
     first, second = (asyncio.create_task(receipts.delete(receipt)) for receipt in ("r-1", "r-2"))
     await asyncio.sleep(0)
