@@ -61,13 +61,14 @@ class Doors:
 
 @contextmanager
 def doors(settings: Settings) -> Iterator[Doors]:
-    """Bind both addresses; raises `ListenError`. Closes them, and removes a Unix socket's file, at the end."""
+    """Bind both addresses; raises `ListenError`. Closes them at the end.
+
+    A Unix socket's file goes first: while we listen nobody else binds there, so it is ours and not a successor's.
+    """
     control = address.listen_tcp(settings.bind_host, settings.control_port)
-    with control:
-        events = address.listen(settings.listen)
+    with control, address.listen(settings.listen) as events:
         try:
-            with events:
-                yield Doors(events=events, control=control)
+            yield Doors(events=events, control=control)
         finally:
             if settings.listen.path:
                 Path(settings.listen.path).unlink(missing_ok=True)
@@ -180,7 +181,7 @@ async def _serving(parts: Parts, opened: Doors) -> AsyncIterator[None]:
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_GRACE_S)
             runners.append(runner)
             await runner.setup()
-            await web.SockSite(runner, door).start()
+            await web.SockSite(runner, door.dup()).start()  # it closes its own; the door stays ours until `doors` ends
         yield
     finally:
         await asyncio.gather(*(runner.cleanup() for runner in runners))

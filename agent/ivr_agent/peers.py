@@ -45,7 +45,7 @@ class Peers:
         self._networks = networks
         self._signer = signer
         self._health = health
-        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        self._http = aiohttp.ClientSession()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -53,11 +53,12 @@ class Peers:
 
     async def __call__(self, command: Command, node: Node) -> Outcome:
         """Send the command to the agent of `node`; raises `UndeliveredError` unless it tells the outcome."""
-        host = await self._allowed_host(node)
         body = command.to_body().encode()
         request = Request(method="POST", path=COMMANDS_PATH, body=body, node=node.node, session=command.session)
         try:
-            status, answer = await self._send(f"http://{host}:{node.control_port}{COMMANDS_PATH}", request)
+            async with asyncio.timeout(TIMEOUT_S):  # a resolver that hangs included
+                host = await self._allowed_host(node)
+                status, answer = await self._send(f"http://{host}:{node.control_port}{COMMANDS_PATH}", request)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             self._health.peer(node.node, answered=False)
             raise UndeliveredError(f"the agent of {node.node} does not answer: {error!r}") from error

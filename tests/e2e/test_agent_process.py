@@ -353,6 +353,26 @@ async def test_an_orderly_end_hands_the_node_over_and_leaves_its_rows(
     assert not (await asyncio.to_thread((tmp_path / "agent6").exists))
 
 
+async def test_the_sockets_file_goes_while_nobody_else_can_have_bound_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was removed after the socket was closed: a successor that had bound its own in between lost the file."""
+    site, listened, path = Sited(tmp_path), [], tmp_path / "agent6"
+    unlink = Path.unlink
+
+    def spied(gone: Path, *, missing_ok: bool = False) -> None:
+        if gone == path and path.exists():
+            with socket.socket(socket.AF_UNIX) as trial:
+                listened.append(trial.connect_ex(str(path)) == 0)
+        unlink(gone, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", spied)
+    async with site.node(6, monkeypatch):
+        await until(site.store.all_nodes)
+    assert listened == [True]
+    assert not path.exists()
+
+
 async def test_a_second_agent_of_a_node_ends_and_the_first_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

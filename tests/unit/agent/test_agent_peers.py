@@ -1,5 +1,6 @@
 """Where commands for peers may go. How they get there over TCP is shown by tests/e2e/test_agent_process.py."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from ipaddress import ip_network
 
@@ -49,6 +50,20 @@ async def test_nothing_is_sent_outside_the_peer_networks(
 @pytest.mark.parametrize(("host", "url"), [("192.168.0.12", "192.168.0.12"), ("[fd00::1]", "[fd00::1]")])
 async def test_what_was_checked_is_what_is_called(peers: Peers, host: str, url: str) -> None:
     assert await peers._allowed_host(peer(host)) == url
+
+
+async def test_a_resolver_that_hangs_does_not_hold_a_command_for_ever(
+    peers: Peers, command: Callable[..., Command], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look-up of a peer's name was outside any time limit, and a hundred such commands stopped the drain."""
+
+    async def hang(*_: object, **__: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("ivr_agent.peers.TIMEOUT_S", 0.05)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
+    with pytest.raises(UndeliveredError, match="does not answer"):
+        await peers(command(6), peer("h8.example"))
 
 
 async def test_a_lost_peer_is_told_until_it_answers_or_is_forgotten(health: Health, time: ManualTime) -> None:
