@@ -54,25 +54,31 @@ class Probe:
             self.wake.set()
 
     async def step(self) -> float | None:
-        """Ask for the status; take a snapshot when the session is new or events are missing."""
+        """Ask for the status; take a snapshot when the session is new or events are missing.
+
+        An engine that tells its status is up, whatever becomes of the snapshot: it carries out commands.
+        """
         asked_s = self._health.monotonic()
         try:
             status = await self._engine.status()
-            self.vouched_s = asked_s
-            self._note(status)
-            if self._must_resync(status):
-                await self._resync()
         except EngineError as error:
             self._lose(error)
             return RETRY_S
-        if not self._told_up:
-            say("engine_up", session=self.session)
-        self._told_up = True
+        self.vouched_s = asked_s
+        self._note(status)
+        try:
+            if self._must_resync(status):
+                await self._resync()
+        except EngineError as error:
+            say("snapshot_failed", level=logging.WARNING, error=str(error), retry_in_s=RETRY_S)
+            return RETRY_S
         self._metrics.runtimes.set(len(self._registry))
         return SETTLE_S if self._owed_seq > self._registry.seq else None
 
     def _note(self, status: Status) -> None:
-        self._health.engine = True
+        if not self._told_up:
+            say("engine_up", session=status.session)
+        self._health.engine = self._told_up = True
         if status.session != self.session:
             say("session_new", session=status.session, before=self.session)
             self.session, self._owed_seq = status.session, -1

@@ -1,10 +1,14 @@
+import logging
 from collections.abc import Callable
 
+import pytest
+
+from ivr_agent.engine import EngineError
 from ivr_agent.health import Health
 from ivr_agent.memory import MemoryEngine
 from ivr_agent.probe import RETRY_S, SETTLE_S, Probe
 from ivr_agent.registry import Registry
-from ivr_agent.wire import RuntimeState, Status
+from ivr_agent.wire import RuntimeState, Snapshot, Status
 from ivr_runtimes.names import Session
 
 State = Callable[..., RuntimeState]
@@ -79,6 +83,26 @@ async def test_a_session_nobody_knows_makes_the_probe_come_early(probe: Probe) -
     assert not probe.wake.is_set()
     probe.suspect(Session("s-2"))
     assert probe.wake.is_set()
+
+
+class WithoutSnapshot(MemoryEngine):
+    """An engine whose status is well, but whose snapshot cannot be used."""
+
+    async def snapshot(self) -> Snapshot:
+        raise EngineError("the engine's snapshot is unreadable")
+
+
+async def test_a_snapshot_that_fails_does_not_make_an_engine_that_answers_look_down(
+    probe: Probe, health: Health, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The engine was up with every status and down with every snapshot, every second, and so were health and lease."""
+    caplog.set_level(logging.INFO, "ivr_agent")
+    probe._engine = WithoutSnapshot()
+    for _ in range(3):
+        assert await probe.step() == RETRY_S
+        assert health.engine
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["engine_up", "session_new", *["snapshot_failed"] * 3]
 
 
 class RestartsInBetween(MemoryEngine):
