@@ -11,8 +11,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from ivr_agent.denial import Denials
 from ivr_agent.health import Health
-from ivr_runtimes.errors import StoreError, StoreUnavailableError
+from ivr_runtimes.errors import DeniedError, StoreError, StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -31,9 +32,10 @@ class Service:
     The threads are daemons: a request that hangs in a socket must not hold up the end of the process.
     """
 
-    def __init__(self, name: str, *, size: int, health: Health, purpose: str) -> None:
+    def __init__(self, name: str, *, size: int, health: Health, denials: Denials, purpose: str) -> None:
         self._name = name
         self._health = health
+        self._denials = denials
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._work, name=f"{purpose}-{i}", daemon=True) for i in range(size)]
         for thread in self._threads:
@@ -48,6 +50,8 @@ class Service:
             result = await answer
         except StoreError as error:
             self._health.aws[self._name] = not isinstance(error, StoreUnavailableError)
+            if isinstance(error, DeniedError):
+                self._denials.note(self._name, error)
             raise
         self._health.aws[self._name] = True
         return result

@@ -24,6 +24,7 @@ class Clock:
         self, *, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
     ) -> None:
         self.monotonic = monotonic
+        self._wall = wall
         self._lock = threading.Lock()
         self._offset_s = wall() - monotonic()
         self._synchronised = False
@@ -32,6 +33,11 @@ class Clock:
     def synchronised(self) -> bool:
         """True once AWS has answered: until then the time is the host's, and nothing final may be judged by it."""
         return self._synchronised
+
+    @property
+    def host_ahead_s(self) -> float:
+        """How far the host's clock is ahead of AWS's, in seconds; 0 until AWS has answered."""
+        return self._wall() - self.now_s() if self._synchronised else 0.0
 
     def now_s(self) -> float:
         """Return AWS's time in epoch seconds."""

@@ -6,13 +6,14 @@ tests, from memory.
 
 import secrets
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ivr_agent import __version__
 from ivr_agent.aws import Service
 from ivr_agent.carry import Carrier
 from ivr_agent.clock import Clock, rfc3339
 from ivr_agent.control import Control
+from ivr_agent.denial import Denials
 from ivr_agent.drain import Drain
 from ivr_agent.engine import Engine
 from ivr_agent.events import Events
@@ -79,7 +80,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
     """Wire an agent. Must run inside the event loop. `control_port` is the port really bound."""
     place = Place(site=settings.site, node=settings.node)
     health, metrics = Health(clock.monotonic), Metrics()
-    services = _services(settings, health)
+    services = _services(settings, health, Denials(clock))
     ledger = Ledger(clock.monotonic)
     registry = Registry(ledger)
     engine = Engine(settings.engine, token=settings.token())
@@ -157,13 +158,14 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
     )
 
 
-def _services(settings: Settings, health: Health) -> Services:
+def _services(settings: Settings, health: Health, denials: Denials) -> Services:
+    sides: dict[str, Any] = {"health": health, "denials": denials}
     return Services(
-        lease=Service("dynamodb", size=1, health=health, purpose="lease"),
-        rows=Service("dynamodb", size=settings.write_threads, health=health, purpose="rows"),
-        reads=Service("dynamodb", size=2, health=health, purpose="reads"),
-        poll=Service("sqs", size=settings.poll_threads, health=health, purpose="poll"),
-        messages=Service("sqs", size=MESSAGE_THREADS, health=health, purpose="messages"),
+        lease=Service("dynamodb", size=1, **sides, purpose="lease"),
+        rows=Service("dynamodb", size=settings.write_threads, **sides, purpose="rows"),
+        reads=Service("dynamodb", size=2, **sides, purpose="reads"),
+        poll=Service("sqs", size=settings.poll_threads, **sides, purpose="poll"),
+        messages=Service("sqs", size=MESSAGE_THREADS, **sides, purpose="messages"),
     )
 
 

@@ -28,6 +28,7 @@ from ivr_runtimes import codec, descriptions
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
+    DeniedError,
     RefusedWriteError,
     StoreError,
     StoreUnavailableError,
@@ -44,6 +45,35 @@ REFUSED_CODES: Final = frozenset(
     {"ValidationException", "ItemCollectionSizeLimitExceededException", "InvalidMessageContents"}
 )
 """The service looked at the request itself and will never take it."""
+
+
+MISSING_CODES: Final = frozenset(
+    {"ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
+)
+"""There is no such table or queue, in this account and region."""
+
+SIGNATURE_CODES: Final = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired"})
+"""The signature does not fit: a wrong secret, or a clock that is minutes off, by which botocore signs."""
+
+DENIED_CODES: Final = (
+    MISSING_CODES
+    | SIGNATURE_CODES
+    | {
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "UnrecognizedClientException",
+    }
+)
+"""The service knows nothing of us, or of what we ask for (AWS: "Common errors" of DynamoDB and SQS)."""
 
 
 def config(*, connect_timeout_s: float, read_timeout_s: float, attempts: int, connections: int = 10) -> Config:
@@ -103,7 +133,9 @@ def call(method: Callable[..., Any], on_server_time: OnServerTime | None = None,
         raise _from_answer(error) from error
     except ParamValidationError as error:
         raise RefusedWriteError(str(error)) from error
-    except (EndpointConnectionError, ConnectTimeoutError, NoCredentialsError) as error:
+    except NoCredentialsError as error:
+        raise DeniedError(str(error), code="NoCredentials") from error
+    except (EndpointConnectionError, ConnectTimeoutError) as error:
         raise StoreUnavailableError(str(error)) from error
     except (BotoCoreError, ResponseParserError) as error:
         raise AmbiguousWriteError(str(error)) from error
@@ -145,6 +177,8 @@ def _from_answer(error: ClientError) -> StoreError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "ConditionalCheckFailedException":
         return ConditionFailedError(str(error))
+    if code in DENIED_CODES:
+        return DeniedError(str(error), code=code)
     if code in REFUSED_CODES or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return RefusedWriteError(str(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in {"ServiceUnavailable", "ThrottlingException"}:

@@ -12,6 +12,7 @@ IvrRuntimesError
 │   └── InternalError             500 internal_error       a defect of ours
 ├── StoreError                    raised by the stores, never shown as is
 │   ├── StoreUnavailableError     could not be reached, throttled, or not allowed: nothing was done, repeat later
+│   │   ├── DeniedError           the service does not know us, or what we ask for: somebody must mend that first
 │   │   └── AmbiguousWriteError   no clear answer: a write may or may not have been, or may yet be, applied
 │   ├── RefusedWriteError         the store looked at the request and refused it: repeating is useless
 │   ├── ConditionFailedError      the row is not as the condition of the write asked; nothing is written
@@ -118,6 +119,15 @@ class StoreError(IvrRuntimesError):
 
 class StoreUnavailableError(StoreError):
     """The store could not be asked, or declined for now; nothing was done."""
+
+
+class DeniedError(StoreUnavailableError):
+    """The service does not know us, or what we ask for; nothing is done until somebody mends that."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        """Keep the service's own `code`."""
+        super().__init__(message)
+        self.code = code
 
 
 class AmbiguousWriteError(StoreUnavailableError):

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from ivr_agent.clock import Clock
+from ivr_agent.denial import Denials
 from ivr_agent.health import Health
 from ivr_agent.ledger import Ledger
 from ivr_agent.memory import ManualTime, MemoryEngine
@@ -57,6 +58,11 @@ def clock(time: ManualTime) -> Clock:
 @pytest.fixture
 def health(time: ManualTime) -> Health:
     return Health(time)
+
+
+@pytest.fixture
+def denials(clock: Clock) -> Denials:
+    return Denials(clock)
 
 
 @pytest.fixture

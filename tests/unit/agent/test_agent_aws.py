@@ -4,12 +4,13 @@ import threading
 import pytest
 
 from ivr_agent.aws import Service
+from ivr_agent.denial import Denials
 from ivr_agent.health import Health
 from ivr_runtimes.errors import AmbiguousWriteError, LeaseHeldError, StoreUnavailableError
 
 
-async def test_a_blocking_call_runs_beside_the_loop(health: Health) -> None:
-    service = Service("dynamodb", size=1, health=health, purpose="test")
+async def test_a_blocking_call_runs_beside_the_loop(health: Health, denials: Denials) -> None:
+    service = Service("dynamodb", size=1, health=health, denials=denials, purpose="test")
     assert await service(lambda: threading.current_thread().name) == "test-0"
     assert health.aws["dynamodb"]
     service.close()
@@ -20,9 +21,9 @@ async def test_a_blocking_call_runs_beside_the_loop(health: Health) -> None:
     [(StoreUnavailableError("x"), False), (AmbiguousWriteError("x"), False), (LeaseHeldError("x"), True)],
 )
 async def test_what_a_store_raises_is_raised_and_tells_whether_aws_answered(
-    health: Health, error: Exception, *, up: bool
+    health: Health, denials: Denials, error: Exception, *, up: bool
 ) -> None:
-    service = Service("sqs", size=1, health=health, purpose="test")
+    service = Service("sqs", size=1, health=health, denials=denials, purpose="test")
 
     def fail() -> None:
         raise error
@@ -33,8 +34,8 @@ async def test_what_a_store_raises_is_raised_and_tells_whether_aws_answered(
     service.close()
 
 
-async def test_an_answer_that_nobody_waits_for_any_more_does_no_harm(health: Health) -> None:
-    service = Service("dynamodb", size=1, health=health, purpose="test")
+async def test_an_answer_that_nobody_waits_for_any_more_does_no_harm(health: Health, denials: Denials) -> None:
+    service = Service("dynamodb", size=1, health=health, denials=denials, purpose="test")
     go_on = threading.Event()
     asking = asyncio.create_task(service(go_on.wait, 5))
     await asyncio.sleep(0)
@@ -45,8 +46,8 @@ async def test_an_answer_that_nobody_waits_for_any_more_does_no_harm(health: Hea
     service.close()
 
 
-async def test_threads_end_when_closed(health: Health) -> None:
-    service = Service("dynamodb", size=3, health=health, purpose="test")
+async def test_threads_end_when_closed(health: Health, denials: Denials) -> None:
+    service = Service("dynamodb", size=3, health=health, denials=denials, purpose="test")
     service.close()
     for thread in service._threads:
         await asyncio.to_thread(thread.join, 5)

@@ -8,6 +8,7 @@ import pytest
 
 from ivr_agent.aws import Service
 from ivr_agent.clock import Clock, rfc3339
+from ivr_agent.denial import Denials
 from ivr_agent.flush import RETRY_MOST_S, SET_ASIDE_S, Flush
 from ivr_agent.health import Health
 from ivr_agent.ledger import LINGER_S, REFRESH_S, Ledger
@@ -280,7 +281,13 @@ async def test_a_live_row_is_written_again_at_half_its_life(
 
 
 async def test_one_runtime_is_never_in_two_requests_at_once(
-    flush: Flush, registry: Registry, ledger: Ledger, table: FaultyTable, time: ManualTime, state: State
+    flush: Flush,
+    registry: Registry,
+    ledger: Ledger,
+    table: FaultyTable,
+    time: ManualTime,
+    state: State,
+    denials: Denials,
 ) -> None:
     """The runtime ends while its put is under way: the deletion must not overtake it."""
     answered, asked = Event(), Event()
@@ -292,7 +299,7 @@ async def test_one_runtime_is_never_in_two_requests_at_once(
             return table.write(batch)
 
     flush._table = Slow()
-    flush._service = service = Service("dynamodb", size=2, health=Health(time), purpose="test")
+    flush._service = service = Service("dynamodb", size=2, health=Health(time), denials=denials, purpose="test")
     registry.put(S1, 1, state(1))
     time.pass_s(LINGER_S)
     first = asyncio.create_task(flush.step())

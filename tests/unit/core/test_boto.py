@@ -2,7 +2,7 @@
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from botocore.stub import Stubber
 
 from ivr_runtimes import dynamo
@@ -11,6 +11,7 @@ from ivr_runtimes.dynamo import NodeTable, RuntimeTable, to_item
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
+    DeniedError,
     RefusedWriteError,
     StoreUnavailableError,
 )
@@ -38,8 +39,9 @@ def stub(client):
         ("ProvisionedThroughputExceededException", 400, StoreUnavailableError),
         ("ThrottlingException", 400, StoreUnavailableError),
         ("ThrottlingException", 503, StoreUnavailableError),
-        ("AccessDeniedException", 400, StoreUnavailableError),
-        ("ResourceNotFoundException", 400, StoreUnavailableError),
+        ("AccessDeniedException", 400, DeniedError),
+        ("ResourceNotFoundException", 400, DeniedError),
+        ("InvalidSignatureException", 400, DeniedError),
         ("InternalServerError", 500, AmbiguousWriteError),
         ("ValidationException", 400, RefusedWriteError),
         ("RequestEntityTooLarge", 413, RefusedWriteError),
@@ -59,6 +61,7 @@ def test_an_error_answer_means(client, stub, code, status, meaning):
         (ReadTimeoutError(endpoint_url="http://x"), AmbiguousWriteError),
         (ConnectionClosedError(endpoint_url="http://x"), AmbiguousWriteError),
         (EndpointConnectionError(endpoint_url="http://x"), StoreUnavailableError),
+        (NoCredentialsError(), DeniedError),
     ],
 )
 def test_a_request_that_may_have_arrived_is_ambiguous_one_that_cannot_have_is_not(error, meaning):

@@ -1,0 +1,50 @@
+"""Says what AWS denies this agent, and what to do about it: a wrong name, a missing permission, a wrong host clock.
+
+Owns when that is said: once, and again after a while as long as it lasts, because every loop meets it over and over.
+Called by `aws`. The loops treat a denial as any other time without AWS: they go on by themselves once it is mended.
+"""
+
+import logging
+from typing import Final
+
+from ivr_agent.clock import Clock
+from ivr_agent.log import say
+from ivr_runtimes.boto import MISSING_CODES, SIGNATURE_CODES
+from ivr_runtimes.errors import DeniedError
+
+AGAIN_S: Final = 600.0
+"""How soon the same is said again."""
+
+HOST_CLOCK_S: Final = 240.0
+"""How far a host clock may be off before it is blamed for a wrong signature. AWS allows five minutes."""
+
+CLOCK_REMEDY: Final = "AWS refuses what is signed by a wrong clock: set the host's clock, and keep it right by NTP"
+NAME_REMEDY: Final = (
+    "there is no such table or queue in this account and region: see runtimes_table, nodes_table, queue_url,"
+    " dead_letter_url, AWS_DEFAULT_REGION and the credentials"
+)
+RIGHTS_REMEDY: Final = (
+    "give the host credentials that are valid and have the managed policy of its own site; see site and the names of"
+    " tables and queues"
+)
+
+
+class Denials:
+    """What has been denied lately."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._told: dict[tuple[str, str], float] = {}
+
+    def note(self, service: str, error: DeniedError) -> None:
+        """Say it, unless that was done a moment ago."""
+        now_s, what = self._clock.monotonic(), (service, error.code)
+        if now_s < self._told.get(what, now_s):
+            return
+        self._told[what] = now_s + AGAIN_S
+        ahead_s = self._clock.host_ahead_s
+        if error.code in SIGNATURE_CODES and abs(ahead_s) > HOST_CLOCK_S:
+            say("host_clock_wrong", level=logging.ERROR, ahead_s=round(ahead_s), error=str(error), remedy=CLOCK_REMEDY)
+            return
+        remedy = NAME_REMEDY if error.code in MISSING_CODES else RIGHTS_REMEDY
+        say("aws_denies", level=logging.ERROR, service=service, code=error.code, error=str(error), remedy=remedy)
