@@ -15,6 +15,9 @@ from ivr_agent.log import say
 JITTER: Final = 0.2
 """Waits are shortened by up to this share, never lengthened: three heartbeats always fit one lease."""
 
+MOMENT_S: Final = 0.1
+"""Waits below this are appointments, with a row that waits for company, say: jitter would only make them come twice."""
+
 Step = Callable[[], Awaitable[float | None]]
 """One pass. Returns how many seconds to wait before the next one, or None for the loop's interval."""
 
@@ -36,7 +39,9 @@ async def every(
         if wake is not None:
             wake.clear()
         wait_s = await _guarded(step, failed)
-        delay_s = interval_s * (1 - JITTER * chance()) if wait_s is None else wait_s
+        delay_s = interval_s if wait_s is None else wait_s
+        if delay_s >= MOMENT_S:
+            delay_s *= 1 - JITTER * chance()
         await pause(delay_s, stop, *([wake] if wake else []))
 
 

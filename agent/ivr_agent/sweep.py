@@ -8,7 +8,6 @@ what lives, so then every live row is owed too. Only owes: `flush` deletes, and 
 
 import logging
 import math
-import random
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -16,7 +15,6 @@ from typing import Final
 from ivr_agent.aws import Run
 from ivr_agent.ledger import Ledger
 from ivr_agent.log import say
-from ivr_agent.loop import JITTER, Chance
 from ivr_agent.place import Place
 from ivr_agent.registry import Registry
 from ivr_runtimes.dynamo import MAX_BATCH
@@ -51,7 +49,6 @@ class Sweep:
         may_write: Callable[[], bool],
         monotonic: Callable[[], float],
         lifetime_s: float,
-        chance: Chance = random.random,
     ) -> None:
         self._place = place
         self._registry = registry
@@ -61,7 +58,6 @@ class Sweep:
         self._may_write = may_write
         self._monotonic = monotonic
         self._lifetime_s = lifetime_s
-        self._chance = chance
         self._swept: Session | None = None
         self._again_s: float | None = None
         """When (monotonic) to look once more; infinite once that is done."""
@@ -89,7 +85,7 @@ class Sweep:
             return AGAIN_PACE_S
         if self._leisure:
             self._owe_some(self._leisure)
-            return PACE_S * (1 + JITTER * self._chance())
+            return PACE_S
         return None
 
     def _owe_some(self, waiting: deque[RuntimeId]) -> None:

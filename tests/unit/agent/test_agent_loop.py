@@ -77,6 +77,25 @@ async def test_jitter_only_shortens_a_wait(chance: float, most_s: float) -> None
     assert 0.2 * (1 - JITTER) - 0.01 <= begun[1] - begun[0] <= most_s + 0.1
 
 
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(1.0, 1 - JITTER), (0.05, 0.05)])
+async def test_a_wait_that_a_step_asks_for_is_jittered_too_unless_it_is_an_appointment(
+    monkeypatch: pytest.MonkeyPatch, asked_s: float, waited_s: float
+) -> None:
+    """Agents that had lost AWS at the same moment asked for it again at the same moments, all of them."""
+    stop, waits = asyncio.Event(), []
+
+    async def step() -> float:
+        return asked_s
+
+    async def note(delay_s: float, *_: asyncio.Event) -> None:
+        waits.append(delay_s)
+        stop.set()
+
+    monkeypatch.setattr("ivr_agent.loop.pause", note)
+    await every(60, step, stop, chance=lambda: 1.0)
+    assert waits == [pytest.approx(waited_s)]
+
+
 async def test_a_pause_without_events_just_lasts() -> None:
     begun = real_time.monotonic()
     await pause(0.02)

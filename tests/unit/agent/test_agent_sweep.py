@@ -46,7 +46,6 @@ def sweep(place: Place, registry: Registry, ledger: Ledger, table: FaultyTable, 
         may_write=lambda: True,
         monotonic=time,
         lifetime_s=LIFETIME_S,
-        chance=lambda: 0.0,
     )
 
 
