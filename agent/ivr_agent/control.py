@@ -9,7 +9,7 @@ import logging
 from aiohttp import web
 
 from ivr_agent.carry import Carrier
-from ivr_agent.guard import refuse_browsers
+from ivr_agent.guard import guard
 from ivr_agent.health import Health
 from ivr_agent.log import say
 from ivr_agent.metrics import OPEN_TEXT, TEXT, Metrics
@@ -44,7 +44,7 @@ class Control:
         self._health = health
         self._metrics = metrics
         self._signer = signer
-        self.app = web.Application(middlewares=[refuse_browsers], client_max_size=MAX_BODY)
+        self.app = web.Application(middlewares=[guard()], client_max_size=MAX_BODY)
         self.app.router.add_get("/healthz", self._healthz)
         self.app.router.add_get("/metrics", self._text)
         if signer is not None:

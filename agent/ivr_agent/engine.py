@@ -1,7 +1,8 @@
 """The client of the engine side (docs/engine-protocol.md).
 
 Owns requests, time limits and what each answer means. Called by `probe` (status, snapshot) and `carry` (commands).
-Never retries; never follows a redirect or a proxy.
+Never retries, but that `exchange` repeats a command whose kept connection was just being closed: it may be repeated.
+Never follows a redirect or a proxy.
 """
 
 import asyncio

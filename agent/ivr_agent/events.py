@@ -6,19 +6,20 @@ ask the engine. Served on the Unix socket or loopback address `listen`.
 
 import hmac
 import logging
-from typing import TypeVar
+from typing import Final
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from ivr_agent.guard import refuse_browsers
+from ivr_agent.guard import RefusedError, guard
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.probe import Probe
 from ivr_agent.registry import Reception, Registry
 from ivr_agent.wire import Batch, Changed, ChangedOne, Ended, wrong_fields
 
-AnyEvent = TypeVar("AnyEvent", bound=BaseModel)
+MAX_BODY: Final = 4 * 1024 * 1024
+"""Bytes of a request: a full batch of events of 8 KiB, twenty times the usual."""
 
 
 class Events:
@@ -29,7 +30,7 @@ class Events:
         self._probe = probe
         self._metrics = metrics
         self._expected = f"Bearer {token}".encode() if token else None
-        self.app = web.Application(middlewares=[refuse_browsers])
+        self.app = web.Application(middlewares=[guard(lambda: registry.session)], client_max_size=MAX_BODY)
         self.app.router.add_put("/v1/runtimes/{id}", self._put)
         self.app.router.add_delete("/v1/runtimes/{id}", self._delete)
         self.app.router.add_post("/v1/events", self._post)
@@ -71,7 +72,7 @@ class Events:
     def _authorise(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
         if self._expected is not None and not hmac.compare_digest(given, self._expected):
-            raise web.HTTPUnauthorized(text='{"error": "unauthorized"}', content_type="application/json")
+            raise RefusedError(401, "unauthorized", "send Authorization: Bearer <the node's token>")
 
     def _done(self, reception: Reception) -> web.Response:
         self._count(reception)
@@ -82,8 +83,7 @@ class Events:
         if reception is Reception.FOREIGN:
             self._probe.wake.set()
 
-    def _invalid(self, request: web.Request, detail: str) -> web.HTTPBadRequest:
+    def _invalid(self, request: web.Request, detail: str) -> RefusedError:
         self._metrics.events.labels(result="invalid").inc()
         say("invalid_event", level=logging.ERROR, method=request.method, detail=detail)
-        body = {"error": "invalid_event", "session": self._registry.session, "detail": detail}
-        return web.HTTPBadRequest(text=web.json_response(body).text, content_type="application/json")
+        return RefusedError(400, "invalid_event", detail)

@@ -10,9 +10,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from ivr_agent.wire import Answer, Batch, Changed, FullSnapshot, Problem, Status, Stop
+from ivr_agent.wire import AgentProblem, Answer, Batch, Changed, FullSnapshot, Problem, Status, Stop
 
-BODIES: Final[tuple[type[BaseModel], ...]] = (Changed, Batch, Status, FullSnapshot, Stop, Answer, Problem)
+BODIES: Final[tuple[type[BaseModel], ...]] = (Changed, Batch, Status, FullSnapshot, Stop, Answer, Problem, AgentProblem)
 """Every body that travels, either way. Events of an end have none: their fields stand in the query."""
 
 

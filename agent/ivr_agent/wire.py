@@ -174,6 +174,14 @@ class Problem(BaseModel):
     detail: str = ""
 
 
+class AgentProblem(BaseModel):
+    """An error of the agent. `session` is the engine's as the agent knows it; left out while it knows none."""
+
+    error: str
+    session: SessionName | None = None
+    detail: str
+
+
 class FullSnapshot(BaseModel):
     """Answer of `GET /v1/runtimes`, as the protocol wants it: every row readable."""
 

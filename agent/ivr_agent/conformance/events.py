@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from ivr_agent import address
 from ivr_agent.address import Address
 from ivr_agent.conformance.subject import Check, Failed, Skipped, Subject
+from ivr_agent.events import MAX_BODY
 from ivr_agent.wire import Batch, Changed, ChangedOne, Ended, RuntimeState, wrong_fields
 from ivr_runtimes.names import RuntimeId
 
@@ -38,7 +39,7 @@ class Events:
         if where is None:
             yield
             return
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_BODY)
         app.router.add_put("/v1/runtimes/{id}", self._put)
         app.router.add_delete("/v1/runtimes/{id}", self._delete)
         app.router.add_post("/v1/events", self._post)

@@ -1,8 +1,11 @@
 """The agent's HTTP over Unix sockets: the engine side it asks, the agent side it serves, the control port."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -13,7 +16,7 @@ from ivr_agent.carry import Carrier
 from ivr_agent.clock import Clock
 from ivr_agent.control import Control
 from ivr_agent.engine import Engine, EngineError, Refusal
-from ivr_agent.events import Events
+from ivr_agent.events import MAX_BODY, Events
 from ivr_agent.health import Health
 from ivr_agent.memory import MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
@@ -22,7 +25,7 @@ from ivr_agent.place import Place
 from ivr_agent.probe import Probe
 from ivr_agent.registry import Registry
 from ivr_agent.signature import Request, Signer
-from ivr_agent.wire import RuntimeState, Snapshot
+from ivr_agent.wire import AgentProblem, RuntimeState, Snapshot
 from ivr_runtimes.command import Command
 from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.model import Verb
@@ -85,6 +88,46 @@ async def test_an_engine_with_much_to_tell_sends_batches(
     assert (await events.post("/v1/events", json=body)).status == 204, "told twice"
     assert (len(registry), registry.seq) == (49, 51)
     assert b'ivr_agent_events_total{result="old"} 51.0' in metrics.text()
+
+
+async def test_a_full_batch_of_long_names_is_taken(
+    events: aiohttp.ClientSession, registry: Registry, state: State
+) -> None:
+    """The page allows 500 events and sets no limit to names, but over 1 MiB they were refused."""
+    starts = [
+        {"seq": number, "runtime": state(number, name="Ж" * 3000).model_dump(mode="json")} for number in range(1, 501)
+    ]
+    body = json.dumps({"session": "s-1", "events": starts}, ensure_ascii=False).encode()
+    assert len(body) > 3_000_000
+    assert (await events.post("/v1/events", data=BytesIO(body))).status == 204
+    assert len(registry) == 500
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "extra", "status", "code"),
+    [
+        ("GET", "/v1/nothing", {}, 404, "not_found"),
+        ("GET", "/v1/events", {}, 405, "method_not_allowed"),
+        ("POST", "/v1/events", {"data": BytesIO(b"x" * (MAX_BODY + 1))}, 413, "too_large"),
+        ("POST", "/v1/events", {"headers": {"Origin": "http://page"}}, 403, "origin_refused"),
+        ("POST", "/v1/events", {"data": b"{}"}, 400, "invalid_event"),
+    ],
+)
+async def test_every_error_of_the_agent_side_has_the_one_shape(
+    events: aiohttp.ClientSession, method: str, path: str, extra: dict[str, Any], status: int, code: str
+) -> None:
+    answer = await events.request(method, path, **extra)
+    told = AgentProblem.model_validate(await answer.json(), strict=True)
+    assert (answer.status, told.error, told.session) == (status, code, "s-1")
+    assert told.detail
+
+
+async def test_an_error_names_no_session_while_none_is_known(
+    serve: Serve, registry: Registry, probe: Probe, metrics: Metrics
+) -> None:
+    client = await serve(Events(registry=registry, probe=probe, metrics=metrics, token="t" * 16).app)
+    answer = await client.post("/v1/events")
+    assert (answer.status, (await answer.json()).keys()) == (401, {"error", "detail"})
 
 
 @pytest.mark.parametrize(
