@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ivr_local import template
 from ivr_runtimes import __version__, errors
-from ivr_runtimes.errors import ApiError
+from ivr_runtimes.errors import ApiError, OutcomeUnknownError
 from ivr_runtimes.fields import COMPOSITE, DOCUMENTED, FIELDS, Field, Kind
 from ivr_runtimes.names import RUNTIME_ID_PATTERN, STOP_ID_PATTERN
 from ivr_runtimes.paging import EXACT_COUNT
@@ -146,6 +146,8 @@ def _refusals(raised: tuple[type[ApiError], ...]) -> Json:
         refusals[str(status)] = {"description": " ".join(words), "content": content}
         if status == 503:
             refusals["503"]["headers"] = {"Retry-After": _header("When to repeat, in seconds", kind="integer")}
+            if OutcomeUnknownError in ours:
+                refusals["503"]["headers"]["Stop-Request-Id"] = _header("The stop's id, to repeat it with as the key")
     return refusals
 
 

@@ -15,7 +15,7 @@ from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.edge import Event, answer
 from ivr_runtimes.request import stop_request
-from ivr_runtimes.response import Response, no_content
+from ivr_runtimes.response import STOP_REQUEST_ID, Response, no_content
 from ivr_runtimes.settings import StopSettings, load
 from ivr_runtimes.sqs import Outbox
 from ivr_runtimes.stopping import RuntimeStop
@@ -50,7 +50,7 @@ def serve(event: Event, caller: Caller) -> Response:
         domain=caller.domain,
         requested_by=caller.subject,
     )
-    return no_content(headers={"stop-request-id": receipt.stop_id})
+    return no_content(headers={STOP_REQUEST_ID: receipt.stop_id})
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)

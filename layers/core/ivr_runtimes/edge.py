@@ -39,7 +39,7 @@ def answer(event: Event, serve: Serve, *, domain_claim: str, logger: Logger, met
 def _refusal(error: ApiError, event: Event, *, logger: Logger, metrics: Metrics) -> Response:
     meter.outcome(metrics, error.code)
     level = logger.warning if error.status < InternalError.status else logger.error
-    level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail)
+    level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail, extra=error.trail)
     return problem_response(error, request_id=str(event.get("requestContext", {}).get("requestId", "")))
 
 

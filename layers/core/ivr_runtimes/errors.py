@@ -21,8 +21,12 @@ IvrRuntimesError
 └── SettingsError                 a program's settings are wrong; names each setting and the remedy
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+NO_TRAIL: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class IvrRuntimesError(Exception):
@@ -48,9 +52,20 @@ class ApiError(IvrRuntimesError):
     status: ClassVar[int]
     exit_code: ClassVar[int]
 
-    def __init__(self, detail: str, *, faults: tuple[Fault, ...] = (), retry_after_s: int | None = None) -> None:
-        """Keep what the caller is told: `detail` for people, `faults` for each place, `retry_after_s` for programs."""
+    def __init__(
+        self,
+        detail: str,
+        *,
+        faults: tuple[Fault, ...] = (),
+        retry_after_s: int | None = None,
+        trail: Mapping[str, str] = NO_TRAIL,
+    ) -> None:
+        """Keep what the caller is told: `detail` for people, `faults` for each place, `retry_after_s` for programs.
+
+        `trail` names what the request was about by fields of the log; its `stop_id` is told to the caller, too.
+        """
         super().__init__(detail)
+        self.trail = trail
         self.detail = detail
         self.faults = faults
         self.retry_after_s = retry_after_s

@@ -29,6 +29,9 @@ PROBLEM_URN: Final = "urn:ivr-runtimes:problem:"
 COMMON_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 """Nobody may keep a list of running scripts, or guess its type."""
 
+STOP_REQUEST_ID: Final = "stop-request-id"
+"""The header that names a stop, accepted or not: who sent no key can repeat with this one."""
+
 Response = dict[str, Any]
 
 
@@ -59,6 +62,8 @@ def problem_response(error: ApiError, *, request_id: str) -> Response:
     headers = {**COMMON_HEADERS, "content-type": PROBLEM_TYPE}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)
+    if stop_id := error.trail.get("stop_id"):
+        headers[STOP_REQUEST_ID] = stop_id
     return {
         "statusCode": error.status,
         "headers": headers,

@@ -67,12 +67,12 @@ class RuntimeStop:
             runtime, node = self._current(runtime_id, caller, begun_s)
             if runtime.stop_id == stop_id:
                 return StopReceipt(stop_id, runtime, None)
-            self._check_reachable(node)
+            self._check_reachable(node, stop_id, runtime_id)
             command = self._command(runtime, stop_id, caller)
             self._check_time(begun_s)
             self._queue.send(command)
         except StoreUnavailableError as error:
-            raise _outcome_unknown(stop_id) from error
+            raise _outcome_unknown(stop_id, runtime_id) from error
         return StopReceipt(stop_id, runtime, command.verb)
 
     def _current(self, runtime_id: RuntimeId, caller: Caller, begun_s: float) -> tuple[Runtime, Node]:
@@ -86,12 +86,13 @@ class RuntimeStop:
                 return runtime, node
         raise RuntimeNotFoundError
 
-    def _check_reachable(self, node: Node) -> None:
+    def _check_reachable(self, node: Node, stop_id: StopId, runtime_id: RuntimeId) -> None:
         if not is_alive(node, now_s=self._clock()):
             raise NodeUnreachableError(
                 "The node that runs this script has not been heard of lately; the call may still be running."
                 " Repeat later.",
                 retry_after_s=int(HEARTBEAT_INTERVAL_S),
+                trail={"stop_id": stop_id, "runtime_id": runtime_id},
             )
 
     def _check_time(self, begun_s: float) -> None:
@@ -114,9 +115,10 @@ class RuntimeStop:
         )
 
 
-def _outcome_unknown(stop_id: StopId) -> OutcomeUnknownError:
+def _outcome_unknown(stop_id: StopId, runtime_id: RuntimeId) -> OutcomeUnknownError:
     detail = (
         "Whether the stop was accepted is not known. Repeat the request with the header "
         f"'Idempotency-Key: {stop_id}': a repeat with the same key never stops a script twice."
     )
-    return OutcomeUnknownError(detail, retry_after_s=RETRY_AFTER_S)
+    trail = {"stop_id": stop_id, "runtime_id": runtime_id}
+    return OutcomeUnknownError(detail, retry_after_s=RETRY_AFTER_S, trail=trail)

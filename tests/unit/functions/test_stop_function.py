@@ -117,11 +117,13 @@ def test_a_foreign_twin_at_another_site_does_not_hide_the_callers_own(seeded, in
     assert len(seeded.queued("SITE1")) == 1
 
 
-def test_a_lapsed_lease_is_503_because_the_call_may_still_run(seeded, invoke):
+def test_a_lapsed_lease_is_503_because_the_call_may_still_run(seeded, invoke, caplog):
     vouch(seeded, for_s=-2.5)
     answer = invoke(STOP, event())
     assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
     assert problem(answer)["code"] == "node_unreachable"
+    (line,) = [record for record in caplog.records if getattr(record, "action", "") == "refused"]
+    assert (line.stop_id, line.runtime_id) == (answer["headers"]["stop-request-id"], PLAYER.id)
     assert seeded.queued("SITE1") == []
 
 
@@ -141,6 +143,7 @@ def test_an_unclear_outcome_tells_the_key_to_repeat_with(seeded, invoke, lost):
     assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "1")
     assert problem(answer)["code"] == "outcome_unknown"
     assert "Idempotency-Key: my-key" in problem(answer)["detail"]
+    assert answer["headers"]["stop-request-id"] == "my-key"
 
 
 @pytest.mark.parametrize("key", ["k" * 64, "!", "~", "a,b"])
