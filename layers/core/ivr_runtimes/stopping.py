@@ -7,10 +7,12 @@ node: 204 means that the command is on its way and will be carried out or found 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from ivr_runtimes.caller import Caller
 from ivr_runtimes.command import DEADLINE_S, Command
+from ivr_runtimes.deadline import within
 from ivr_runtimes.errors import NodeUnreachableError, OutcomeUnknownError, RuntimeNotFoundError, StoreUnavailableError
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, is_alive
 from ivr_runtimes.model import Node, Runtime, Verb
@@ -21,7 +23,10 @@ CALL_TIMEOUT_S: Final = 4.0
 """The longest one AWS call may take, its retry included: 2 x (0.5 s connect or 1 s read) and up to 1 s between."""
 
 BUDGET_S: Final = 9.0
-"""A stop answers within 10 s (DESIGN section 6): no call is begun that could end after this."""
+"""No call is begun that could end after this."""
+
+ANSWER_WITHIN_S: Final = 9.5
+"""A stop answers within 10 s (DESIGN section 6), whatever hangs: a resolver, or a body that comes byte by byte."""
 
 RETRY_AFTER_S: Final = 1
 """When to repeat a stop whose outcome is unknown."""
@@ -62,17 +67,20 @@ class RuntimeStop:
         Raises `RuntimeNotFoundError` (unknown, another domain's, or of a replaced session: all alike),
         `NodeUnreachableError` (its node's lease lapsed), `OutcomeUnknownError` (a table or the queue gave no answer).
         """
-        begun_s = self._monotonic()
         try:
-            runtime, node = self._current(runtime_id, caller, begun_s)
-            if runtime.stop_id == stop_id:
-                return StopReceipt(stop_id, runtime, None)
-            self._check_reachable(node, stop_id, runtime_id)
-            command = self._command(runtime, stop_id, caller)
-            self._check_time(begun_s)
-            self._queue.send(command)
-        except StoreUnavailableError as error:
+            return within(ANSWER_WITHIN_S, partial(self._accept, runtime_id, stop_id, caller))
+        except (StoreUnavailableError, TimeoutError) as error:
             raise _outcome_unknown(stop_id, runtime_id) from error
+
+    def _accept(self, runtime_id: RuntimeId, stop_id: StopId, caller: Caller) -> StopReceipt:
+        begun_s = self._monotonic()
+        runtime, node = self._current(runtime_id, caller, begun_s)
+        if runtime.stop_id == stop_id:
+            return StopReceipt(stop_id, runtime, None)
+        self._check_reachable(node, stop_id, runtime_id)
+        command = self._command(runtime, stop_id, caller)
+        self._check_time(begun_s)
+        self._queue.send(command)
         return StopReceipt(stop_id, runtime, command.verb)
 
     def _current(self, runtime_id: RuntimeId, caller: Caller, begun_s: float) -> tuple[Runtime, Node]:

@@ -1,5 +1,6 @@
 """The stop use case: what the function's own tests cannot show without waiting or breaking AWS."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,28 @@ def test_a_slow_table_ends_in_an_unknown_outcome_before_ten_seconds_are_over(wor
         world.stop(runtimes=slow, nodes=slow)
     assert world.monotonic_s <= 10
     assert len(world.queue) == 0
+
+
+class Hanging:
+    def __init__(self):
+        self.go_on = threading.Event()
+
+    def __getattr__(self, _name):
+        def hang(*_):
+            self.go_on.wait(10)
+            raise AmbiguousWriteError("at last")
+
+        return hang
+
+
+@pytest.mark.parametrize("port", ["runtimes", "nodes", "queue"])
+def test_whatever_hangs_is_not_waited_for(world, port, monkeypatch):
+    """The SDK limits each connection and each read, but not a resolver: a stop could take longer than promised."""
+    monkeypatch.setattr("ivr_runtimes.stopping.ANSWER_WITHIN_S", 0.05)
+    hanging = Hanging()
+    with pytest.raises(OutcomeUnknownError):
+        world.stop(**{port: hanging})
+    hanging.go_on.set()
 
 
 @pytest.mark.parametrize("port", ["runtimes", "nodes", "queue"])
