@@ -5,6 +5,7 @@ API Gateway's JWT authorizer verified the token before the function was invoked;
 Without a usable domain claim there is no answer, whatever invoked the function (DESIGN section 8).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,10 @@ from ivr_runtimes.names import Domain, fold_domain
 
 SUBJECT_LENGTH: Final = 256
 """How much of a subject travels with a command and into logs."""
+
+
+UNSENDABLE: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What SQS does not take in a message (SQS API reference, SendMessage): the rest of Unicode it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,8 @@ def caller_of(event: Mapping[str, Any], *, domain_claim: str) -> Caller:
             f"The access token must carry the claim '{domain_claim}' with the name of exactly one domain. "
             "Ask whoever issues your tokens to add it."
         )
-    return Caller(domain=domain, subject=str(claims.get("sub", ""))[:SUBJECT_LENGTH])
+    subject = UNSENDABLE.sub("\ufffd", str(claims.get("sub", ""))[:SUBJECT_LENGTH])
+    return Caller(domain=domain, subject=subject)
 
 
 def _claims(event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -99,6 +99,15 @@ def test_a_long_subject_is_cut_so_that_it_cannot_swell_messages_and_logs():
     assert caller_of(event, domain_claim="domain").subject == "s" * SUBJECT_LENGTH
 
 
+@pytest.mark.parametrize("odd", ["\uffff", "\ufffe", "\x00", "\x1b", "\ud800"])
+def test_a_subject_that_sqs_would_not_take_does_not_spoil_the_stop(odd):
+    """U+FFFF in the subject made SQS refuse the command, and the caller got a 500 for every stop."""
+    event = {
+        "requestContext": {"authorizer": {"jwt": {"claims": {"domain": "a.example", "sub": f"anna{odd}\U0001f4f0"}}}}
+    }
+    assert caller_of(event, domain_claim="domain").subject == "anna\ufffd\U0001f4f0"
+
+
 def test_settings_are_read_from_the_environment():
     settings = load(StopSettings, ENVIRONMENT)
     assert settings.sites == ("SITE1", "SITE2")
