@@ -3,7 +3,7 @@ time of a large list.
 
 `install` replaces a botocore session's component `response_parser_factory`. Its parsers hand the body of a successful
 Query or Scan through as it came, for `decode` to read into typed structs, or `parsed` into what botocore would have
-made of it; errors and every other operation go to botocore's own parser. Signing, retries and checksums stay botocore's.
+made of it; all else goes to botocore's own parser. Signing, retries and checksums stay botocore's.
 Should an SDK move that seam, answers arrive parsed as ever, `body_of` finds no body, and `dynamo` reads them the slow
 way (tests/unit/core/test_codec.py pins the seam).
 
