@@ -149,6 +149,7 @@ bench-cold: setup build-here .venv-lambda/.ready .local/baseline/.ready ## init 
 	@$(BIN)/python -m benchmarks.coldstart
 
 build-here: sam
+	@mkdir -p $(dir $(HERE))
 	@$(MAKE) --no-print-directory build BUILD_DIR=$(HERE) BUILD_ARGS="--config-env prod" \
 		ARCHITECTURE=$$(uname -m | sed 's/aarch64/arm64/') >$(HERE).log 2>&1 || { cat $(HERE).log >&2; exit 1; }
 

@@ -71,11 +71,6 @@ class RuntimeTable:
         self._on_server_time = on_server_time
         sends_own_bodies(client, "BatchWriteItem")
 
-    def of_domain(self, domain: Domain) -> Iterator[Runtime]:
-        """Yield the domain's rows whole, in start order; empty pages with a continuation key are walked through."""
-        for item in self._pages(self._client.query, _query(self._table, domain, Stretch())):
-            yield to_runtime(item)
-
     def page(
         self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
     ) -> Page:

@@ -150,8 +150,8 @@ def _distinct(rows: Sequence[Row]) -> bool:
 def _too_many(cost: Cost) -> ResultTooLargeError:
     return ResultTooLargeError(
         f"There is more to read than one answer can be made of: at most {MAX_ROWS} matching rows, read within"
-        f" {BUDGET_S:g} s; {cost.rows_read} rows were read. Ask for pages under the order by starttime: limit=1000, then"
-        " each Link header with rel=next. Or bound starttime in the filter, and leave count=exact out."
+        f" {BUDGET_S:g} s; {cost.rows_read} rows were read. Ask for pages under the order by starttime: limit=1000,"
+        " then each Link header with rel=next. Or bound starttime in the filter, and leave count=exact out."
     )
 
 
