@@ -16,7 +16,7 @@ from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.probe import Probe
 from ivr_runtimes.errors import LeaseHeldError, StoreUnavailableError
-from ivr_runtimes.lease import CLOCK_SKEW_S, LEASE_HANDOVER_S
+from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S
 from ivr_runtimes.model import Node
 from ivr_runtimes.names import Session
 from ivr_runtimes.ports import LeaseTable
@@ -89,6 +89,7 @@ class Lease:
         self._looked = False
         self._held = False
         self._ending = False
+        self._doubted_s = 0.0
         self._until_s = 0.0
         """When (epoch) the lease ends that the table is known to have."""
         self._latest_s = 0.0
@@ -121,6 +122,7 @@ class Lease:
             if not self._looked:  # also sets the clock before the first lease is reckoned
                 await self._look()
             if self._ending or not self._probe.up or self._probe.session is None:
+                await self._doubt()
                 return IDLE_S
             if self._sweep_first():
                 return SOON_S
@@ -154,6 +156,17 @@ class Lease:
         self._seen, self._looked = await self._read(), True
         if self._seen is not None and self._at_home and self._seen.control_port == self._us.control_port:
             self._dead = self._seen.agent_id
+
+    async def _doubt(self) -> None:
+        """Look whether a lease that has lapsed, because the engine is silent, was taken by another agent."""
+        now_s = self._clock.monotonic()
+        if not self._held or self.count_down() > 0 or now_s < self._doubted_s + HEARTBEAT_INTERVAL_S:
+            return
+        self._doubted_s = now_s
+        row = await self._read()
+        if row is not None and row.agent_id != self._us.agent_id:
+            self._held, self._seen = False, row
+            say("lease_lost", level=logging.WARNING, agent_id=row.agent_id)
 
     def _sweep_first(self) -> bool:
         """Tell whether readers have given the node up, so that its rows can be put right before they show again."""

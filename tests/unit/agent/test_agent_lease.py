@@ -332,6 +332,25 @@ async def test_a_lapsed_lease_is_no_proof_that_the_node_is_still_ours(
     assert lease.surely_ours()
 
 
+async def test_an_agent_with_a_silent_engine_notices_that_its_node_has_moved(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine, time: ManualTime, clock: Clock
+) -> None:
+    """It took the node's stops from the queue for as long as its engine was silent, and could only put them back."""
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    engine.down = True
+    await probe.step()
+    time.pass_s(LEASE_TTL_S + 1)
+    await lease.step()
+    assert lease.ours(), "nobody else has it"
+    moved = replace(row(nodes), agent_id="b", session=Session("s-9"), lease_until_s=clock.now_s() + LEASE_TTL_S)
+    nodes.renew(moved, now_s=clock.now_s())
+    time.pass_s(HEARTBEAT_INTERVAL_S)
+    await lease.step()
+    assert not lease.ours()
+
+
 async def test_no_heartbeat_takes_back_a_lease_that_was_handed_over(
     make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime, clock: Clock
 ) -> None:
