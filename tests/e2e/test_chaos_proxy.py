@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import boto3
@@ -47,8 +48,10 @@ def client(service, endpoint, read_s=2):
 @asynccontextmanager
 async def proxied(upstream, *kinds, link=NODE, **spans):
     """Run a proxy whose every fitting request has one of these faults."""
-    profile = Profile(weights=dict.fromkeys(kinds, 1.0), chance=1.0, always=True, kills=False, slow=False, outage=False)
-    schedule = draw(1, duration_s=600, nodes=(NODE,), swapping=(NODE, NODE), profile=profile)
+    profile = Profile(weights=dict.fromkeys(kinds, 1.0), chance=1.0, always=True, victims=(), outage=False)
+    schedule = replace(
+        draw(1, duration_s=600, nodes=(NODE,), swapping=(NODE, NODE), profile=profile), cuts=(), slow=(), blows=()
+    )
     for name, value in spans.items():
         object.__setattr__(schedule, name, value)
     links = {link: Endpoint(free_port())}
