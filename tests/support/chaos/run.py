@@ -171,6 +171,8 @@ class Run:
         kinds = {str(kind): count for kind, count in self.proxy.faults.most_common()}
         tell(f"faults by kind: {kinds}, slow answers: {counted['slow']}; {client.attempts} DELETEs")
         tell(f"swaps: {dict(havoc.swaps)}, refused for a wrong token: {counted['refused']}")
+        if self.proxy.stalls:
+            tell(f"the machine was starved, which made links slow, so many times: {dict(self.proxy.stalls)}")
 
     def _history(self, havoc: Havoc, client: Client) -> History:
         ended_at = time.time()
