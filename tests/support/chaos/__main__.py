@@ -14,7 +14,7 @@ from typing import Final
 
 from chaos.run import Options, run, tell
 from chaos.sabotage import PROFILES, Sabotage
-from chaos.schedule import Profile
+from chaos.schedule import SCENARIOS, Profile
 from chaos.verdict import FATES, UNTOLD, VIOLATIONS, findings, judge
 
 SHOWN: Final = 5
@@ -64,7 +64,7 @@ def _options(given: argparse.Namespace) -> Options:
         stops=given.stops,
         minutes=MINUTES if given.minutes is None else given.minutes,
         folder=(given.folder or Path(".local") / f"chaos-{seed}").absolute(),
-        profile=PROFILES[sabotage] if sabotage else Profile(),
+        profile=PROFILES[sabotage] if sabotage else SCENARIOS.get(given.scenario, Profile()),
         sabotage=sabotage,
     )
 
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--stops", type=int, default=2000, help="how many stops are asked for (default: %(default)s)")
     add("--minutes", type=float, help=f"no stop is begun after this; fewer are then no failure (default: {MINUTES:g})")
     add("--folder", type=Path, help="logs, records and history.json (default: .local/chaos-<seed>)")
+    add("--scenario", choices=sorted(SCENARIOS), help="break nothing but this (default: everything)")
     add("--sabotage", choices=[one.value for one in Sabotage], help="put this defect in, to see it found")
     return parser
 

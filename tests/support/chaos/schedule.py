@@ -34,6 +34,9 @@ class Kind(StrEnum):
 OUTAGE_S: Final = 30.0
 """How long SQS is away at a time."""
 
+AMBUSH_S: Final = 2.0
+"""How long writes are held until their agent is killed: before it gives any up, which it does after 3 s."""
+
 EVEN: Final = dict.fromkeys(Kind, 1.0) | {Kind.TWICE: 4.0, Kind.LATE: 3.0, Kind.HELD: 2.0}
 """How often each kind is chosen among those that fit a request."""
 
@@ -45,7 +48,8 @@ class Profile:
     `victims` are the parts that are killed. `storm`, `cut` and `slow` are the chances that a node's bad time has a
     storm, a cut link, slow answers. `impatience` is the share of requests whose client gives up after a second,
     `second` that of deliberate second stops, `echo` that of requests repeated with their key although they were
-    answered. `always` makes one storm of the run. `calm_s` is how long the calm between two bad times lasts.
+    answered. `always` makes one storm of the run. `calm_s` is how long the calm between two bad times lasts. With
+    `ambush`, a node's bad time is a short storm at whose end its agent is killed, and nothing else.
     `settle_s` is how long lists are still judged after the last fault: what died last must be gone after lease, skew
     and 10 s more.
     """
@@ -58,11 +62,27 @@ class Profile:
     slow: float = 0.4
     outage: bool = True
     always: bool = False
+    ambush: bool = False
     calm_s: tuple[float, float] = (20.0, 28.0)
     impatience: float = 0.1
     second: float = 0.25
     echo: float = 0.1
     settle_s: float = 25.0
+
+
+SCENARIOS: Final = {
+    "late_writes": Profile(
+        weights={Kind.HELD: 1.0},
+        chance=1.0,
+        ambush=True,
+        calm_s=(10.0, 12.0),
+        outage=False,
+        impatience=0.0,
+        second=0.0,
+        echo=0.0,
+    )
+}
+"""What a run may be confined to. `late_writes`: agents are killed while writes of theirs are held, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +162,16 @@ def draw(
     seed: int, *, duration_s: float, nodes: tuple[str, ...], swapping: tuple[str, str], profile: Profile
 ) -> Schedule:
     """Draw the schedule of a run. `swapping` are two nodes of one host address."""
-    storms: list[Span] = list(_storms(seed, duration_s, profile))
+    storms: list[Span] = [] if profile.ambush else list(_storms(seed, duration_s, profile))
     cuts: list[Span] = []
     slow: list[Span] = []
-    blows = list(_swaps(seed, swapping, duration_s, profile))
+    blows: list[Blow] = [] if profile.ambush else list(_swaps(seed, swapping, duration_s, profile))
     for node in nodes:
         for since_s, until_s, chance in _turbulences(f"{seed}/{node}", duration_s, profile):
+            if profile.ambush:
+                storms.append(Span(node, since_s, since_s + AMBUSH_S))
+                blows.append(Blow(since_s + AMBUSH_S, (node,), ("agent",), 0.0))
+                continue
             if chance.random() < profile.storm:
                 storms.append(_within(node, since_s, until_s, chance))
             if chance.random() < profile.cut:

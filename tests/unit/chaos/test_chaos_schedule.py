@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from chaos.schedule import FUNCTIONS, Kind, Profile, Span, draw, manner
+from chaos.schedule import FUNCTIONS, SCENARIOS, Kind, Profile, Span, draw, manner
 
 NODES = ("a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.2", "d@127.0.0.3")
 FITTING = (Kind.THROTTLED, Kind.CUT, Kind.LOST)
@@ -76,6 +76,18 @@ def test_only_the_victims_are_killed():
     one = schedule(3, Profile(victims=("agent",)))
     assert {blow.parts for blow in one.blows} == {("agent",)}
     assert len(one.blows) == len(schedule(3).blows)
+
+
+def test_late_writes_are_held_until_their_agent_is_killed_and_nothing_else_is_broken():
+    one = schedule(1, SCENARIOS["late_writes"])
+    assert (one.cuts, one.slow, one.outages) == ((), (), ())
+    assert {blow.parts for blow in one.blows} == {("agent",)}
+    for blow in one.blows:
+        [node] = blow.nodes
+        assert any(storm.place == node and storm.until_s == blow.at_s for storm in one.storms)
+    assert len(one.storms) == len(one.blows)
+    held = one.fault(NODES[0], 1, tuple(Kind), at_s=next(s.since_s for s in one.storms if s.place == NODES[0]))
+    assert held[0] is Kind.HELD
 
 
 def test_every_place_has_calm_between_its_storms():
