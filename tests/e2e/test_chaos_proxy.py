@@ -4,10 +4,12 @@ import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 import boto3
 import pytest
+from aiohttp import web
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -47,8 +49,10 @@ def client(service, endpoint, read_s=2):
 @asynccontextmanager
 async def proxied(upstream, *kinds, link=NODE, **spans):
     """Run a proxy whose every fitting request has one of these faults."""
-    profile = Profile(weights=dict.fromkeys(kinds, 1.0), chance=1.0, always=True, kills=False, slow=False, outage=False)
-    schedule = draw(1, duration_s=600, nodes=(NODE,), swapping=(NODE, NODE), profile=profile)
+    profile = Profile(weights=dict.fromkeys(kinds, 1.0), chance=1.0, always=True, victims=(), outage=False)
+    schedule = replace(
+        draw(1, duration_s=600, nodes=(NODE,), swapping=(NODE, NODE), profile=profile), cuts=(), slow=(), blows=()
+    )
     for name, value in spans.items():
         object.__setattr__(schedule, name, value)
     links = {link: Endpoint(free_port())}
@@ -166,3 +170,34 @@ async def test_nothing_is_broken_before_the_beginning_and_after_the_end(upstream
         assert await refused(sqs.receive_message, QueueUrl=url) is None
         proxy.begin()
         assert await refused(sqs.receive_message, QueueUrl=url) == "ConnectionClosedError"
+
+
+async def test_a_link_that_a_starved_machine_makes_slow_is_not_whole():
+    """Lateness, ghosts and gaps are laid to the product only while its links were whole."""
+
+    async def slow(_: web.Request) -> web.Response:
+        await asyncio.sleep(2.3)
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_post("/", slow)
+    runner, endpoint = web.AppRunner(app), Endpoint(free_port())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", endpoint.port).start()
+    async with proxied(endpoint) as (proxy, _, _):
+        await asyncio.gather(
+            refused(client("dynamodb", proxy.links[NODE], read_s=4).scan, TableName="t"),
+            refused(client("sqs", proxy.links[NODE], read_s=4).receive_message, QueueUrl="q", WaitTimeSeconds=1),
+        )
+        assert [(trouble.node, trouble.what) for trouble in proxy.troubles] == [(NODE, "link")]
+    await runner.cleanup()
+
+
+async def test_so_are_all_links_while_the_proxy_itself_stood_still(upstream):
+    async with proxied(upstream) as (proxy, _, _):
+        await asyncio.sleep(0)
+        time.sleep(2.5)  # noqa: ASYNC251  # the loop must stand still
+        await asyncio.sleep(0.1)
+        [trouble] = proxy.troubles
+    assert (trouble.node, trouble.what, proxy.stalls) == ("", "link", {"proxy": 1})
+    assert trouble.until - trouble.since > 2.4

@@ -1,8 +1,8 @@
 """The client: lists and stops over real HTTP through the gateway, as fast as it can.
 
 Owns what a careful program does: every stop has an Idempotency-Key, every unclear answer is followed by a repeat with
-the same key; now and then it is impatient, repeats what was answered, or asks for a deliberate second stop with a new
-key. Writes down each stop with the instant of its first 204, and each list.
+the same key, and a 404 makes it look at a fresh list; now and then it is impatient, repeats what was answered, or asks
+for a deliberate second stop with a new key. Writes down each stop with the instant of its first 204, and each list.
 """
 
 import asyncio
@@ -28,12 +28,22 @@ GIVE_UP_S: Final = 75.0
 WITH_BRANCH: Final = frozenset({"survey", "endless", "nested", "goodbye"})
 """Scripts that can be in an External Stop branch: only those get a deliberate second stop."""
 
+BREAK_AT: Final = 2
+"""How many stops may be without a clear answer when another is begun: a careful program leaves an ill service alone."""
+
+KEPT: Final = 5
+"""One in so many stops is kept for what is broken later in a short run."""
+
 UNCLEAR_STATUS: Final = 500
+NOT_FOUND: Final = 404
 
 
 @dataclass(slots=True, kw_only=True)
 class Client:
-    """All requests of a run. `tokens` maps domains to access tokens; `stops` are asked for, none after `until`."""
+    """All requests of a run. `tokens` maps domains to access tokens; `stops` are asked for, none after `until`.
+
+    The last of them are kept until `kept_until`.
+    """
 
     url: str
     tokens: Mapping[str, str]
@@ -41,10 +51,12 @@ class Client:
     profile: Profile
     stops: int
     until: float
+    kept_until: float = 0.0
     http: aiohttp.ClientSession
     log: list[Stop] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     attempts: int = 0
+    _unclear: set[str] = field(default_factory=set)
     _candidates: dict[str, tuple[str, str]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
@@ -61,12 +73,17 @@ class Client:
 
     async def _work(self) -> None:
         while len(self.log) < self.stops and time.time() < self.until:
-            found = self._choose()
+            found = self._choose() if self._may_begin() else None
             if found is None:
                 await asyncio.sleep(0.05)
                 continue
             runtime, domain, code = found
             await self._stop(runtime, domain, manner(self.seed, len(self.log), self.profile), code in WITH_BRANCH)
+
+    def _may_begin(self) -> bool:
+        if len(self._unclear) >= BREAK_AT:
+            return False
+        return len(self.log) < self.stops - self.stops // KEPT or time.time() >= self.kept_until
 
     def _choose(self) -> tuple[str, str, str] | None:
         free = [runtime for runtime in self._candidates if runtime not in self._taken]
@@ -107,10 +124,19 @@ class Client:
             status = await self._send(stop, domain, patience_s=patience_s)
             if status is not None and status < UNCLEAR_STATUS:
                 stop.answer = str(status)
-                return
+                if status == NOT_FOUND:
+                    self._forget(domain)
+                break
+            self._unclear.add(stop.stop_id)
             patience_s = 12.0
             await asyncio.sleep(0.3 if status is None else 1.0)
-        stop.answer = "unclear"
+        else:
+            stop.answer = "unclear"
+        self._unclear.discard(stop.stop_id)
+
+    def _forget(self, domain: str) -> None:
+        """Choose none of a domain before its next list: what it listed last is out of date."""
+        self._candidates = {runtime: found for runtime, found in self._candidates.items() if found[0] != domain}
 
     async def _send(self, stop: Stop, domain: str, *, patience_s: float) -> int | None:
         """Send one DELETE; return its status, None when there was none."""
@@ -138,8 +164,8 @@ class Client:
             Sample(domain=domain, asked_at=asked_at, answered_at=answered_at, ids=frozenset(row["id"] for row in rows))
         )
         fresh = {row["id"]: (domain, row["code"]) for row in rows}
-        others = {runtime: found for runtime, found in self._candidates.items() if found[0] != domain}
-        self._candidates = others | fresh
+        self._forget(domain)
+        self._candidates |= fresh
 
     async def _list(self, domain: str) -> list[dict[str, Any]] | None:
         headers = {"Authorization": f"Bearer {self.tokens[domain]}"}

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -89,7 +90,7 @@ class RecordedEngine(Engine):
 
 
 def slowed(engine: RecordedEngine, *, token: str | None) -> web.Application:
-    """Return the engine side, slow while the schedule says so."""
+    """Return the engine side, slow while the schedule says so; it writes down whom it refused for want of its token."""
     settings = json.loads(os.environ[SETTINGS])
     chance = Random(f"{settings['seed']}/{engine.session}")
 
@@ -105,8 +106,16 @@ def slowed(engine: RecordedEngine, *, token: str | None) -> web.Application:
         await asyncio.sleep(after_s)
         return answer
 
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            engine.recorder.note("refused", path=request.path)
+        return answer
+
     app = application(engine, token=token)
     app.middlewares.insert(0, slow)
+    app.middlewares.insert(0, guarded)
     return app
 
 

@@ -6,12 +6,15 @@ SIGKILL is the point. `run` drives it.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import aiohttp
 
+from chaos import doors
+from chaos.doors import Doors
 from chaos.history import Trouble
 from chaos.schedule import Blow, Schedule
 from ivr_local.nodes import Node, Part
@@ -24,13 +27,18 @@ LOOK_S: Final = 0.2
 
 @dataclass(slots=True, kw_only=True)
 class Havoc:
-    """The killing. `killed` maps the pids of dead engines to the instants of their deaths."""
+    """The killing. `killed` maps the pids of dead engines to the instants of their deaths.
+
+    `doors` are those of the nodes that swap.
+    """
 
     nodes: Mapping[str, Node]
+    doors: Mapping[str, Doors]
     schedule: Schedule
     http: aiohttp.ClientSession
     killed: dict[int, float] = field(default_factory=dict)
     kills: int = 0
+    swaps: Counter[str] = field(default_factory=Counter)
     troubles: list[Trouble] = field(default_factory=list)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _struck: list[asyncio.Task[None]] = field(default_factory=list)
@@ -47,9 +55,12 @@ class Havoc:
         await asyncio.gather(*self._struck)
 
     async def _strike(self, blow: Blow) -> None:
-        """Kill and start again. A node that is down already is left alone: the blow came too soon after another."""
+        """Kill and start again.
+
+        A node that is down already is left alone: the blow came too soon after another. A swap waits for its nodes.
+        """
         locks = [self._locks.setdefault(name, asyncio.Lock()) for name in sorted(blow.nodes)]
-        if any(lock.locked() for lock in locks):
+        if len(locks) == 1 and locks[0].locked():
             return
         for lock in locks:
             await lock.acquire()
@@ -63,21 +74,45 @@ class Havoc:
         self.troubles += [Trouble(node.spec.name, "process", began_at, time.time()) for node in nodes]
 
     async def _down_and_up(self, nodes: list[Node], blow: Blow) -> None:
-        for node in nodes:
-            for part in blow.parts:
-                await self._kill(node, Part(part))
-        await asyncio.sleep(blow.down_s)
+        parts = [Part(part) for part in blow.parts]
         if len(nodes) == 2:
-            first, second = nodes
-            ports = first.spec.control_port, second.spec.control_port
-            second.spec, first.spec = (
-                replace(second.spec, control_port=ports[0]),
-                replace(first.spec, control_port=ports[1]),
-            )
-        for node in nodes:
-            await node.start(*(Part(part) for part in blow.parts))
+            await self._swap(nodes[0], nodes[1], parts, blow.down_s)
+            return
+        await self._kill(nodes, parts)
+        await asyncio.sleep(blow.down_s)
+        await self._start(nodes, parts)
 
-    async def _kill(self, node: Node, part: Part) -> None:
+    async def _swap(self, one: Node, other: Node, parts: list[Part], down_s: float) -> None:
+        """Bring two nodes back on each other's old ports.
+
+        Engines first: until their agents follow, each agent finds a stranger where its engine was, and each engine
+        where its agent was, and only the tokens tell.
+        """
+        nodes = [one, other]
+        self.swaps["agents" if Part.ENGINE not in parts else "engines and agents"] += 1
+        if Part.ENGINE in parts:
+            await self._kill(nodes, [Part.ENGINE])
+            doors.exchange(*(self.doors[node.spec.name] for node in nodes))
+            await self._start(nodes, [Part.ENGINE])
+            await asyncio.sleep(down_s)
+            await self._kill(nodes, [Part.AGENT])
+        else:
+            await self._kill(nodes, [Part.AGENT])
+            await asyncio.sleep(down_s)
+        ports = one.spec.control_port, other.spec.control_port
+        other.spec, one.spec = replace(other.spec, control_port=ports[0]), replace(one.spec, control_port=ports[1])
+        await self._start(nodes, [Part.AGENT])
+
+    async def _start(self, nodes: list[Node], parts: list[Part]) -> None:
+        for node in nodes:
+            await node.start(*parts)
+
+    async def _kill(self, nodes: list[Node], parts: list[Part]) -> None:
+        for node in nodes:
+            for part in parts:
+                await self._end(node, part)
+
+    async def _end(self, node: Node, part: Part) -> None:
         child = node.children[part]
         child.kill()
         await child.wait()

@@ -29,6 +29,11 @@ from ivr_local.emulator import HOST, Endpoint
 HUNG_S: Final = 9.0
 """Longer than anyone waits: agents 3 s (a long poll 8 s), functions 1 s."""
 
+STALLED_S: Final = 2.0
+"""A link that takes so long by itself is not whole: the machine is starved. Agents give up after 3 s."""
+
+PULSE_S: Final = 0.2
+
 HELD_S: Final = {True: (1.2, 6.0), False: (3.2, 9.0)}
 """How long a write is held, for the functions' link and the agents': past the client's patience (1 s, 3 s), but within
 the time an agent grants an unanswered request to land (`Settings.request_lifetime_s` after it gave up)."""
@@ -76,14 +81,17 @@ class Proxy:
     troubles: list[Trouble] = field(default_factory=list)
     hidden: list[Hidden] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    stalls: Counter[str] = field(default_factory=Counter)
     _began_at: float | None = None
     _numbers: Counter[str] = field(default_factory=Counter)
     _later: set[asyncio.Task[Any]] = field(default_factory=set)
     _runners: list[web.AppRunner] = field(default_factory=list)
     _http: aiohttp.ClientSession = field(init=False)
+    _pulse: asyncio.Task[None] = field(init=False)
 
     async def start(self) -> None:
         """Listen on every link's port."""
+        self._pulse = asyncio.create_task(self._watch())
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=30), auto_decompress=False
         )
@@ -106,6 +114,7 @@ class Proxy:
 
     async def close(self) -> None:
         """Stop listening."""
+        self._pulse.cancel()
         for task in self._later:
             task.cancel()
         for runner in self._runners:
@@ -214,11 +223,30 @@ class Proxy:
 
     async def _pass(self, asked: Asked, body: dict[str, Any] | None = None) -> Answered:
         data = asked.body if body is None else json.dumps(body).encode()
+        began_at, patience_s = time.time(), STALLED_S
+        if asked.name == "ReceiveMessage":
+            patience_s += asked.json().get("WaitTimeSeconds", 0)
         try:
             async with self._http.post(self.upstream.url, data=data, headers=asked.headers) as response:
                 return Answered(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError):
             return CUT
+        finally:
+            if time.time() - began_at > patience_s:
+                self._stalled("emulator", asked.link, began_at)
+
+    async def _watch(self) -> None:
+        """Note when this process itself stood still, and all links with it: a starved machine, not the product."""
+        while True:
+            slept_at = time.time()
+            await asyncio.sleep(PULSE_S)
+            if time.time() - slept_at > PULSE_S + STALLED_S:
+                self._stalled("proxy", "", slept_at)
+
+    def _stalled(self, what: str, link: str, since: float) -> None:
+        self.stalls[what] += 1
+        if link != FUNCTIONS:
+            self.troubles.append(Trouble(link, "link", since, time.time()))
 
     def _trace(self, asked: Asked, answered: Answered, *, alive: bool) -> None:
         """Note who was handed which stop's message, or that nobody was."""

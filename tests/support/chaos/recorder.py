@@ -7,9 +7,10 @@ written before it. `engine` writes, `run` reads them back after the end.
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chaos.history import Before, Life, Session, Told
 
@@ -28,11 +29,15 @@ class Recorder:
         os.write(self._fd, line.encode())
 
 
-def read(folder: Path, killed: dict[int, float]) -> tuple[dict[str, Session], dict[str, Life], int]:
-    """Read all files; return sessions, runtimes and the number of slow answers. `killed` maps pids to instants."""
+COUNTED: Final = frozenset({"slow", "refused"})
+"""What is only counted: slow answers, and requests without the engine's token."""
+
+
+def read(folder: Path, killed: dict[int, float]) -> tuple[dict[str, Session], dict[str, Life], Counter[str]]:
+    """Read all files; return sessions, runtimes and what is only counted. `killed` maps pids to instants."""
     sessions: dict[str, Session] = {}
     lives: dict[str, Life] = {}
-    slow = 0
+    counted: Counter[str] = Counter()
     for file in sorted(folder.glob("*.jsonl")):
         session = ""
         for line in _lines(file):
@@ -45,11 +50,11 @@ def read(folder: Path, killed: dict[int, float]) -> tuple[dict[str, Session], di
                     began_at=line["at"],
                     killed_at=killed.get(line["pid"]),
                 )
-            elif line["what"] == "slow":
-                slow += 1
+            elif line["what"] in COUNTED:
+                counted[line["what"]] += 1
             else:
                 _apply(line, session, lives)
-    return sessions, lives, slow
+    return sessions, lives, counted
 
 
 def _lines(file: Path) -> Iterator[dict[str, Any]]:

@@ -18,15 +18,16 @@ from typing import Any, Final
 
 import aiohttp
 
-from chaos import embed, recorder, sabotage
+from chaos import doors, embed, recorder, sabotage
 from chaos import engine as engine_program
 from chaos.agent import CLOCK
 from chaos.client import Client
 from chaos.havoc import Havoc
 from chaos.history import History, Trouble
 from chaos.proxy import Proxy
-from chaos.sabotage import Sabotage
+from chaos.sabotage import SHOWS, Sabotage
 from chaos.schedule import FUNCTIONS, Profile, Span, draw
+from chaos.verdict import findings, wrongs
 from ivr_local import emulator, fleet, server, state
 from ivr_local.emulator import Endpoint
 from ivr_local.nodes import NodeSpec, Part, Program
@@ -68,11 +69,13 @@ class Run:
             profile=options.profile,
         )
         self.http = http
-        gateway, upstream, *ports = emulator.free_ports(3 + len(self.sites))
+        inside = 2 * len(embed.SWAPPING)
+        gateway, upstream, *ports = emulator.free_ports(3 + len(self.sites) + inside)
         self.emulator = Endpoint(upstream)
-        links = dict(zip((FUNCTIONS, *self.sites), map(Endpoint, ports), strict=True))
+        links = dict(zip((FUNCTIONS, *self.sites), map(Endpoint, ports[:-inside]), strict=True))
         self.proxy = Proxy(upstream=self.emulator, schedule=self.schedule, links=links)
         self.unforeseen: list[str] = []
+        self.doors = doors.of(embed.SWAPPING, ports[-inside:])
         self._lives = dict.fromkeys(self.sites, 0)
         seams = Seams(
             emulator=self.emulator,
@@ -97,26 +100,42 @@ class Run:
 
     async def _havoc(self) -> History:
         nodes = {name: node for name in self.sites if (node := self.stack.node(name)) is not None}
-        havoc = Havoc(nodes=nodes, schedule=self.schedule, http=self.http)
+        havoc = Havoc(nodes=nodes, doors=self.doors, schedule=self.schedule, http=self.http)
         client = await self._client()
         listing = asyncio.create_task(client.list_for_ever())
         self._begin()
         raging = asyncio.create_task(havoc.rage())
         stopping = asyncio.create_task(client.stop_all())
-        while not stopping.done():
-            await asyncio.wait({stopping}, timeout=15.0)
+        while not stopping.done() and not self._proven(havoc):
+            await asyncio.wait({stopping}, timeout=1.0 if self.options.sabotage else 15.0)
             accepted = sum(stop.accepted_at is not None for stop in client.log)
             tell(f"{time.time() - self.began_at:5.0f} s: {len(client.log)} stops, {accepted} accepted, "
                  f"{havoc.kills} kills, {self.proxy.faults.total()} faults")  # fmt: skip
-        await stopping
-        raging.cancel()
+        if proven := not stopping.done():
+            stopping.cancel()
         with suppress(asyncio.CancelledError):
-            await raging
-        await self._peace(havoc)
-        listing.cancel()
-        with suppress(asyncio.CancelledError):
-            await listing
+            await stopping
+            await self._past_an_outage()
+        self.peace_at = time.time()
+        await _cancelled(raging)
+        if not proven:
+            await self._peace(havoc, client)
+        await _cancelled(listing)
+        self._sum_up(havoc, client)
         return self._history(havoc, client)
+
+    def _proven(self, havoc: Havoc) -> bool:
+        """Tell whether a sabotaged run has done to a runtime what it was to show: nothing later undoes that."""
+        if self.options.sabotage is None:
+            return False
+        _, lives, _ = recorder.read(self._records, havoc.killed)
+        return any(SHOWS[self.options.sabotage] in wrongs(life) for life in lives.values())
+
+    def _found(self, havoc: Havoc, client: Client) -> bool:
+        """Tell whether a sabotaged run has shown what it was to show, now that nothing is broken any more."""
+        return self.options.sabotage is not None and bool(
+            findings(self._history(havoc, client))[SHOWS[self.options.sabotage]]
+        )
 
     def _begin(self) -> None:
         self.began_at = time.time()
@@ -126,9 +145,13 @@ class Run:
             self._slow(node).write_text(json.dumps(times))
         self.proxy.begin()
 
-    async def _peace(self, havoc: Havoc) -> None:
+    async def _past_an_outage(self) -> None:
+        """Wait until SQS has been away and is back: a short run goes through that as well."""
+        over_s = min((outage.until_s for outage in self.schedule.outages), default=0.0)
+        await asyncio.sleep(max(0.0, self.began_at + over_s - time.time()))
+
+    async def _peace(self, havoc: Havoc, client: Client) -> None:
         """End all faults, then wait until the queues are empty and the lists have settled."""
-        self.peace_at = time.time()
         for node in self.sites:
             self._slow(node).write_text("[]")
         await asyncio.gather(self.proxy.end(), havoc.mend())
@@ -140,13 +163,20 @@ class Run:
                 break
             await asyncio.sleep(0.5)
         tell(f"the queues were waited for until {time.time() - self.peace_at:.1f} s after the last fault")
-        await asyncio.sleep(max(0.0, settled_at - time.time()))
+        while (left_s := settled_at - time.time()) > 0 and not self._found(havoc, client):  # noqa: ASYNC110  # what happens meanwhile is in files
+            await asyncio.sleep(min(1.0, left_s))
+
+    def _sum_up(self, havoc: Havoc, client: Client) -> None:
+        _, _, counted = recorder.read(self._records, havoc.killed)
+        kinds = {str(kind): count for kind, count in self.proxy.faults.most_common()}
+        tell(f"faults by kind: {kinds}, slow answers: {counted['slow']}; {client.attempts} DELETEs")
+        tell(f"swaps: {dict(havoc.swaps)}, refused for a wrong token: {counted['refused']}")
+        if self.proxy.stalls:
+            tell(f"the machine was starved, which made links slow, so many times: {dict(self.proxy.stalls)}")
 
     def _history(self, havoc: Havoc, client: Client) -> History:
         ended_at = time.time()
-        sessions, lives, slow = recorder.read(self._records, havoc.killed)
-        kinds = {str(kind): count for kind, count in self.proxy.faults.most_common()}
-        tell(f"faults by kind: {kinds}, slow answers: {slow}; {client.attempts} DELETEs")
+        sessions, lives, counted = recorder.read(self._records, havoc.killed)
         return History(
             sites=self.sites,
             ended_at=ended_at,
@@ -158,7 +188,7 @@ class Run:
             hidden=self.proxy.hidden,
             receipts=self.proxy.receipts,
             kills=havoc.kills,
-            faults=self.proxy.faults.total() + slow,
+            faults=self.proxy.faults.total() + counted["slow"],
         )
 
     def _scheduled(self) -> Iterator[Trouble]:
@@ -182,12 +212,15 @@ class Run:
             profile=self.options.profile,
             stops=self.options.stops,
             until=time.time() + self.options.minutes * 60,
+            kept_until=time.time() + min((outage.since_s for outage in self.schedule.outages), default=0.0),
             http=self.http,
         )
 
     def _program(self, spec: NodeSpec, part: Part) -> Program:
-        """Return what runs as a part: each life of an agent has the next wrong clock."""
+        """Return what runs as a part: each life of an agent has the next wrong clock, some nodes meet over TCP."""
         common = {"PYTHONPATH": str(embed.HERE.parent)}
+        if spec.name in self.doors:
+            common |= self.doors[spec.name].environment(part)
         if self.options.sabotage:
             common[sabotage.VARIABLE] = self.options.sabotage
         if part is Part.ENGINE:
@@ -209,6 +242,12 @@ class Run:
         if "exit code" in line:
             self.unforeseen.append(line)
             tell(f"unforeseen: {line}")
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 async def run(options: Options) -> tuple[History, list[str]]:

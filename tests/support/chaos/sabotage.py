@@ -24,30 +24,54 @@ class Sabotage(StrEnum):
     NO_REASSERTION = "no_reassertion"  # ambiguous writes are not written again
 
 
+SHOWS: Final = {
+    Sabotage.RELATIVE: "killed_by_own_retry",
+    Sabotage.DELETE_FIRST: "lost",
+    Sabotage.FORGETFUL: "killed_by_own_retry",
+    Sabotage.NO_REASSERTION: "ghosts",
+}
+"""The violation that belongs to each defect: a run with it ends as soon as that is certain."""
+
 PROFILES: Final = {
     Sabotage.RELATIVE: Profile(
         weights={Kind.TWICE: 1.0},
         chance=0.7,
         always=True,
-        kills=False,
-        slow=False,
+        victims=(),
+        cut=0.0,
+        slow=0.0,
         outage=False,
         second=0.0,
         settle_s=0.0,
     ),
-    Sabotage.DELETE_FIRST: Profile(always=True, chance=0.05, outage=False, settle_s=0.0),
+    Sabotage.DELETE_FIRST: Profile(
+        always=True,
+        chance=0.05,
+        victims=("agent",),
+        calm_s=(2.0, 4.0),
+        outage=False,
+        settle_s=0.0,
+    ),
     Sabotage.FORGETFUL: Profile(
         weights={Kind.LOST: 1.0, Kind.CUT: 1.0},
         chance=0.05,
-        kills=False,
-        slow=False,
+        victims=(),
+        cut=0.0,
+        slow=0.0,
         outage=False,
         second=0.6,
         echo=0.6,
         settle_s=0.0,
     ),
     Sabotage.NO_REASSERTION: Profile(
-        weights={Kind.HELD: 1.0}, chance=0.3, always=True, kills=False, slow=False, outage=False, second=0.0
+        weights={Kind.HELD: 1.0},
+        chance=0.3,
+        always=True,
+        victims=(),
+        cut=0.0,
+        slow=0.0,
+        outage=False,
+        second=0.8,
     ),
 }
 """What brings each defect to light soonest."""

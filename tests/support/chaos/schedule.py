@@ -5,8 +5,9 @@ Owns times (seconds since the havoc began), places and chances; does nothing. `r
 not shift the others.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
 from typing import Final
@@ -30,6 +31,12 @@ class Kind(StrEnum):
     LATE = "late"
 
 
+OUTAGE_S: Final = 30.0
+"""How long SQS is away at a time."""
+
+AMBUSH_S: Final = 2.0
+"""How long writes are held until their agent is killed: before it gives any up, which it does after 3 s."""
+
 EVEN: Final = dict.fromkeys(Kind, 1.0) | {Kind.TWICE: 4.0, Kind.LATE: 3.0, Kind.HELD: 2.0}
 """How often each kind is chosen among those that fit a request."""
 
@@ -38,22 +45,44 @@ EVEN: Final = dict.fromkeys(Kind, 1.0) | {Kind.TWICE: 4.0, Kind.LATE: 3.0, Kind.
 class Profile:
     """How much is broken. `weights` choose among faults; `chance` is a request's of being hit inside a storm.
 
-    `patience` is the share of requests whose client gives up after a second, `second` that of deliberate second stops,
-    `echo` that of requests repeated with their key although they were answered. `always` makes one storm of the run.
+    `victims` are the parts that are killed. `storm`, `cut` and `slow` are the chances that a node's bad time has a
+    storm, a cut link, slow answers. `impatience` is the share of requests whose client gives up after a second,
+    `second` that of deliberate second stops, `echo` that of requests repeated with their key although they were
+    answered. `always` makes one storm of the run. `calm_s` is how long the calm between two bad times lasts. With
+    `ambush`, a node's bad time is a short storm at whose end its agent is killed, and nothing else.
     `settle_s` is how long lists are still judged after the last fault: what died last must be gone after lease, skew
     and 10 s more.
     """
 
     weights: dict[Kind, float] = field(default_factory=lambda: dict(EVEN))
     chance: float = 0.3
-    kills: bool = True
-    slow: bool = True
+    victims: tuple[str, ...] = ("agent", "engine")
+    storm: float = 0.6
+    cut: float = 0.3
+    slow: float = 0.4
     outage: bool = True
     always: bool = False
+    ambush: bool = False
+    calm_s: tuple[float, float] = (20.0, 28.0)
     impatience: float = 0.1
     second: float = 0.25
     echo: float = 0.1
     settle_s: float = 25.0
+
+
+SCENARIOS: Final = {
+    "late_writes": Profile(
+        weights={Kind.HELD: 1.0},
+        chance=1.0,
+        ambush=True,
+        calm_s=(10.0, 12.0),
+        outage=False,
+        impatience=0.0,
+        second=0.0,
+        echo=0.0,
+    )
+}
+"""What a run may be confined to. `late_writes`: agents are killed while writes of theirs are held, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +102,7 @@ class Span:
 class Blow:
     """Processes killed at one instant and started again `down_s` later.
 
-    With two nodes their agents come back on each other's ports.
+    Two nodes come back on each other's ports: their agents `down_s` later, their engines, if killed too, at once.
     """
 
     at_s: float
@@ -133,41 +162,45 @@ def draw(
     seed: int, *, duration_s: float, nodes: tuple[str, ...], swapping: tuple[str, str], profile: Profile
 ) -> Schedule:
     """Draw the schedule of a run. `swapping` are two nodes of one host address."""
-    storms: list[Span] = list(_storms(seed, duration_s))
+    storms: list[Span] = [] if profile.ambush else list(_storms(seed, duration_s, profile))
     cuts: list[Span] = []
     slow: list[Span] = []
-    blows: list[Blow] = []
+    blows: list[Blow] = [] if profile.ambush else list(_swaps(seed, swapping, duration_s, profile))
     for node in nodes:
-        for since_s, until_s, chance in _turbulences(f"{seed}/{node}", duration_s):
-            if chance.random() < 0.6:
+        for since_s, until_s, chance in _turbulences(f"{seed}/{node}", duration_s, profile):
+            if profile.ambush:
+                storms.append(Span(node, since_s, since_s + AMBUSH_S))
+                blows.append(Blow(since_s + AMBUSH_S, (node,), ("agent",), 0.0))
+                continue
+            if chance.random() < profile.storm:
                 storms.append(_within(node, since_s, until_s, chance))
-            if chance.random() < 0.3:
+            if chance.random() < profile.cut:
                 cuts.append(_within(node, since_s, until_s, chance))
-            if chance.random() < 0.4:
+            if chance.random() < profile.slow:
                 slow.append(_within(node, since_s, until_s, chance))
-            blows += _blows(node, since_s, until_s, chance, swapping)
+            blows += _blows(node, since_s, until_s, chance)
     if profile.always:
         storms = [Span("", 0.0, duration_s)]
     return Schedule(
         seed=seed,
         profile=profile,
         storms=tuple(storms),
-        cuts=tuple(cuts) if profile.kills else (),
+        cuts=tuple(cuts),
         outages=tuple(_outages(seed, duration_s)) if profile.outage else (),
-        slow=tuple(slow) if profile.slow else (),
-        blows=tuple(sorted(blows, key=lambda blow: blow.at_s)) if profile.kills else (),
+        slow=tuple(slow),
+        blows=tuple(sorted(_confined(blows, profile.victims), key=lambda blow: blow.at_s)),
         clocks={node: _clocks(f"{seed}/{node}/clock") for node in nodes},
     )
 
 
-def _turbulences(name: str, duration_s: float) -> Iterator[tuple[float, float, Random]]:
+def _turbulences(name: str, duration_s: float, profile: Profile) -> Iterator[tuple[float, float, Random]]:
     """Yield a place's bad times, with calm between them: only then can lateness, ghosts and gaps be judged at all."""
     chance = Random(name)
-    since_s = chance.uniform(1.0, 12.0)
+    since_s = chance.uniform(1.0, profile.calm_s[1])
     while since_s < duration_s:
         until_s = since_s + chance.uniform(7.0, 11.0)
         yield since_s, until_s, chance
-        since_s = until_s + chance.uniform(20.0, 28.0)
+        since_s = until_s + chance.uniform(*profile.calm_s)
 
 
 def _within(place: str, since_s: float, until_s: float, chance: Random) -> Span:
@@ -175,32 +208,44 @@ def _within(place: str, since_s: float, until_s: float, chance: Random) -> Span:
     return Span(place, begun_s, chance.uniform(begun_s + 2.0, until_s))
 
 
-def _blows(node: str, since_s: float, until_s: float, chance: Random, swapping: tuple[str, str]) -> Iterator[Blow]:
+def _blows(node: str, since_s: float, until_s: float, chance: Random) -> Iterator[Blow]:
     for _ in range(chance.choice((3, 4, 5))):
-        at_s, kind = chance.uniform(since_s, until_s), chance.random()
+        at_s = chance.uniform(since_s, until_s)
         down_s = chance.uniform(18.0, 24.0) if chance.random() < 0.06 else chance.uniform(0.0, 2.0)
-        if node in swapping and kind < 0.12:
-            yield Blow(at_s, swapping, ("agent",), down_s)
-        else:
-            yield Blow(at_s, (node,), _parts(chance.random()), down_s)
+        yield Blow(at_s, (node,), _parts(chance.random()), down_s)
+
+
+def _swaps(seed: int, nodes: tuple[str, str], duration_s: float, profile: Profile) -> Iterator[Blow]:
+    """Yield when two nodes come back on each other's ports, with their engines and without by turns."""
+    bad_times = _turbulences(f"{seed}/{nodes[0]}", duration_s, profile)
+    chance = Random(f"{seed}/swap")
+    for (since_s, until_s, _), parts in zip(bad_times, itertools.cycle((("engine", "agent"), ("agent",)))):
+        yield Blow(chance.uniform(since_s, until_s - 5.0), nodes, parts, chance.uniform(1.0, 4.0))
+
+
+def _confined(blows: Iterable[Blow], victims: tuple[str, ...]) -> Iterator[Blow]:
+    """Yield the blows with only the victims among their parts, or in the place of them."""
+    for blow in blows:
+        if parts := tuple(part for part in blow.parts if part in victims) or victims:
+            yield replace(blow, parts=parts)
 
 
 def _parts(kind: float) -> tuple[str, ...]:
     return ("agent",) if kind < 0.5 else ("engine",) if kind < 0.85 else ("agent", "engine")
 
 
-def _storms(seed: int, duration_s: float) -> Iterator[Span]:
+def _storms(seed: int, duration_s: float, profile: Profile) -> Iterator[Span]:
     """Yield the bad times of the functions' link."""
-    for since_s, _, chance in _turbulences(f"{seed}/functions", duration_s):
+    for since_s, _, chance in _turbulences(f"{seed}/functions", duration_s, profile):
         yield Span(FUNCTIONS, since_s, since_s + chance.uniform(5.0, 9.0))
 
 
 def _outages(seed: int, duration_s: float) -> Iterator[Span]:
-    """Yield when SQS cannot be reached by anybody: 30 s in every two to three minutes."""
+    """Yield when SQS cannot be reached by anybody: 30 s early on, so that short runs meet it, then again and again."""
     chance = Random(f"{seed}/outage")
-    since_s = chance.uniform(40.0, 70.0)
+    since_s = chance.uniform(14.0, 22.0)
     while since_s < duration_s:
-        yield Span("", since_s, since_s + 30.0)
+        yield Span("", since_s, since_s + OUTAGE_S)
         since_s += chance.uniform(120.0, 180.0)
 
 

@@ -73,6 +73,9 @@ VIOLATIONS: Final = (
     "missing",
 )
 FATES: Final = ("took_effect", "already_ended", "node_died", "lost")
+UNTOLD: Final = "ended_untold"
+"""Not a count of its own: those of `node_died` whose runtime had ended by itself before its engine was killed."""
+
 COUNTS: Final = tuple(field.name for field in fields(Verdict))
 
 
@@ -90,11 +93,14 @@ def judge(history: History) -> Verdict:
 
 
 def findings(history: History) -> dict[str, list[str]]:
-    """Return for each count the stop ids or runtimes it is made of."""
-    found: dict[str, list[str]] = {name: [] for name in (*FATES, *VIOLATIONS)}
+    """Return for each count, and for `UNTOLD`, the stop ids or runtimes it is made of."""
+    found: dict[str, list[str]] = {name: [] for name in (*FATES, *VIOLATIONS, UNTOLD)}
     for stop in history.stops:
         if stop.accepted_at is not None:
-            found[fate(stop, history)].append(stop.stop_id)
+            what = fate(stop, history)
+            found[what].append(stop.stop_id)
+            if what == "node_died" and history.lives[stop.runtime].ended_at is not None:
+                found[UNTOLD].append(stop.stop_id)
             if told_late(stop, history):
                 found["told_late"].append(stop.stop_id)
     for life in history.lives.values():
@@ -115,7 +121,13 @@ def fate(stop: Stop, history: History) -> str:
         return "took_effect"
     if told or _over_at(life, history) <= stop.accepted_at:
         return "already_ended"  # the engine said so itself, or it was so before the 204
-    return "node_died" if _killed_at(life, history) is not None else "lost"
+    killed_at = _killed_at(life, history)
+    if killed_at is None:
+        return "lost"
+    if life.ended_at is None:
+        return "node_died"
+    # The process that died no longer ran it: its death explains nothing if there was time to tell it before.
+    return "lost" if _overdue(stop, stop.accepted_at, killed_at, life, history) else "node_died"
 
 
 def told_late(stop: Stop, history: History) -> bool:
@@ -127,10 +139,15 @@ def told_late(stop: Stop, history: History) -> bool:
     if told is None and fate(stop, history) in {"already_ended", "lost"}:
         return False
     until = told if told is not None else _killed_at(life, history)
-    if until is None or until - stop.accepted_at <= PROMPT_S:
+    return until is not None and _overdue(stop, stop.accepted_at, until, life, history)
+
+
+def _overdue(stop: Stop, accepted_at: float, until: float, life: Life, history: History) -> bool:
+    """Tell whether everything on the way of a stop was whole for over 10 s between its 204 and `until`."""
+    if until - accepted_at <= PROMPT_S:
         return False
-    excuses = list(_excuses(stop, stop.accepted_at, history.sessions[life.session].node, history))
-    return _longest_gap((stop.accepted_at, until), excuses) > PROMPT_S
+    excuses = list(_excuses(stop, accepted_at, history.sessions[life.session].node, history))
+    return _longest_gap((accepted_at, until), excuses) > PROMPT_S
 
 
 def wrongs(life: Life) -> Iterator[str]:

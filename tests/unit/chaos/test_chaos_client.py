@@ -106,3 +106,30 @@ async def test_lists_are_kept_with_their_times(tmp_path):
     sample = client.samples[0]
     assert sample.ids == {row["id"] for row in RUNTIMES}
     assert sample.asked_at <= sample.answered_at
+
+
+async def test_a_404_makes_it_look_at_a_fresh_list(tmp_path):
+    """When a node comes back, its dead runtimes are listed no more, but hundreds may be in the list one has."""
+    async with client_of(tmp_path, lambda *_: 404, stops=40) as (client, sent):
+        stopping = asyncio.create_task(client.stop_all())
+        await asyncio.sleep(module.SAMPLE_S * 2.5)
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+    assert 1 < len(sent) <= 3 * module.WORKERS
+
+
+async def test_an_ill_service_is_left_alone(tmp_path):
+    async with client_of(tmp_path, lambda *_: 503, stops=40) as (client, _):
+        stopping = asyncio.create_task(client.stop_all())
+        await asyncio.sleep(module.SAMPLE_S * 2)
+        assert len(client.log) == module.WORKERS  # all began before the first answer, and none since
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+
+
+async def test_the_last_stops_are_kept_for_what_is_broken_later(tmp_path):
+    async with client_of(tmp_path, lambda *_: 204, stops=10) as (client, _):
+        client.kept_until = time.time() + 0.5
+        await client.stop_all()
+    late = [stop for stop in client.log if stop.sent_at >= client.kept_until]
+    assert (len(client.log), len(late)) == (10, 2)

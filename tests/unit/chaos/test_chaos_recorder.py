@@ -96,6 +96,13 @@ def test_a_kill_is_laid_to_the_session_of_its_process(make, tmp_path):
     assert recorded(tmp_path, killed={os.getpid(): 12.5})[0].killed_at == 12.5
 
 
+def test_slow_answers_and_refusals_are_counted(make, tmp_path):
+    engine = make()
+    for what in ("slow", "refused", "refused"):
+        engine.recorder.note(what, path="/v1/status")
+    assert read(tmp_path, {})[2] == {"slow": 1, "refused": 2}
+
+
 def test_a_line_cut_off_by_the_kill_is_left_out(make, tmp_path):
     runtime = start(make())
     [file] = tmp_path.glob("*.jsonl")

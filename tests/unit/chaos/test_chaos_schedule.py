@@ -2,7 +2,9 @@
 
 import itertools
 
-from chaos.schedule import FUNCTIONS, Kind, Profile, Span, draw, manner
+import pytest
+
+from chaos.schedule import FUNCTIONS, SCENARIOS, Kind, Profile, Span, draw, manner
 
 NODES = ("a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.2", "d@127.0.0.3")
 FITTING = (Kind.THROTTLED, Kind.CUT, Kind.LOST)
@@ -56,9 +58,36 @@ def test_six_minutes_kill_everybody_often_and_take_sqs_away_for_30_s():
         assert any(span.place == node for span in one.cuts)
         assert any(span.place == node for span in one.slow)
     assert len(one.blows) > 70
-    assert any(len(blow.nodes) == 2 for blow in one.blows)
+    swaps = [blow.parts for blow in one.blows if len(blow.nodes) == 2]
+    assert len(swaps) >= 6
+    assert set(swaps) == {("engine", "agent"), ("agent",)}
     assert one.outages
     assert all(round(span.until_s - span.since_s) == 30 for span in one.outages)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_short_run_meets_an_outage_and_a_swap(seed):
+    short = schedule(seed, duration_s=30.0)
+    assert short.outages[0].since_s < 25
+    assert any(len(blow.nodes) == 2 for blow in short.blows)
+
+
+def test_only_the_victims_are_killed():
+    one = schedule(3, Profile(victims=("agent",)))
+    assert {blow.parts for blow in one.blows} == {("agent",)}
+    assert len(one.blows) == len(schedule(3).blows)
+
+
+def test_late_writes_are_held_until_their_agent_is_killed_and_nothing_else_is_broken():
+    one = schedule(1, SCENARIOS["late_writes"])
+    assert (one.cuts, one.slow, one.outages) == ((), (), ())
+    assert {blow.parts for blow in one.blows} == {("agent",)}
+    for blow in one.blows:
+        [node] = blow.nodes
+        assert any(storm.place == node and storm.until_s == blow.at_s for storm in one.storms)
+    assert len(one.storms) == len(one.blows)
+    held = one.fault(NODES[0], 1, tuple(Kind), at_s=next(s.since_s for s in one.storms if s.place == NODES[0]))
+    assert held[0] is Kind.HELD
 
 
 def test_every_place_has_calm_between_its_storms():
@@ -78,7 +107,7 @@ def test_clocks_are_wrong_by_seconds_to_weeks_in_both_directions():
 
 
 def test_a_quiet_profile_breaks_no_processes():
-    quiet = schedule(1, Profile(kills=False, slow=False, outage=False))
+    quiet = schedule(1, Profile(victims=(), cut=0.0, slow=0.0, outage=False))
     assert (quiet.blows, quiet.cuts, quiet.slow, quiet.outages) == ((), (), (), ())
 
 

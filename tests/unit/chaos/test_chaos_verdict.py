@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaos.history import Before, Hidden, History, Life, Receipt, Sample, Session, Stop, Told, Trouble
-from chaos.verdict import VIOLATIONS, Verdict, findings, judge
+from chaos.verdict import UNTOLD, VIOLATIONS, Verdict, findings, judge
 
 NODE, PEER, DOMAIN = "a@127.0.0.1", "b@127.0.0.1", "test.rootdomain.ru"
 BEGAN, ACCEPTED, END = 1000.0, 1100.0, 1400.0
@@ -87,6 +87,25 @@ def test_a_runtime_that_ended_by_itself_before_its_engine_was_told_had_already_e
 
 def test_a_stop_whose_engine_was_killed_after_the_204_died_with_its_node():
     assert fates(judge(history(killed_at=ACCEPTED + 5))) == (0, 0, 1, 0)
+
+
+def test_so_did_one_whose_runtime_ended_by_itself_meanwhile_and_that_is_told_apart():
+    ended = history(ended_at=ACCEPTED + 2, killed_at=ACCEPTED + 5)
+    assert (fates(judge(ended)), findings(ended)[UNTOLD]) == ((0, 0, 1, 0), ["k"])
+    assert findings(history(killed_at=ACCEPTED + 5))[UNTOLD] == []
+
+
+def test_a_death_long_after_the_runtimes_own_end_is_no_excuse():
+    """The process that died no longer ran it, and for over 10 s nothing kept the stop from being told."""
+    ended = history(ended_at=ACCEPTED + 2, killed_at=ACCEPTED + 10.1)
+    assert (fates(judge(ended)), findings(ended)[UNTOLD]) == ((0, 0, 0, 1), [])
+    assert only(judge(ended), lost=1)
+
+
+def test_unless_the_stop_was_on_its_way_all_the_time():
+    broken = [Trouble("", "queue", ACCEPTED + 1, ACCEPTED + 31)]
+    ended = history(ended_at=ACCEPTED + 2, killed_at=ACCEPTED + 35, troubles=broken)
+    assert fates(judge(ended)) == (0, 0, 1, 0)
 
 
 def test_a_stop_that_nobody_was_told_of_is_lost():
