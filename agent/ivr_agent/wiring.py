@@ -133,6 +133,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         service=services.messages,
         carrier=carrier,
         metrics=metrics,
+        clock=clock,
     )
     events = Events(registry=registry, probe=probe, metrics=metrics, token=_token_of_events(settings))
     control = Control(place=place, probe=probe, carrier=carrier, health=health, metrics=metrics, signer=signer)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ivr_agent.drain import RETURN_MOST_S
 from ivr_agent.log import LOGGER, JsonLines
 from ivr_agent.outcome import Outcome
 from ivr_local.template import Stack
@@ -16,7 +17,7 @@ OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 TOPIC = "arn:aws:sns:eu-central-1:000000000000:alarms"
 KINDS = {
     *("ApiErrors", "ListErrors", "StopErrors", "ListThrottles", "StopThrottles", "TableThrottles"),
-    *("StopFailures", "ExpiredCommands", "CommandAge", "DeadLetters"),
+    *("StopFailures", "ExpiredCommands", "UndeliveredCommands", "CommandAge", "DeadLetters"),
 }
 
 
@@ -99,7 +100,7 @@ def test_a_sum_adds_up_all_it_names(stack: Stack) -> None:
 
 
 def test_expired_commands_are_counted_from_what_agents_log(stack: Stack) -> None:
-    (expired,) = of_type(stack, "AWS::Logs::MetricFilter").values()
+    expired = stack.resources["ExpiredCommandsFilter"]["Properties"]
     (transformation,) = expired["MetricTransformations"]
     alarm = alarms(stack)["ExpiredCommands"]
     assert expired["LogGroupName"] == stack.outputs["AgentLogGroup"]
@@ -111,6 +112,22 @@ def test_expired_commands_are_counted_from_what_agents_log(stack: Stack) -> None
         alarm["Namespace"],
         alarm["MetricName"],
     )
+
+
+def test_the_age_of_a_command_that_comes_back_is_what_the_agent_logs(stack: Stack) -> None:
+    """Received three times, it is in SQS's own age no more. That the line has these fields is the drain's own test."""
+    undelivered = stack.resources["UndeliveredCommandsFilter"]["Properties"]
+    alarm = alarms(stack)["UndeliveredCommands"]
+    (transformation,) = undelivered["MetricTransformations"]
+    assert undelivered["LogGroupName"] == stack.outputs["AgentLogGroup"]
+    assert undelivered["FilterPattern"] == '{ $.action = "stop_undelivered" }'
+    assert (transformation["MetricValue"], transformation["Unit"]) == ("$.age_s", "Seconds")
+    assert (transformation["MetricNamespace"], transformation["MetricName"]) == (
+        alarm["Namespace"],
+        alarm["MetricName"],
+    )
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 120)
+    assert alarm["Period"] > RETURN_MOST_S, "a command that is away is told of in every period"
 
 
 def test_the_dashboard_is_json_about_this_stack(stack: Stack) -> None:
