@@ -195,7 +195,7 @@ QUOTAS: Final = (
     ("API Gateway: requests/s of the account", 10_000, lambda load: load.pages + load.stops),
     ("API Gateway: the stack's own throttle per route, requests/s", 100, lambda load: load.pages),
     ("SQS: messages in flight in a site's queue", 120_000, lambda load: load.stops / SITES * 15),
-    ("CloudFormation: resources of a stack (28 + 6 per site + what SAM adds)", 500, lambda _: 38 + 6 * SITES),
+    ("CloudFormation: resources of a stack (30 + 6 per site + what SAM adds)", 500, lambda _: 40 + 6 * SITES),
     ("CloudFormation: outputs of a stack", 200, lambda _: 16 + SITES),
 )
 

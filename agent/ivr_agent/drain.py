@@ -233,8 +233,14 @@ class Drain:
         self._metrics.undelivered.inc()
         # SQS's own metric of age leaves out what was handed back a few times; an alarm reads this one.
         age_s = round(self._clock.now_s() - command.accepted_at_s, 1)
-        told = {"age_s": age_s, "retry_in_s": wait_s, **described(command)}
-        say("stop_undelivered", level=logging.WARNING, error=reason, **told)
+        say(
+            "stop_undelivered",
+            level=logging.WARNING,
+            error=reason,
+            age_s=age_s,
+            retry_in_s=wait_s,
+            **described(command),
+        )
         try:
             await self._service(self._inbox.set_visibility, [message.receipt], visibility_s=wait_s)
         except StoreError as error:

@@ -57,6 +57,6 @@ def resources(sites: int) -> int:
 
 
 def test_the_templates_size_is_as_the_page_says(printed: str) -> None:
-    assert "(28 + 6 per site + what SAM adds)" in printed
-    assert (resources(1), resources(3)) == (28 + 6, 28 + 18)
-    assert cells(printed, "CloudFormation: resources of a stack")[1] == 38 + 6 * 20
+    assert "(30 + 6 per site + what SAM adds)" in printed
+    assert (resources(1), resources(3)) == (30 + 6, 30 + 18)
+    assert cells(printed, "CloudFormation: resources of a stack")[1] == 40 + 6 * 20
