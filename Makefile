@@ -65,7 +65,7 @@ setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test
 	@touch $@
 
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
-	@exec $(BIN)/python -m ivr_local --port $(PORT)
+	@exec $(BIN)/python -m ivr_local --port $(PORT) $(ARGS)
 
 test: setup ## run every test (ARGS="-k stop" for some)
 	@$(BIN)/python -m pytest $(ARGS)
@@ -149,6 +149,7 @@ bench-cold: setup build-here .venv-lambda/.ready .local/baseline/.ready ## init 
 	@$(BIN)/python -m benchmarks.coldstart
 
 build-here: sam
+	@mkdir -p $(dir $(HERE))
 	@$(MAKE) --no-print-directory build BUILD_DIR=$(HERE) BUILD_ARGS="--config-env prod" \
 		ARCHITECTURE=$$(uname -m | sed 's/aarch64/arm64/') >$(HERE).log 2>&1 || { cat $(HERE).log >&2; exit 1; }
 

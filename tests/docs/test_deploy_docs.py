@@ -104,6 +104,8 @@ def test_deploy_goes_as_far_as_credentials(environment: str) -> None:
 def test_sam_local_invoke_goes_as_far_as_the_container_engine(tmp_path: Path, function: str) -> None:
     """Where there is one it goes on; tests/e2e/test_runtime_interface.py runs the same build, variables and events."""
     (command,) = [line for line in blocks("container") if function in line]
+    assert " Architecture=$(uname -m | sed s/aarch64/arm64/) " in command, "else SAM takes an image for arm64"
+    assert "--docker-network" not in command, "SAM ignores it: its issue 4236"
     variables = tmp_path / "sam-env.json"
     variables.write_text(json.dumps({function: {"SITES": "SITE1"}}))
     built_here = f"sam local invoke --template {built(machine())}/template.yaml --config-file {ROOT}/samconfig.toml"

@@ -169,7 +169,10 @@ def wait_until_ready(process: subprocess.Popen[bytes], stack: Stack, log: Path) 
 
 @contextmanager
 def running_stack(
-    folder: Path, *, config: Path = ROOT / "samplesconfig.toml", environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    config: Path = ROOT / "samplesconfig.toml",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Run `python -m ivr_local` on a free port until the block ends."""
     port, log = free_port(), folder / "stack.log"
@@ -177,7 +180,7 @@ def running_stack(
     command = [sys.executable, "-m", "ivr_local", "--port", str(port), "--state-dir", str(stack.state_dir)]
     if os.environ.get("IVR_TEST_IAM"):
         command.append("--iam")
-    process = start([*command, "--config", str(config)], environment=environment, log=log)
+    process = start([*command, "--config", str(config), *arguments], environment=environment, log=log)
     try:
         wait_until_ready(process, stack, log)
         yield stack
