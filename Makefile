@@ -111,8 +111,10 @@ OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.p
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
 
+LOCKS = $(wildcard requirements/*.txt) layers/core/requirements.txt
+
 audit: .venv-audit/.ready ## look the pinned packages up among known vulnerabilities (needs PyPI's JSON API)
-	@.venv-audit/bin/python delivery/audit.py requirements/dev.txt layers/core/requirements.txt
+	@.venv-audit/bin/python delivery/audit.py $(LOCKS)
 
 scale: setup ## print the tables of docs/scale.md
 	@$(BIN)/python delivery/scale.py
