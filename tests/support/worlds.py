@@ -4,7 +4,7 @@
 """
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +27,10 @@ LEASES_S: Final = (15.0, 0.0, -1.5, -2.5, -3600.0, 61.0, 3600.0)
 
 NODES: Final = tuple(map(NodeName, ("n1@10.0.0.1", "n2@10.0.0.1", "nœud@[::1]")))
 SESSIONS: Final = tuple(map(Session, ("s1", "s2")))
-IDS: Final = tuple(RuntimeId(f"{n:08x}-0624-e639-8061-a8000000000{n % 3}") for n in range(12))
+IDS: Final = (
+    *(RuntimeId(f"{n:08x}-0624-e639-8061-a8000000000{n % 3}") for n in range(11)),
+    RuntimeId("0000000A-0624-E639-8061-A80000000001"),  # another runtime than the one before it
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def _row(chance: random.Random, texts: Sequence[str]) -> Runtime:
 def values(name: str) -> st.SearchStrategy[str]:
     """Constants of a field, most of them some row's."""
     own: dict[str, Iterable[str]] = {
-        "id": IDS,
+        "id": (*IDS, "0000000b-0624-e639-8061-a80000000002", ""),
         "site": (*SITES, *SITES, GONE, "X"),
         "node": NODES,
         "domain": (DOMAIN, DOMAIN, DOMAIN, "other.example"),
@@ -170,5 +173,5 @@ def put(world: World, store: Any) -> None:
         store.nodes.renew(each, now_s=NOW_S)
 
 
-def listing(runtimes: Any, nodes: Any) -> RuntimeList:
-    return RuntimeList(runtimes=runtimes, nodes=nodes, sites=SITES, clock=lambda: NOW_S)
+def listing(runtimes: Any, nodes: Any, *, clock: Callable[[], float] = lambda: NOW_S) -> RuntimeList:
+    return RuntimeList(runtimes=runtimes, nodes=nodes, sites=SITES, clock=clock)

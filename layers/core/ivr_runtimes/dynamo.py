@@ -71,11 +71,6 @@ class RuntimeTable:
         self._on_server_time = on_server_time
         sends_own_bodies(client, "BatchWriteItem")
 
-    def of_domain(self, domain: Domain) -> Iterator[Runtime]:
-        """Yield the domain's rows whole, in start order; empty pages with a continuation key are walked through."""
-        for item in self._pages(self._client.query, _query(self._table, domain, Stretch())):
-            yield to_runtime(item)
-
     def page(
         self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
     ) -> Page:
@@ -95,25 +90,29 @@ class RuntimeTable:
         cost.add(read_units=units, rows=page.ScannedCount)
         return Page(page.Items, page.LastEvaluatedKey)
 
-    def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Runtime]:
-        """Read the ids' rows at every site by strongly consistent BatchGetItems of at most 100 keys."""
+    def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Row]:
+        """Read the ids' rows at every site by strongly consistent BatchGetItems of at most 100 keys.
+
+        As lenient as `page`: a row that an agent of another version wrote is shown by every plan, or by none.
+        """
         keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for runtime_id in ids for site in sites]
         batches = [keys[at : at + MAX_KEYS] for at in range(0, len(keys), MAX_KEYS)]
-        return [row for batch in batches for row in self._get(batch, cost)]
+        return [to_row(item) for batch in batches for item in self._get(batch, cost)]
 
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
         """Read the id's row at every site in one strongly consistent BatchGetItem, unprocessed keys drained."""
-        return self._get([{"site": {"S": site}, "id": {"S": runtime_id}} for site in sites], Cost())
+        keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for site in sites]
+        return [to_runtime(item) for item in self._get(keys, Cost())]
 
-    def _get(self, keys: list[dict[str, Any]], cost: Cost) -> list[Runtime]:
+    def _get(self, keys: list[dict[str, Any]], cost: Cost) -> list[Item]:
         wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
-        found: list[Runtime] = []
+        found: list[Item] = []
         until, pause_s = time.monotonic() + UNPROCESSED_BUDGET_S, 0.02
         while True:
             answer = self._call(self._client.batch_get_item, RequestItems=wanted, ReturnConsumedCapacity="TOTAL")
-            rows = [to_runtime(item) for item in answer["Responses"].get(self._table, [])]
-            cost.add(read_units=sum(map(_units, answer.get("ConsumedCapacity", []))), rows=len(rows))
-            found += rows
+            items = answer["Responses"].get(self._table, [])
+            cost.add(read_units=sum(map(_units, answer.get("ConsumedCapacity", []))), rows=len(items))
+            found += items
             wanted = answer.get("UnprocessedKeys")
             if not wanted:
                 return found

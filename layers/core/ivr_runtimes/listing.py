@@ -11,7 +11,7 @@ from itertools import compress, islice
 from operator import attrgetter, eq
 from typing import Final
 
-from ivr_runtimes.errors import ListUnavailableError, StoreUnavailableError
+from ivr_runtimes.errors import ListUnavailableError, ResultTooLargeError, StoreUnavailableError
 from ivr_runtimes.model import Row, start_key
 from ivr_runtimes.names import Domain, Site
 from ivr_runtimes.planner import Kind, Plan, plan
@@ -28,6 +28,15 @@ SLACK_ROWS: Final = 10
 
 GROWTH: Final = 4
 """How much more each further call for a page reads: three calls come to a whole page of the table."""
+
+MAX_LIMIT: Final = 10_000
+"""The largest `Limit` asked for, of more rows than a page of 1 MB holds: beyond, the table gives what it can."""
+
+MAX_ROWS: Final = 400_000
+"""How many rows one answer may be made of: some 400 MB of the function's memory."""
+
+BUDGET_S: Final = 10.0
+"""How long one answer may be read for: well within the function's timeout, so that it can still say so."""
 
 _ID: Final = attrgetter("id")
 
@@ -49,7 +58,7 @@ class Listing:
 
 
 class RuntimeList:
-    """The use case. `clock` is epoch seconds, against which leases are judged."""
+    """The use case. `clock` is epoch seconds, against which leases are judged; `timer` is monotonic seconds."""
 
     def __init__(
         self,
@@ -58,13 +67,18 @@ class RuntimeList:
         nodes: NodeDirectory,
         sites: Sequence[Site],
         clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runtimes = runtimes
         self._sites = sites
+        self._timer = timer
         self._roster = Roster(nodes=nodes, sites=sites, clock=clock)
 
     def select(self, query: ListQuery, domain: Domain, *, count: bool = False) -> Listing:
-        """Answer a query for one domain, and `count` all that match; raises `ListUnavailableError`."""
+        """Answer a query for one domain, and `count` all that match.
+
+        Raises `ListUnavailableError`, and `ResultTooLargeError` for more rows than can be read or held at once.
+        """
         try:
             return self._select(query, domain, count=count)
         except StoreUnavailableError as error:
@@ -93,23 +107,29 @@ class RuntimeList:
             return []
         if chosen.kind is Kind.KEYS:
             found = self._runtimes.of_ids(chosen.ids, chosen.sites, cost=cost) if chosen.ids and chosen.sites else ()
-            return query.sort(call.active([row for row in _passing(found, chosen) if row.domain == domain]))
-        rows: list[Row] = []
+            call.hear([row for row in _passing(found, chosen) if row.domain == domain])
+            return query.sort(call.active)
+        until_s = self._timer() + BUDGET_S
         for page in self._pages(chosen, domain, cost):
-            rows += call.active(_passing(page.rows, chosen))
-            if chosen.kind is Kind.PAGE and _is_full(rows, chosen):
+            call.hear(_passing(page.rows, chosen))
+            if chosen.kind is Kind.PAGE and _is_full(call.active, chosen):
                 break
-        return rows if chosen.kind is not Kind.SORT and _distinct(rows) else query.sort(rows)
+            if page.resume is not None and (len(call.active) > MAX_ROWS or self._timer() > until_s):
+                raise _too_many(cost)
+        in_order = chosen.kind is not Kind.SORT and _distinct(call.active)
+        return call.active if in_order else query.sort(call.active)
 
     def _pages(self, chosen: Plan, domain: Domain, cost: Cost) -> Iterator[Page]:
         """Read page after page: of all the table gives, or as large as the window, then growing."""
-        limit = chosen.enough + SLACK_ROWS if chosen.kind is Kind.PAGE else None
-        page = self._runtimes.page(domain, chosen.stretch, cost=cost, limit=limit)
-        yield page
-        while page.resume is not None:
-            limit = limit * GROWTH if limit is not None else None
-            page = self._runtimes.page(domain, chosen.stretch, cost=cost, resume=page.resume, limit=limit)
+        limit = chosen.enough + SLACK_ROWS if chosen.kind is Kind.PAGE else MAX_LIMIT
+        resume: object = None
+        while True:
+            ask = limit if limit < MAX_LIMIT else None
+            page = self._runtimes.page(domain, chosen.stretch, cost=cost, resume=resume, limit=ask)
             yield page
+            if page.resume is None:
+                return
+            resume, limit = page.resume, limit * GROWTH
 
 
 def _passing(rows: Sequence[Row], chosen: Plan) -> Sequence[Row]:
@@ -125,6 +145,14 @@ def _distinct(rows: Sequence[Row]) -> bool:
     """Tell whether no row has its neighbour's id: the index keeps no order among rows of one key."""
     ids = list(map(_ID, rows))
     return not any(map(eq, ids, islice(ids, 1, None)))
+
+
+def _too_many(cost: Cost) -> ResultTooLargeError:
+    return ResultTooLargeError(
+        f"There is more to read than one answer can be made of: at most {MAX_ROWS} matching rows, read within"
+        f" {BUDGET_S:g} s; {cost.rows_read} rows were read. Ask for pages under the order by starttime: limit=1000,"
+        " then each Link header with rel=next. Or bound starttime in the filter, and leave count=exact out."
+    )
 
 
 def _following(query: ListQuery, rows: Sequence[Row], shown: Sequence[Row]) -> Cursor | None:

@@ -14,6 +14,7 @@ from ivr_runtimes.narrow import Narrowed, fields_of, narrow
 from ivr_runtimes.ports import Stretch
 from ivr_runtimes.query import ListQuery
 from ivr_runtimes.query.evaluate import Test, compiled
+from ivr_runtimes.query.expression import And
 
 MAX_KEY_READS: Final = 1000
 """Up to so many keys (ids times sites, ten calls) are read one by one; beyond, reading the domain is no dearer."""
@@ -88,12 +89,11 @@ def plan(query: ListQuery, *, domain: Domain, sites: Sequence[Site], count: bool
 
 def _test(query: ListQuery, narrowed: Narrowed, *, count: bool) -> Test | None:
     """Return what each row must pass: what is left of the filter, and the cursor unless all are counted."""
-    tests = [compiled(part) for part in narrowed.rest]
-    if query.after is not None and not count:
-        tests.append(query.after.lies_before)
-    if not tests:
-        return None
-    return tests[0] if len(tests) == 1 else lambda row: all(test(row) for test in tests)
+    passes = compiled(And(tuple(narrowed.rest))) if narrowed.rest else None
+    if query.after is None or count:
+        return passes
+    follows = query.after.lies_before
+    return follows if passes is None else lambda row: passes(row) and follows(row)
 
 
 def _keys(narrowed: Narrowed, sites: Sequence[Site]) -> tuple[list[RuntimeId], list[Site]] | None:

@@ -59,24 +59,29 @@ class Roster:
 
 
 class RollCall:
-    """One request's judging: the nodes are read at most once more for it, before its first row is dropped."""
+    """One request's judging: the nodes are read at most once more for it, before its first row is dropped.
+
+    `active` holds the rows heard so far whose node lives and still is in the session that wrote them.
+    """
 
     def __init__(self, roster: Roster, cost: Cost) -> None:
         self._roster = roster
         self._cost = cost
         self._fresh = False
         self._vouched: frozenset[tuple[str, str, str]] | None = None
+        self.active: list[Row] = []
 
-    def active(self, rows: Sequence[Row]) -> list[Row]:
-        """Keep the rows, read just now, whose node lives and still in the session that wrote them."""
+    def hear(self, rows: Sequence[Row]) -> None:
+        """Judge rows read just now."""
         if self._vouched is None:
             self._look(max_age_s=NODES_MAX_AGE_S)
-        active = self._kept(rows)
-        if len(active) < len(rows) and not self._fresh:
-            # A row that the cached nodes do not vouch for may be the first of a new session.
+        kept = self._kept(rows)
+        if len(kept) < len(rows) and not self._fresh:
+            # A row that the cached nodes do not vouch for may be the first of a new session; then those of the old one
+            # must not stand beside it, not even from the pages before.
             self._look(max_age_s=0.0)
-            active = self._kept(rows)
-        return active
+            self.active, kept = self._kept(self.active), self._kept(rows)
+        self.active += kept
 
     def site_nodes(self) -> str:
         """Return the sites that the answer covers."""

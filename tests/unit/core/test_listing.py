@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from ivr_runtimes.errors import AmbiguousWriteError, ListUnavailableError
-from ivr_runtimes.listing import RuntimeList
+from ivr_runtimes.errors import AmbiguousWriteError, ListUnavailableError, ResultTooLargeError
+from ivr_runtimes.listing import BUDGET_S, MAX_LIMIT, MAX_ROWS, RuntimeList
 from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.names import Session, Site
 from ivr_runtimes.ports import Page, WriteBatch
@@ -34,7 +34,11 @@ class World:
         self.store = MemoryStore()
         self.nodes = Nodes(self.store)
         self.list = RuntimeList(
-            runtimes=self.store, nodes=self.nodes, sites=sites or (SITE1, Site("SITE2")), clock=lambda: self.now_s
+            runtimes=self.store,
+            nodes=self.nodes,
+            sites=sites or (SITE1, Site("SITE2")),
+            clock=lambda: self.now_s,
+            timer=lambda: self.now_s,
         )
 
     def vouch(self, row, **changes):
@@ -205,3 +209,61 @@ def test_a_count_is_of_all_that_match_whatever_the_window(world):
     found = world.list.select(parse_list_query(f"limit=1&after={after}"), DOMAIN, count=True)
     assert (found.total, [row.id for row in found.rows]) == (2, [WELCOME.id])
     assert world.select("").total is None
+
+
+class Endless:
+    """An index of as many copies of one row as asked for, with so many on a page of 1 MB."""
+
+    def __init__(self, row, total, *, page_rows, each_page=lambda: None):
+        self._row = row
+        self._total = total
+        self._page_rows = page_rows
+        self._each_page = each_page
+        self.limits = []
+
+    def __call__(self, _domain, _stretch, *, cost, resume=None, limit=None):
+        self._each_page()
+        self.limits.append(limit)
+        begin = resume or 0
+        end = min(self._total, begin + min(limit or self._page_rows, self._page_rows))
+        cost.add(rows=end - begin)
+        return Page([self._row] * (end - begin), end if end < self._total else None)
+
+
+@pytest.mark.parametrize("raw", ['limit=50&filter={"name":"rare"}', "limit=1000000", "limit=9990", "limit=9989"])
+def test_however_long_the_search_for_a_page_the_table_is_never_asked_for_more_rows_than_it_takes(world, raw):
+    """The limit once grew fourfold with every page, beyond the 32 bits that DynamoDB reads."""
+    index = world.store.page = Endless(PLAYER, 40_000, page_rows=2_723)
+    world.select(raw)
+    assert all(limit is None or 1 <= limit < MAX_LIMIT for limit in index.limits)
+
+
+@pytest.mark.parametrize("raw", ["", "order=name&limit=1", "order=name", 'filter={"type":"ivr"}'])
+def test_more_rows_than_memory_holds_are_refused_with_a_remedy(world, raw):
+    world.store.page = Endless(PLAYER, MAX_ROWS + 1, page_rows=MAX_ROWS // 2)
+    assert len(world.select("limit=3").rows) == 3
+    world.select(raw)
+    world.store.page = Endless(PLAYER, 2 * MAX_ROWS, page_rows=MAX_ROWS // 2 + 1)
+    with pytest.raises(ResultTooLargeError, match="Ask for pages under the order by starttime"):
+        world.select(raw)
+
+
+def test_a_list_that_takes_too_long_to_read_is_refused_in_time(world):
+    def second():
+        world.now_s += 1.0
+
+    world.store.page = Endless(PLAYER, int(BUDGET_S), page_rows=1, each_page=second)
+    assert len(world.select("").rows) == int(BUDGET_S)
+    world.store.page = Endless(PLAYER, 1_000, page_rows=1, each_page=second)
+    world.vouch(PLAYER)
+    with pytest.raises(ResultTooLargeError, match="11 rows were read"):
+        world.select("")
+
+
+def test_rows_of_a_session_that_ends_between_two_pages_do_not_stand_beside_those_of_the_next(world):
+    """The nodes in the cache vouch for the old session's rows; a row of the new one shows that the cache is stale."""
+    old, new = numbered(PLAYER, 1), numbered(PLAYER, 2, session=Session("next"))
+    world.ids()
+    world.vouch(new)
+    world.store.page = pages([[old], [new]])
+    assert world.ids() == [new.id]

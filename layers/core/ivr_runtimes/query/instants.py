@@ -41,6 +41,7 @@ def parse(text: str) -> Instant:
     return Instant(((days * 24 + hour) * 60 + minute) * 60 + second - offset_s, (found[7] or "").rstrip("0"))
 
 
+@lru_cache(maxsize=1024)  # a filter may look at one time of one row a hundred times
 def read(text: str) -> Instant | None:
     """Read a row's time; None if it is not one, so that one bad row cannot spoil a domain's list."""
     try:
