@@ -35,7 +35,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop \
+.PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
 	build-here openapi scale lint audit format sam lint-cloud build deploy lock clean
 
 help: ## list the targets
@@ -82,13 +82,17 @@ requirements/dynalite/node_modules/.ready: requirements/dynalite/package-lock.js
 	@cd requirements/dynalite && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
+# RECORD=1 keeps in benchmarks/units.json what docs/scale.md computes with; then `make scale` for the page.
+RECORD ?=
+KEEP = $(if $(RECORD),| $(BIN)/python -m benchmarks.record $@)
+
 bench-stop: setup ## measure the stop path and the agent (under a minute, on an otherwise idle machine)
-	@PYTHONPATH=tests/support $(BIN)/python benchmarks/bench_stop.py
+	@PYTHONPATH=tests/support $(BIN)/python benchmarks/bench_stop.py $(KEEP)
 
 chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=6; docs/chaos.md)
 	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) --minutes $(MINUTES)
 
-bench: bench-list bench-filter bench-page bench-cold bench-stop ## measure every published figure (benchmarks/README.md)
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -98,6 +102,9 @@ bench-filter: setup ## CPU of the dearest filter over 1,000 runtimes
 
 bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domains up to 100,000 runtimes
 	@$(BIN)/python -m benchmarks.paging
+
+bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps it in benchmarks/units.json)
+	@$(BIN)/python -m benchmarks.units $(KEEP)
 
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python docs/openapi.py > docs/openapi.json
@@ -117,7 +124,7 @@ audit: .venv-audit/.ready ## look the pinned packages up among known vulnerabili
 	@.venv-audit/bin/python delivery/audit.py $(LOCKS)
 
 scale: setup ## print the tables of docs/scale.md
-	@$(BIN)/python delivery/scale.py
+	@$(BIN)/python -m delivery.scale
 
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
