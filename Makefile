@@ -150,8 +150,21 @@ lint-cloud: setup sam ## check template.yaml: cfn-lint, sam validate --lint for 
 	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
 	@$(BIN)/python -m pytest -q tests/iac -m "not e2e"
 
-build: sam ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
-	@$(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
+# SAM asks for the other processor's packages by name and version alone. So they are fetched before, by their hashes, with
+# this machine's own, which it asks for first; then it gets nothing else to choose from.
+WHEELS = .local/wheels/$(ARCHITECTURE)
+FETCH = .venv-sam/bin/python -m pip download --quiet --require-hashes --only-binary :all: --dest $(WHEELS) \
+	-r layers/core/requirements.txt
+
+$(WHEELS)/.ready: layers/core/requirements.txt .venv-sam/.ready
+	@echo "Fetching the layer's packages for $(ARCHITECTURE) (once)"
+	@rm -rf $(@D)
+	@$(FETCH)
+	@$(FETCH) --implementation cp --python-version 3.13 --platform manylinux2014_$(ARCHITECTURE:arm64=aarch64)
+	@touch $@
+
+build: sam $(WHEELS)/.ready ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
+	@PIP_NO_INDEX=1 PIP_FIND_LINKS=$(CURDIR)/$(WHEELS) $(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
 	@find $(BUILD_DIR)/CoreLayer/python/botocore/data -mindepth 1 -maxdepth 1 -type d \
 		$(foreach service,$(SERVICES),! -name $(service)) -exec rm -r {} +
 	@$(COMPILE) -s $(BUILD_DIR)/CoreLayer -p /opt $(BUILD_DIR)/CoreLayer
@@ -165,8 +178,13 @@ build-here: sam
 	@$(MAKE) --no-print-directory build BUILD_DIR=$(HERE) BUILD_ARGS="--config-env prod" \
 		ARCHITECTURE=$$(uname -m | sed 's/aarch64/arm64/') >$(HERE).log 2>&1 || { cat $(HERE).log >&2; exit 1; }
 
+ifneq ($(findstring --parameter-overrides,$(DEPLOY_ARGS)),)
+$(error parameters belong into samconfig.toml: the release hash would not know of those in DEPLOY_ARGS)
+endif
+
 # The parameters are samconfig.toml's, with the release hash of what was built added to them. SAM's own variables are not
 # cleared here: this one target talks to AWS, as you.
+deploy: BUILD_ARGS += --config-env $(CONFIG_ENV)
 deploy: setup build ## deploy to AWS (ENV=dev|staging|prod; DEPLOY_ARGS="--no-execute-changeset" for a look)
 	@parameters=$$($(BIN)/python delivery/release.py $(CONFIG_ENV) --build-dir $(BUILD_DIR)) && \
 		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-file $(CURDIR)/samconfig.toml --config-env $(CONFIG_ENV) \

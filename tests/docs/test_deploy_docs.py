@@ -69,9 +69,9 @@ def test_permissions_are_enforced_in_every_end_to_end_test_that_is_not_said_to_d
 @pytest.mark.e2e
 def test_what_a_deployment_passes_on_can_be_seen() -> None:
     (command,) = [line for line in blocks("") if not line.startswith("make ")]
-    argv = shlex.split(command.replace(".aws-sam/build", str(built(machine()))))
+    argv = shlex.split(command.replace(".aws-sam/build", str(built("arm64"))))
     ran = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-    given = dict(pair.split("=", 1) for pair in shlex.split(ran.stdout))
+    given = dict(pair.split("=", 1) for pair in ran.stdout.split())
     assert re.fullmatch("[0-9a-f]{16}", given.pop("Release"))
     assert given.keys() >= {"JwtIssuer", "JwtAudience", "Sites", "Environment"}
 
@@ -101,11 +101,18 @@ def sh(command: str) -> "subprocess.CompletedProcess[str]":
 def test_deploy_goes_as_far_as_credentials(environment: str) -> None:
     """SAM has then read the build, the settings and the parameters. The build itself is another test's."""
     (command,) = [line for line in blocks("aws") if line.startswith("make ")]
-    planned = sh(f"{command.replace('ENV=dev', f'ENV={environment}')} -n BUILD_DIR={built(machine())}").stdout
+    planned = sh(f"{command.replace('ENV=dev', f'ENV={environment}')} -n BUILD_DIR={built('arm64')}").stdout
     deploy = "parameters=" + planned.partition("\nparameters=")[2]
     assert "sam deploy" in deploy
+    configuration = {"dev": "default"}.get(environment, environment)
+    assert re.search(rf"sam build .*--config-env {configuration} ", planned), "built as samconfig.toml says for it"
     ran = sh(deploy)
     assert (ran.returncode, "Unable to locate credentials" in ran.stderr) == (1, True), ran.stderr
+
+
+def test_a_deployment_takes_no_parameters_that_the_release_hash_does_not_know() -> None:
+    ran = sh("make -n deploy DEPLOY_ARGS='--parameter-overrides LogLevel=DEBUG'")
+    assert (ran.returncode, "parameters belong into samconfig.toml" in ran.stderr) == (2, True), ran.stderr
 
 
 @pytest.mark.e2e
