@@ -14,6 +14,7 @@ from builds import built
 from emulators import ROOT
 from ivr_local.intrinsics import load
 from runtime import machine
+from stack import Stack, eventually
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -108,6 +109,19 @@ def test_deploy_goes_as_far_as_credentials(environment: str) -> None:
     assert re.search(rf"sam build .*--config-env {configuration} ", planned), "built as samconfig.toml says for it"
     ran = sh(deploy)
     assert (ran.returncode, "Unable to locate credentials" in ran.stderr) == (1, True), ran.stderr
+
+
+@pytest.mark.e2e
+def test_the_first_list_is_one_line(stack: Stack) -> None:
+    """With the address of the embedded stack and a token of its issuer in the place of AWS's."""
+    lines = blocks("aws")
+    (line,) = [line for line in lines if line.startswith("curl ")]
+    assert [one.split()[0] for one in lines] == ["make", "export", "curl"], "only the line with `aws` is not run"
+    token = stack.token(stack.domains[0])
+    eventually(lambda: stack.rows(token), within_s=40)
+    given = f"API=http://127.0.0.1:{stack.port} TOKEN={token}"
+    ran = sh(f"{given}; {line}")
+    assert {row["domain"] for row in json.loads(ran.stdout)} == {stack.domains[0]}, ran.stderr
 
 
 def test_a_deployment_takes_no_parameters_that_the_release_hash_does_not_know() -> None:

@@ -100,6 +100,18 @@ def test_every_operation_that_sam_hands_to_api_gateway_is_closed(shown: dict[str
     }
 
 
+def test_sam_hands_on_throttling_and_access_log_to_the_stage(transform: Any, expanded_with: Any) -> None:
+    resources = transform(ThrottleRate="7", ThrottleBurst="9")["translated"]["Resources"]
+    (stage,) = [body["Properties"] for body in resources.values() if body["Type"] == "AWS::ApiGatewayV2::Stage"]
+    settings = expanded_with().resources["Api"]["Properties"]
+    assert stage["DefaultRouteSettings"].keys() == settings["DefaultRouteSettings"].keys()
+    limits = {stage["DefaultRouteSettings"][f"Throttling{name}Limit"] for name in ("Rate", "Burst")}
+    assert {str(limit) for limit in limits} == {"7", "9"}
+    assert stage["AccessLogSettings"].keys() == {"DestinationArn", "Format"}
+    assert "$context.requestId" in json.dumps(stage["AccessLogSettings"]["Format"])
+    assert stage["AutoDeploy"] is True
+
+
 def test_sam_hands_on_the_whole_of_cors_or_nothing(transform: Any) -> None:
     def cors(**parameters: str) -> Any:
         body = transform(**parameters)["translated"]["Resources"]["Api"]["Properties"]["Body"]

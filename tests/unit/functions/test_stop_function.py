@@ -11,6 +11,7 @@ from ivr_runtimes.command import Command
 from ivr_runtimes.model import State, StopType, Verb
 from ivr_runtimes.names import Domain, Session, Site, StopId
 from ivr_runtimes.ports import WriteBatch
+from ivr_runtimes.response import COMMON_HEADERS
 from rows import PLAYER, node_of
 
 STOP = "StopRuntimeFunction"
@@ -114,6 +115,7 @@ def test_a_lapsed_lease_is_503_because_the_call_may_still_run(seeded, invoke):
     vouch(seeded, for_s=-2.5)
     answer = invoke(STOP, event())
     assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+    assert answer["headers"].items() >= COMMON_HEADERS.items()
     assert problem(answer)["code"] == "node_unreachable"
     assert seeded.queued("SITE1") == []
 
@@ -132,6 +134,7 @@ def test_an_unclear_outcome_tells_the_key_to_repeat_with(seeded, invoke, lost):
         seeded.sqs.delete_queue(QueueUrl=url)
     answer = invoke(STOP, event(key="my-key"))
     assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "1")
+    assert answer["headers"].items() >= COMMON_HEADERS.items()
     assert problem(answer)["code"] == "outcome_unknown"
     assert "Idempotency-Key: my-key" in problem(answer)["detail"]
 
