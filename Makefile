@@ -139,6 +139,10 @@ format: setup ## format the code and sort imports
 	@$(BIN)/ruff check --fix --quiet $(SOURCES) || true
 	@$(BIN)/ruff format $(SOURCES)
 
+ifneq ($(findstring --parameter-overrides,$(DEPLOY_ARGS)),)
+$(error parameters belong into samconfig.toml: the release hash would not know of those in DEPLOY_ARGS)
+endif
+
 ifeq ($(strip $(PYTHON313)),)
 sam lint-cloud build build-here deploy bench-cold:
 	@echo "$(NO_SAM)" >&2
@@ -177,10 +181,6 @@ build-here: sam
 	@mkdir -p $(dir $(HERE))
 	@$(MAKE) --no-print-directory build BUILD_DIR=$(HERE) BUILD_ARGS="--config-env prod" \
 		ARCHITECTURE=$$(uname -m | sed 's/aarch64/arm64/') >$(HERE).log 2>&1 || { cat $(HERE).log >&2; exit 1; }
-
-ifneq ($(findstring --parameter-overrides,$(DEPLOY_ARGS)),)
-$(error parameters belong into samconfig.toml: the release hash would not know of those in DEPLOY_ARGS)
-endif
 
 # The parameters are samconfig.toml's, with the release hash of what was built added to them. SAM's own variables are not
 # cleared here: this one target talks to AWS, as you.

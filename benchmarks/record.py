@@ -3,7 +3,7 @@
     python -m benchmarks.units | python -m benchmarks.record bench-units
 
 Of the last line's JSON object it keeps those members that units.json already names, each with the benchmark, the day
-and the kind of machine it was taken on. `delivery/scale.py` reads the file. Run by `make bench-… RECORD=1`.
+and the kind of machine it was taken on. `delivery/units.py` reads the file. Run by `make bench-… RECORD=1`.
 """
 
 import json
