@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,10 @@ CHECKS: Final = (
 DEPTH: Final = 3
 """How many operators deep the generated filters go: Schemathesis cannot generate from a description of itself."""
 
+HAR: Final = "requests.har"
+ANSWERED: Final = 0.2
+"""The least share of list requests that must have been answered with rows: refusals alone would show little."""
+
 EXPRESSION: Final = "#/components/schemas/Expression"
 
 
@@ -57,7 +62,7 @@ def schemathesis(stack: Stack, token: str, folder: Path) -> "subprocess.Complete
     command += ["--url", f"http://127.0.0.1:{stack.port}", "--header", f"Authorization: Bearer {token}"]
     command += ["--checks", ",".join(CHECKS), "--phases", PHASES, "--max-examples", str(REQUESTS)]
     command += ["--seed", "20261123", "--no-shrink", "--continue-on-failure", "--generation-database", "none"]
-    command += ["--suppress-health-check", "all", "--no-color"]
+    command += ["--suppress-health-check", "all", "--no-color", "--report-har-path", str(folder / HAR)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
 
 
@@ -68,3 +73,10 @@ def test_schemathesis_finds_no_answer_that_breaks_the_schema(stack: Stack, tmp_p
     assert ran.returncode == 0, ran.stdout[-20_000:] + ran.stderr[-2_000:]
     (generated,) = re.findall(r"(\d+) generated", ran.stdout)
     assert int(generated) >= REQUESTS
+    statuses = answers_of_lists(tmp_path / HAR)
+    assert statuses[200] >= ANSWERED * statuses.total(), statuses
+
+
+def answers_of_lists(har: Path) -> Counter[int]:
+    entries = json.loads(har.read_text(encoding="utf-8"))["log"]["entries"]
+    return Counter(entry["response"]["status"] for entry in entries if entry["request"]["method"] == "GET")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import oracle
 import worlds
-from emulators import STACK, listing_client, provisioned_tables
+from emulators import STACK, clients, listing_client, provisioned_tables
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable, to_item, to_node_item
 from ivr_runtimes.listing import Listing, RuntimeList
 from ivr_runtimes.model import Runtime
@@ -37,11 +37,12 @@ class Wire:
         provisioned_tables(endpoint)
         self.name = name
         self.client = listing_client(endpoint)
+        self._plain, _ = clients(endpoint)
 
     def fill(self, world: World) -> None:
         """Make the tables hold a world, and nothing else."""
         for table, keys in ((RUNTIMES, ("site", "id")), (NODE_ROWS, ("site", "node"))):
-            pages = self.client.get_paginator("scan").paginate(TableName=table)
+            pages = self._plain.get_paginator("scan").paginate(TableName=table)
             found = [item for page in pages for item in page["Items"]]
             self.write([(table, {"DeleteRequest": {"Key": {key: item[key] for key in keys}}}) for item in found])
         self.write([(RUNTIMES, put(row)) for row in world.rows])

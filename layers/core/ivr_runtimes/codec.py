@@ -1,10 +1,11 @@
-"""The codec of the list's Query: DynamoDB's bytes to rows, and past botocore's generic parser, which takes most of the
+"""The codec of the list's reads: DynamoDB's bytes to rows, and past botocore's generic parser, which takes most of the
 time of a large list.
 
 `install` replaces a botocore session's component `response_parser_factory`. Its parsers hand the body of a successful
-Query through as it came, for `decode` to read into typed structs; errors and every other operation go to botocore's
-own parser. Signing, retries and checksums stay botocore's. Should an SDK move that seam, answers arrive parsed as ever,
-`body_of` finds no body, and `dynamo` reads them the slow way (tests/unit/core/test_codec.py pins the seam).
+Query or Scan through as it came, for `decode` to read into typed structs, or `parsed` into what botocore would have
+made of it; all else goes to botocore's own parser. Signing, retries and checksums stay botocore's.
+Should an SDK move that seam, answers arrive parsed as ever, `body_of` finds no body, and `dynamo` reads them the slow
+way (tests/unit/core/test_codec.py pins the seam).
 
 Called by `boto`, which makes the clients, and by `dynamo`.
 """
@@ -23,6 +24,9 @@ from ivr_runtimes.model import Row
 COMPONENT: Final = "response_parser_factory"
 """The seam's name in a botocore session."""
 
+READS: Final = frozenset({"QueryOutput", "ScanOutput"})
+"""The shapes of the answers whose bodies are handed through: rows by the thousand, nodes by the thousand."""
+
 BODY: Final = "ivr_runtimes.body"
 """Where a parsed answer carries the body that is still to be decoded."""
 
@@ -33,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class RawQueries:
-    """A factory of response parsers that leave the body of a successful Query alone."""
+    """A factory of response parsers that leave the body of a successful Query or Scan alone."""
 
     def __init__(self, botocores: Any) -> None:
         self._botocores = botocores
@@ -52,10 +56,10 @@ class _Parser:
         self._botocores = botocores
 
     def parse(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse a response of a shape: the body of a Query stays as it is, and botocore reads the rest."""
+        """Parse a response of a shape: the body of a read stays as it is, and botocore reads the rest."""
         try:
             response, shape = args
-            raw = shape.name == "QueryOutput" and response["status_code"] == HTTPStatus.OK
+            raw = shape.name in READS and response["status_code"] == HTTPStatus.OK
         except (AttributeError, KeyError, TypeError, ValueError):  # not called as botocore calls it today
             raw = False
         if not raw:
@@ -83,9 +87,17 @@ def body_of(answer: dict[str, Any]) -> bytes | None:
 
 
 def parsed(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer as botocore would have parsed it, for a Query that is not the list's."""
+    """Return an answer as botocore would have parsed it, for reads whose items need no struct: strings and numbers.
+
+    Raises `StoreUnavailableError` for a body that is no answer, such as half of one.
+    """
     body: bytes | None = answer.get(BODY)
-    return answer if body is None else {**answer, **msgspec.json.decode(body, type=dict[str, Any])}
+    if body is None:
+        return answer
+    try:
+        return {**answer, **msgspec.json.decode(body, type=dict[str, Any])}
+    except msgspec.DecodeError as error:
+        raise StoreUnavailableError(f"the answer to a read cannot be read: {error}") from error
 
 
 @cache
