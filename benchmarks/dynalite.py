@@ -18,7 +18,7 @@ from typing import Any, Final
 from benchmarks import fleet
 from benchmarks.fleet import Item
 from benchmarks.function import ROOT
-from ivr_local import template
+from ivr_local import emulator, template
 
 PROGRAM: Final = ROOT / "requirements" / "dynalite" / "node_modules" / "dynalite" / "cli.js"
 MAX_BATCH: Final = 25
@@ -87,7 +87,8 @@ def running() -> Iterator[Dynalite]:
     node = shutil.which("node")
     if node is None or not PROGRAM.exists():
         raise SystemExit("bench-page needs Node.js and dynalite: install Node.js, then `make dynalite`")
-    command = [node, str(PROGRAM), "--host", "127.0.0.1", "--port", "0", "--createTableMs", "0"]
+    port = str(emulator.free_ports(1)[0])  # for port 0 it takes 4567, whoever has that already
+    command = [node, str(PROGRAM), "--host", "127.0.0.1", "--port", port, "--createTableMs", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own pinned program
     try:
         if process.stdout is None or (found := re.search(r":(\d+)\s*$", process.stdout.readline())) is None:

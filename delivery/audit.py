@@ -1,34 +1,68 @@
 """`make audit`: looks the pinned packages up among known vulnerabilities with pip-audit, or says that it cannot.
 
-Owns only the difference between "something was found" and "nothing could be asked": where the advisory service is out
-of reach (mirrors seldom have it), nothing was checked, and a gate must neither fail for that nor pass in silence.
-Called by the Makefile.
+Owns only the difference between "something was found", "nothing could be asked" and "it went wrong": where the
+advisory service is out of reach (mirrors seldom have it), nothing was checked, and a gate must neither fail for that
+nor pass in silence. Called by the Makefile.
 """
 
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-NOT_ASKED = 0
-"""The exit code when the service does not answer: the gate goes on, and a line on stderr says so."""
+PIP_AUDIT = Path(sys.executable).with_name("pip-audit")
+
+PASSED, FAILED = 0, 1
+
+OUT_OF_REACH = (
+    "Could not connect to PyPI",
+    "requests.exceptions.ConnectionError",
+    "requests.exceptions.ConnectTimeout",
+)
+"""How pip-audit ends, without a report, where it gets no connection. Whatever else ends it is a failure."""
 
 
-def audit(lock: Path) -> int:
-    """Audit one lock file; return pip-audit's exit code, or `NOT_ASKED`."""
-    program = str(Path(sys.executable).with_name("pip-audit"))
-    # --strict: one package that cannot be looked up fails the whole.
-    command = [program, "--strict", "--require-hashes", "--disable-pip", "--format", "json", "-r", str(lock)]
+def audit(lock: Path, program: Path = PIP_AUDIT) -> int:
+    """Audit one lock file, say what was found and return the exit code."""
+    # Not --strict: one package that cannot be looked up would keep the whole report back.
+    command = [str(program), "--require-hashes", "--disable-pip", "--format", "json", "-r", str(lock)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own lock files
     try:
-        report = json.loads(done.stdout)
-    except ValueError:  # pip-audit prints a report only when every package was looked up
-        why = done.stderr.strip().splitlines()[-1:] or ["no report"]
-        print(f"SKIPPED audit of {lock}: NO PACKAGE WAS CHECKED. pip-audit: {why[0]}", file=sys.stderr)  # noqa: T201
-        return NOT_ASKED
-    print(json.dumps(report, indent=2))  # noqa: T201  # the program's output
-    return done.returncode
+        dependencies: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        return _without_report(lock, done.stderr)
+    return _judged(lock, dependencies)
+
+
+def _without_report(lock: Path, told: str) -> int:
+    if any(sign in told for sign in OUT_OF_REACH):
+        return _skipped(lock, "PyPI is out of reach")
+    print(f"FAILED audit of {lock}: pip-audit gave no report\n{told}", file=sys.stderr)  # noqa: T201
+    return FAILED
+
+
+def _judged(lock: Path, dependencies: Sequence[dict[str, Any]]) -> int:
+    unknown = [one["name"] for one in dependencies if "skip_reason" in one]
+    if not dependencies:
+        return _without_report(lock, "it read no package from the file")
+    if len(unknown) == len(dependencies):
+        return _skipped(lock, dependencies[0]["skip_reason"])
+    found = [(one, vulnerability) for one in dependencies for vulnerability in one.get("vulns", ())]
+    for one, vulnerability in found:
+        remedy = ", ".join(vulnerability["fix_versions"]) or "none yet"
+        print(f"{lock}: {one['name']} {one['version']}: {vulnerability['id']}, fixed in: {remedy}")  # noqa: T201
+    asked = len(dependencies) - len(unknown)
+    print(f"{lock}: {asked} packages looked up, {len(found)} vulnerabilities; not known to PyPI: {unknown}")  # noqa: T201
+    return FAILED if found else PASSED
+
+
+def _skipped(lock: Path, why: str) -> int:
+    """Let the gate go on: a line on stderr says that nothing was checked."""
+    print(f"SKIPPED audit of {lock}: NO PACKAGE WAS CHECKED. pip-audit: {why}", file=sys.stderr)  # noqa: T201
+    return PASSED
 
 
 if __name__ == "__main__":
-    sys.exit(max(audit(Path(name)) for name in sys.argv[1:]))
+    sys.exit(max([audit(Path(name)) for name in sys.argv[1:]]))

@@ -15,6 +15,7 @@ from typing import Final
 
 from ivr_agent.aws import Run
 from ivr_agent.carry import Carrier
+from ivr_agent.clock import Clock
 from ivr_agent.log import say
 from ivr_agent.loop import Backoff, Chance, backoff_s
 from ivr_agent.metrics import Metrics
@@ -68,6 +69,7 @@ class Drain:
         carrier: Carrier,
         metrics: Metrics,
         may_take: Callable[[], bool],
+        clock: Clock,
         chance: Chance = random.random,
     ) -> None:
         self._place = place
@@ -80,6 +82,7 @@ class Drain:
         self._carrier = carrier
         self._metrics = metrics
         self._may_take = may_take
+        self._clock = clock
         self._chance = chance
         self._backoff = Backoff(first_s=0.2, most_s=RETRY_MOST_S, chance=chance)
         self._in_hand: dict[str, Message] = {}
@@ -238,7 +241,16 @@ class Drain:
         failures = message.receive_count - 1
         wait_s = max(1, round(backoff_s(failures, first_s=1.0, most_s=RETURN_MOST_S, chance=self._chance)))
         self._metrics.undelivered.inc()
-        say("stop_undelivered", level=logging.WARNING, error=reason, retry_in_s=wait_s, **described(command))
+        # SQS's own metric of age leaves out what was handed back a few times; an alarm reads this one.
+        age_s = round(self._clock.now_s() - command.accepted_at_s, 1)
+        say(
+            "stop_undelivered",
+            level=logging.WARNING,
+            error=reason,
+            age_s=age_s,
+            retry_in_s=wait_s,
+            **described(command),
+        )
         try:
             await self._service(self._inbox.set_visibility, [message.receipt], visibility_s=wait_s)
         except StoreError as error:

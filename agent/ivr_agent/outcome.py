@@ -40,5 +40,5 @@ class UndeliveredError(IvrRuntimesError):
 
 def described(command: Command) -> dict[str, Any]:
     """Return what the log tells about a command: always who asked for it, never a token (none travels with it)."""
-    fields = ("stop_id", "runtime_id", "domain", "requested_by", "verb", "node")
+    fields = ("stop_id", "runtime_id", "domain", "requested_by", "verb", "site", "node")
     return {name: str(getattr(command, name)) for name in fields}

@@ -136,6 +136,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         carrier=carrier,
         metrics=metrics,
         may_take=lease.ours,
+        clock=clock,
     )
     events = Events(registry=registry, probe=probe, metrics=metrics, token=_token_of_events(settings))
     control = Control(place=place, probe=probe, carrier=carrier, health=health, metrics=metrics, signer=signer)

@@ -5,6 +5,7 @@ Owns arguments, signals, exit codes and what is said on the terminal. Everything
 
 import argparse
 import asyncio
+import ipaddress
 import os
 import shlex
 import signal
@@ -96,6 +97,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         project=project,
         ministack=_ministack(options.ministack or project / ".venv-ministack" / "bin" / "ministack"),
         iam=options.iam,
+        aws_host=options.aws_host,
         external_stop_delay_ms=_delay_ms(os.environ.get(DELAY_VARIABLE), loaded.sandbox.external_stop_delay_ms),
     )
 
@@ -156,6 +158,19 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _own_address(text: str) -> str:
+    """Take an address of this machine alone: the emulated AWS believes everybody."""
+    try:
+        address = ipaddress.IPv4Address(text)
+        with socket.socket() as trial:
+            trial.bind((text, 0))
+    except (ValueError, OSError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 address of this machine") from None
+    if not address.is_private or address.is_unspecified:
+        raise argparse.ArgumentTypeError(f"{text} can be reached from elsewhere: give loopback's or a bridge's address")
+    return text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ivr_local",
@@ -170,6 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--template", type=Path, default="template.yaml", help="the cloud's template; its folder is the project's")
     add("--state-dir", type=Path, help="logs, key and stack.json, fresh at every start (default: .local/<port>)")
     add("--ministack", type=Path, help="the emulator (default: .venv-ministack/bin/ministack of the project)")
+    add(
+        "--aws-host", type=_own_address, default=HOST, help="where the emulated AWS listens, for containers to reach it"
+    )
     add("--iam", action="store_true", help="enforce the template's roles and policies on the emulated AWS")
     return parser
 

@@ -1,4 +1,4 @@
-"""AWS on this machine: ministack, a process of its own on a free loopback port, and how to reach it.
+"""AWS on this machine: ministack, a process of its own on a free port of loopback, and how to reach it.
 
 Owns its start, the variables that send an AWS SDK there, and the making of tables and queues. Keeps nothing between
 runs. `stack` calls it.
@@ -45,11 +45,12 @@ class Endpoint:
     """Where the emulator answers."""
 
     port: int
+    host: str = HOST
 
     @property
     def url(self) -> str:
         """Its URL, the same for all services."""
-        return f"http://{HOST}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def environment(self) -> dict[str, str]:
         """Return the variables that send an AWS SDK here and nowhere else, whatever the user's own AWS set-up is."""
@@ -78,21 +79,21 @@ class Endpoint:
         )
 
 
-def free_ports(count: int) -> list[int]:
-    """Return so many distinct ports that nothing listens on now."""
-    found = list(_free(count))
+def free_ports(count: int, host: str = HOST) -> list[int]:
+    """Return so many distinct ports of an address of this machine that nothing listens on now."""
+    found = list(_free(count, host))
     if len(found) < count:
-        raise StartError(f"no {count} free ports between {PORTS.start} and {PORTS.stop}")
+        raise StartError(f"no {count} free ports between {PORTS.start} and {PORTS.stop} on {host}")
     return found
 
 
-def _free(count: int) -> Iterator[int]:
+def _free(count: int, host: str) -> Iterator[int]:
     for port in random.sample(PORTS, len(PORTS)):
         if count == 0:
             return
         with socket.socket() as trial:
             try:
-                trial.bind((HOST, port))
+                trial.bind((host, port))
             except OSError:
                 continue
         count -= 1
@@ -102,7 +103,7 @@ def _free(count: int) -> Iterator[int]:
 async def start(program: Path, endpoint: Endpoint, *, log: Path, iam: bool = False) -> Child:
     """Start the emulator; it does not answer yet. With `iam`, it checks signatures and permissions."""
     environment = {
-        "BIND_HOST": HOST,
+        "BIND_HOST": endpoint.host,
         "GATEWAY_PORT": str(endpoint.port),
         "SERVICES": "dynamodb,sqs,iam,sts",
         "MINISTACK_REGION": REGION,

@@ -63,6 +63,8 @@ class Plan:
     external_stop_delay_ms: int
     iam: bool = False
     """Whether the emulated AWS enforces the template's permissions."""
+    aws_host: str = HOST
+    """The address of this machine that the emulated AWS listens on."""
     seams: Seams = field(default_factory=Seams)
 
     @property
@@ -80,7 +82,7 @@ class LocalStack:
         self.tell = tell
         self._bound = bound
         self._admin_token = secrets.token_urlsafe(32)
-        self._endpoint = plan.seams.emulator or Endpoint(emulator.free_ports(1)[0])
+        self._endpoint = plan.seams.emulator or _endpoint(plan.aws_host)
         self._issuer = Issuer(
             url=plan.template.authorizer.issuer,
             audience=AUDIENCE,
@@ -291,6 +293,10 @@ class LocalStack:
             "logs": str(self.state.logs),
             "admin_token": self._admin_token,
         }
+
+
+def _endpoint(host: str) -> Endpoint:
+    return Endpoint(emulator.free_ports(1, host)[0], host)
 
 
 async def _until(holds: Callable[[], Awaitable[bool]]) -> None:

@@ -14,6 +14,7 @@ from builds import built
 from emulators import ROOT
 from ivr_local.intrinsics import load
 from runtime import machine
+from stack import Stack, eventually
 
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -57,12 +58,21 @@ def test_every_make_target_of_the_page_is_run_by_the_gate() -> None:
     assert targets <= run
 
 
+def test_permissions_are_enforced_in_every_end_to_end_test_that_is_not_said_to_do_without_aws() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (comment, enforced) = re.findall(r"((?:^#.*\n)+)^OVER_AWS = (.*\n.*)$", makefile, re.MULTILINE)[0]
+    modules = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "e2e").glob("test_*.py")}
+    named, excused = (set(re.findall(r"\w+", text)) & modules for text in (enforced, comment.partition("Not:")[2]))
+    assert named | excused == modules
+    assert not named & excused
+
+
 @pytest.mark.e2e
 def test_what_a_deployment_passes_on_can_be_seen() -> None:
     (command,) = [line for line in blocks("") if not line.startswith("make ")]
-    argv = shlex.split(command.replace(".aws-sam/build", str(built(machine()))))
+    argv = shlex.split(command.replace(".aws-sam/build", str(built("arm64"))))
     ran = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
-    given = dict(pair.split("=", 1) for pair in shlex.split(ran.stdout))
+    given = dict(pair.split("=", 1) for pair in ran.stdout.split())
     assert re.fullmatch("[0-9a-f]{16}", given.pop("Release"))
     assert given.keys() >= {"JwtIssuer", "JwtAudience", "Sites", "Environment"}
 
@@ -92,11 +102,31 @@ def sh(command: str) -> "subprocess.CompletedProcess[str]":
 def test_deploy_goes_as_far_as_credentials(environment: str) -> None:
     """SAM has then read the build, the settings and the parameters. The build itself is another test's."""
     (command,) = [line for line in blocks("aws") if line.startswith("make ")]
-    planned = sh(f"{command.replace('ENV=dev', f'ENV={environment}')} -n BUILD_DIR={built(machine())}").stdout
+    planned = sh(f"{command.replace('ENV=dev', f'ENV={environment}')} -n BUILD_DIR={built('arm64')}").stdout
     deploy = "parameters=" + planned.partition("\nparameters=")[2]
     assert "sam deploy" in deploy
+    configuration = {"dev": "default"}.get(environment, environment)
+    assert re.search(rf"sam build .*--config-env {configuration} ", planned), "built as samconfig.toml says for it"
     ran = sh(deploy)
     assert (ran.returncode, "Unable to locate credentials" in ran.stderr) == (1, True), ran.stderr
+
+
+@pytest.mark.e2e
+def test_the_first_list_is_one_line(stack: Stack) -> None:
+    """With the address of the embedded stack and a token of its issuer in the place of AWS's."""
+    lines = blocks("aws")
+    (line,) = [line for line in lines if line.startswith("curl ")]
+    assert [one.split()[0] for one in lines] == ["make", "export", "curl"], "only the line with `aws` is not run"
+    token = stack.token(stack.domains[0])
+    eventually(lambda: stack.rows(token), within_s=40)
+    given = f"API=http://127.0.0.1:{stack.port} TOKEN={token}"
+    ran = sh(f"{given}; {line}")
+    assert {row["domain"] for row in json.loads(ran.stdout)} == {stack.domains[0]}, ran.stderr
+
+
+def test_a_deployment_takes_no_parameters_that_the_release_hash_does_not_know() -> None:
+    ran = sh("make -n deploy DEPLOY_ARGS='--parameter-overrides LogLevel=DEBUG'")
+    assert (ran.returncode, "parameters belong into samconfig.toml" in ran.stderr) == (2, True), ran.stderr
 
 
 @pytest.mark.e2e
@@ -104,6 +134,8 @@ def test_deploy_goes_as_far_as_credentials(environment: str) -> None:
 def test_sam_local_invoke_goes_as_far_as_the_container_engine(tmp_path: Path, function: str) -> None:
     """Where there is one it goes on; tests/e2e/test_runtime_interface.py runs the same build, variables and events."""
     (command,) = [line for line in blocks("container") if function in line]
+    assert " Architecture=$(uname -m | sed s/aarch64/arm64/) " in command, "else SAM takes an image for arm64"
+    assert "--docker-network" not in command, "SAM ignores it: its issue 4236"
     variables = tmp_path / "sam-env.json"
     variables.write_text(json.dumps({function: {"SITES": "SITE1"}}))
     built_here = f"sam local invoke --template {built(machine())}/template.yaml --config-file {ROOT}/samconfig.toml"

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from stack import RESOURCE, Answer, Stack
+from stack import RESOURCE, Answer, Stack, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -42,9 +42,14 @@ def raw(stack: Stack, request: str, token: str, lines: bytes = b"") -> str:
 
 def assert_refused(answer: Answer, *statuses: int) -> None:
     assert answer.status in statuses, (answer.status, answer.body)
-    if answer.status in {400, 403} and answer.headers["content-type"].startswith(PROBLEM):
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["cache-control"] == "no-store"
+    if answer.headers.get("content-type", "").startswith(PROBLEM):  # one of ours, not the gateway's
+        assert_guarded(answer)
+
+
+def assert_guarded(answer: Answer) -> None:
+    """Neither guessed at nor kept by a browser or a proxy."""
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
 
 
 # --- paths ------------------------------------------------------------------------------------------------------------
@@ -248,10 +253,28 @@ def test_what_only_looks_like_a_token_is_401(stack: Stack, token: str) -> None:
 # --- logs -------------------------------------------------------------------------------------------------------------
 
 
+def stop_accepted_of(stack: Stack, token: str) -> None:
+    """Stop some script, and wait until an agent has told what became of it."""
+    answer = stack.stop(token, stack.rows(token)[-1]["id"])
+    assert answer.status == 204
+    assert_guarded(answer)
+    told = f'"stop_id": "{answer.headers["stop-request-id"]}"'
+    logs = stack.state_dir / "logs"
+    eventually(lambda: [log for log in logs.glob("agent-*.log") if told in log.read_text()], within_s=20)
+
+
+def test_a_list_is_neither_guessed_at_nor_kept(stack: Stack, token: str) -> None:
+    assert_guarded(stack.listing(token))
+    unknown = stack.stop(token, UNKNOWN)
+    assert unknown.status == 404
+    assert_guarded(unknown)
+
+
 def test_nothing_a_caller_sends_becomes_a_line_of_a_log(stack: Stack, token: str) -> None:
     line = f"x\r\n{{{FORGED}}}\r\n\x1b[2J\u2028{{{FORGED}}}"
     begun_s = time.time()
     forged = stack.forge(token, sub=line)
+    stop_accepted_of(stack, forged)
     assert stack.listing(forged, filter=json.dumps({"code": line})).status == 200
     assert_refused(stack.listing(forged, filter=json.dumps({line: 1})), 400)
     assert_refused(stack.request("GET", f"{RESOURCE}?{quote(line)}=1", bearer(forged)), 400)
@@ -259,8 +282,8 @@ def test_nothing_a_caller_sends_becomes_a_line_of_a_log(stack: Stack, token: str
     assert_refused(stack.request("DELETE", f"{RESOURCE}/{UNKNOWN}?{quote(line)}", bearer(forged)), 400)
     assert_refused(stack.request("DELETE", f"{RESOURCE}/{UNKNOWN}", bearer(forged, User_Agent="a\x1b[2J")), 400, 404)
     logs = stack.state_dir / "logs"
-    for function in ("ListRuntimesFunction", "StopRuntimeFunction"):
-        text = (logs / f"{function}.log").read_bytes()
+    for log in (*logs.glob("*Function.log"), *logs.glob("agent-*.log")):
+        text = log.read_bytes()
         assert b"\x1b" not in text
         for written in text.decode().split("\n"):
             if written.startswith("{"):

@@ -163,6 +163,9 @@ def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str
         (["--template", "nowhere.yaml"], {}, "nowhere.yaml"),
         (["--ministack", "/nowhere/ministack"], {}, "--ministack"),
         (["--port", "0"], {}, "port"),
+        (["--aws-host", "0.0.0.0"], {}, "reached from elsewhere"),  # noqa: S104  # what must not be
+        (["--aws-host", "192.0.2.1"], {}, "no IPv4 address of this machine"),
+        (["--aws-host", "localhost"], {}, "no IPv4 address"),
         ([], {"IVR_SANDBOX_EXTERNAL_STOP_DELAY_MS": "soon"}, "IVR_SANDBOX_EXTERNAL_STOP_DELAY_MS"),
     ],
 )
@@ -188,14 +191,18 @@ def test_an_emulator_that_does_not_start_ends_it_all_with_exit_code_1(tmp_path: 
     assert "broken" in (tmp_path / "state" / "logs" / "ministack.log").read_text()
 
 
-def test_the_delay_of_branches_comes_from_the_environment_else_from_the_file(tmp_path: Path) -> None:
+def test_a_stack_is_as_it_was_asked_for(tmp_path: Path) -> None:
+    """The delay of branches comes from the environment, else from the file; the emulated AWS listens where told."""
     config = tmp_path / "fleet.toml"
     text = (ROOT / "samplesconfig.toml").read_text("utf-8")
     config.write_text(text + "\n[sandbox]\nexternal_stop_delay_ms = 1000\n")
-    with running_stack(tmp_path, config=config, environment={"IVR_SANDBOX_EXTERNAL_STOP_DELAY_MS": "4321"}) as stack:
+    environment = {"IVR_SANDBOX_EXTERNAL_STOP_DELAY_MS": "4321"}
+    with running_stack(tmp_path, "--aws-host", "127.0.0.2", config=config, environment=environment) as stack:
+        assert stack.state["endpoint_url"].startswith("http://127.0.0.2:")
+        assert "127.0.0.1" not in stack.sam_variables.read_text()
         for node in stack.state["nodes"]:
-            environment = Path(f"/proc/{node['engine_pid']}/environ").read_bytes().split(b"\0")
-            assert b"IVR_SANDBOX_EXTERNAL_STOP_DELAY_MS=4321" in environment
+            given = Path(f"/proc/{node['engine_pid']}/environ").read_bytes().split(b"\0")
+            assert b"IVR_SANDBOX_EXTERNAL_STOP_DELAY_MS=4321" in given
 
 
 @pytest.mark.parametrize("when", ["while it starts", "while it runs"])

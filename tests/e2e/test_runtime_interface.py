@@ -29,7 +29,7 @@ def ports(stack, tmp_path_factory) -> Iterator[dict[str, int]]:
     build = built(machine())
     variables = json.loads(stack.sam_variables.read_text(encoding="utf-8"))
     by_id = {function.logical_id: function.environment for function in expanded().functions}
-    environment = {name: {**by_id[name], **variables[name], **stack.credentials} for name in by_id}
+    environment = {name: {**by_id[name], **variables[name], **stack.credentials_of(name)} for name in by_id}
     listing = invocable(build, "ListRuntimesFunction", environment["ListRuntimesFunction"], folder)
     stopping = invocable(build, "StopRuntimeFunction", environment["StopRuntimeFunction"], folder)
     with listing as list_port, stopping as stop_port:

@@ -1,4 +1,4 @@
-"""Alarms, dashboard and saved queries: all there, all about metrics and fields that something really emits."""
+"""Alarms: all there, each with its runbook entry, all about metrics and fields that something really emits."""
 
 import json
 import logging
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ivr_agent.drain import RETURN_MOST_S
 from ivr_agent.log import LOGGER, JsonLines
 from ivr_agent.outcome import Outcome
 from ivr_local.template import Stack
@@ -15,8 +16,8 @@ from ivr_local.template import Stack
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 TOPIC = "arn:aws:sns:eu-central-1:000000000000:alarms"
 KINDS = {
-    *("ApiErrors", "ListErrors", "StopErrors", "ListThrottles", "StopThrottles", "TableThrottles"),
-    *("StopFailures", "ExpiredCommands", "CommandAge", "DeadLetters"),
+    *("ApiErrors", "ApiThrottles", "ListErrors", "StopErrors", "ListThrottles", "StopThrottles", "TableThrottles"),
+    *("StopFailures", "ExpiredCommands", "UndeliveredCommands", "CommandAge", "DeadLetters"),
 }
 
 
@@ -99,7 +100,7 @@ def test_a_sum_adds_up_all_it_names(stack: Stack) -> None:
 
 
 def test_expired_commands_are_counted_from_what_agents_log(stack: Stack) -> None:
-    (expired,) = of_type(stack, "AWS::Logs::MetricFilter").values()
+    expired = stack.resources["ExpiredCommandsFilter"]["Properties"]
     (transformation,) = expired["MetricTransformations"]
     alarm = alarms(stack)["ExpiredCommands"]
     assert expired["LogGroupName"] == stack.outputs["AgentLogGroup"]
@@ -113,30 +114,29 @@ def test_expired_commands_are_counted_from_what_agents_log(stack: Stack) -> None
     )
 
 
-def test_the_dashboard_is_json_about_this_stack(stack: Stack) -> None:
-    (dashboard,) = of_type(stack, "AWS::CloudWatch::Dashboard").values()
-    widgets = json.loads(dashboard["DashboardBody"])["widgets"]
-    titles = [widget["properties"]["title"] for widget in widgets]
-    assert len(set(titles)) == len(titles) >= 8
-    for widget in widgets:
-        assert "st" in json.dumps(widget["properties"]["metrics"])
-        assert widget["properties"]["region"] == "eu-central-1"
-    places = [(widget["x"], widget["y"]) for widget in widgets]
-    assert len(set(places)) == len(places)
+def test_the_age_of_a_command_that_comes_back_is_what_the_agent_logs(stack: Stack) -> None:
+    """Received three times, it is in SQS's own age no more. That the line has these fields is the drain's own test."""
+    undelivered = stack.resources["UndeliveredCommandsFilter"]["Properties"]
+    alarm = alarms(stack)["UndeliveredCommands"]
+    (transformation,) = undelivered["MetricTransformations"]
+    assert undelivered["LogGroupName"] == stack.outputs["AgentLogGroup"]
+    assert undelivered["FilterPattern"] == '{ $.action = "stop_undelivered" }'
+    assert (transformation["MetricValue"], transformation["Unit"]) == ("$.age_s", "Seconds")
+    assert (transformation["MetricNamespace"], transformation["MetricName"]) == (
+        alarm["Namespace"],
+        alarm["MetricName"],
+    )
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Maximum", 120)
+    assert alarm["Period"] > RETURN_MOST_S, "a command that is away is told of in every period"
 
 
-def test_who_stopped_what_asks_for_fields_that_the_stop_function_logs(stack: Stack) -> None:
-    query = stack.resources["WhoStoppedWhat"]["Properties"]
-    fields = query["QueryString"].partition("\n")[0].removeprefix("fields @timestamp, ").split(", ")
-    (source,) = [function.code_path / "app.py" for function in stack.functions if "Stop" in function.logical_id]
-    text = source.read_text(encoding="utf-8")
-    assert query["LogGroupNames"] == ["/aws/lambda/st-stop-runtime"]
-    assert 'action="stop_accepted"' in text
-    assert [name for name in fields if f"{name}=" not in text] == []
-
-
-def test_every_saved_query_is_of_this_stacks_groups(stack: Stack) -> None:
-    groups = {group["LogGroupName"] for group in of_type(stack, "AWS::Logs::LogGroup").values()}
-    queries = of_type(stack, "AWS::Logs::QueryDefinition").values()
-    assert {query["Name"].partition("/")[0] for query in queries} == {"st"}
-    assert all(set(query["LogGroupNames"]) <= groups for query in queries)
+def test_answers_429_are_counted_from_the_access_log(stack: Stack) -> None:
+    """An HTTP API has no metric of them."""
+    refused, alarm = stack.resources["ApiThrottlesFilter"]["Properties"], alarms(stack)["ApiThrottles"]
+    (transformation,) = refused["MetricTransformations"]
+    access_log = stack.resources["Api"]["Properties"]["AccessLogSettings"]
+    assert access_log["DestinationArn"].endswith(f":log-group:{refused['LogGroupName']}:*")
+    assert json.loads(access_log["Format"])["status"] == "$context.status", "a string, as in the pattern"
+    assert refused["FilterPattern"] == '{ $.status = "429" }'
+    assert transformation["MetricName"] == alarm["MetricName"] == "ThrottledRequests"
+    assert transformation["MetricNamespace"] == alarm["Namespace"]

@@ -75,6 +75,8 @@ def test_an_output_tells_whatever_a_client_or_an_agent_needs(stack: Stack, docum
     assert (stack.outputs["Region"], stack.outputs["SiteCodes"]) == ("eu-central-1", "SITE1,SITE2")
     urls = {f"{stack.outputs['StopQueueUrlPrefix']}{site}{end}" for site in ("SITE1", "SITE2") for end in ("", "-dlq")}
     assert {url.rpartition("/")[2] for url in urls} == {queue.name for queue in stack.queues}
+    named = {stack.outputs["ListFunctionName"], stack.outputs["StopFunctionName"]}
+    assert named == {f"st-{function.logical_id}" for function in stack.functions}, "for a rollback"
     assert not stack.outputs.keys() & document["Parameters"].keys(), "SAM's command line mixes up equal names"
 
 

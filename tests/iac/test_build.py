@@ -1,9 +1,10 @@
-"""What `make build` makes: the right parts for the processor, the same bytes each time, one release hash."""
+"""What `make build` makes: the right parts for the processor, compiled, the same bytes each time, one release hash."""
 
 import importlib.util
 import shutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,9 @@ from builds import built
 from runtime import machine
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("CoreLayer", "ListRuntimesFunction", "StopRuntimeFunction")
+UNCHECKED_HASH = (1).to_bytes(4, "little")
+"""The flags of a pyc that is never compared with its source (PEP 552)."""
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +45,35 @@ def test_the_layer_builds_for_either_processor(architecture: str) -> None:
 def test_the_same_input_makes_the_same_layer_and_functions(release: ModuleType) -> None:
     first, second = built(machine()), built(machine(), again=1)
     assert first != second
-    for part in ("CoreLayer", "ListRuntimesFunction", "StopRuntimeFunction"):
+    for part in PARTS:
         files = [{path.relative_to(build) for path in (build / part).rglob("*")} for build in (first, second)]
         assert files[0] == files[1]
         assert release.tree_hash(first / part) == release.tree_hash(second / part)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("part", ["CoreLayer/python", "ListRuntimesFunction", "StopRuntimeFunction"])
+def test_every_module_is_compiled_and_its_bytecode_never_checked(part: str) -> None:
+    sources = list((built(machine()) / part).rglob("*.py"))
+    assert sources
+    for source in sources:
+        compiled = source.parent / "__pycache__" / f"{source.stem}.cpython-313.pyc"
+        assert compiled.read_bytes()[4:8] == UNCHECKED_HASH, source
+
+
+@pytest.mark.e2e
+def test_tracebacks_name_the_files_as_they_lie_in_lambda() -> None:
+    core = built(machine()) / "CoreLayer" / "python" / "ivr_runtimes" / "__pycache__" / "boto.cpython-313.pyc"
+    function = built(machine()) / "ListRuntimesFunction" / "__pycache__" / "app.cpython-313.pyc"
+    assert b"/opt/python/ivr_runtimes/boto.py" in core.read_bytes()
+    assert b"/var/task/app.py" in function.read_bytes()
+
+
+@pytest.mark.e2e
+def test_the_layer_describes_only_the_services_that_the_functions_call() -> None:
+    data = built(machine()) / "CoreLayer" / "python" / "botocore" / "data"
+    assert {path.name for path in data.iterdir() if path.is_dir()} == {"dynamodb", "sqs"}
+    assert (data / "endpoints.json").is_file()
 
 
 @pytest.fixture
@@ -77,6 +106,33 @@ def test_whatever_changes_makes_another_release(release: ModuleType, build: Path
         case name:
             (build / name).write_text("changed")
     assert release.release(build, parameters) != before
+
+
+@pytest.mark.parametrize(
+    ("built_for", "parameters", "says"),
+    [
+        ("aarch64", [], None),
+        ("aarch64", ["Architecture=arm64"], None),
+        ("x86_64", ["Architecture=x86_64"], None),
+        ("x86_64", [], "ARCHITECTURE=arm64"),
+        ("aarch64", ["Architecture=x86_64"], "ARCHITECTURE=x86_64"),
+        ("aarch64", ["JwtAudience=a, b"], "JwtAudience"),
+        ("aarch64", ["JwtAudience=a,b", "DomainClaim=https://ivr.example/domain"], None),
+    ],
+)
+def test_only_what_is_built_for_the_processor_is_deployed(
+    release: ModuleType, build: Path, built_for: str, parameters: list[str], says: str | None
+) -> None:
+    (build / "CoreLayer" / "python" / f"core.cpython-313-{built_for}-linux-gnu.so").touch()
+    why_not = release.fault(build, parameters)
+    assert why_not is None if says is None else says in why_not
+
+
+def test_the_processor_that_is_deployed_by_default_is_the_templates(
+    release: ModuleType, document: dict[str, Any]
+) -> None:
+    assert document["Parameters"]["Architecture"]["Default"] == release.DEFAULT_PROCESSOR
+    assert sorted(document["Parameters"]["Architecture"]["AllowedValues"]) == sorted(release.PROCESSORS.values())
 
 
 def test_a_deployment_gives_samconfigs_parameters_and_the_release(release: ModuleType) -> None:

@@ -36,5 +36,14 @@ def test_compiled_parts_are_pinned_for_every_processor() -> None:
     assert pins("layers/core/requirements.txt")["pydantic-core"][1] > 20
 
 
+def test_sam_may_take_no_package_that_was_not_fetched_by_its_hash() -> None:
+    """For another processor it asks pip by name and version alone."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (fetch,) = re.findall(r"^FETCH = (.*\\\n.*)$", makefile, re.MULTILINE)
+    assert {"--require-hashes", "--only-binary", "$(WHEELS)", "layers/core/requirements.txt"} <= set(fetch.split())
+    (build,) = re.findall(r"^\t@(.*\$\(SAM\) build .*)$", makefile, re.MULTILINE)
+    assert "PIP_NO_INDEX=1 PIP_FIND_LINKS=$(CURDIR)/$(WHEELS) " in build
+
+
 def test_sams_own_environment_is_pinned_too() -> None:
     assert pins("requirements/sam.txt")["aws-sam-cli"][0] == "1.170.0"

@@ -1,11 +1,18 @@
 """Least privilege: who may do what. No emulator enforces these conditions, so the documents themselves are judged."""
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
 
 from ivr_local.template import Stack
+from ivr_runtimes.dynamo import NodeTable, RuntimeTable
+from ivr_runtimes.ports import Message, WriteBatch
+from ivr_runtimes.sqs import Inbox
+from rows import PLAYER, node_of
 
 Statement = dict[str, Any]
 
@@ -13,12 +20,8 @@ LIST = {"dynamodb:Query", "dynamodb:Scan", "dynamodb:BatchGetItem"}
 STOP = {"dynamodb:BatchGetItem", "dynamodb:GetItem", "sqs:SendMessage"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-AGENT = {
-    *("dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
-    *("dynamodb:GetItem", "dynamodb:Query"),
-    *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"),
-    *("sqs:SendMessage", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
-}
+SHIPPING = {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}
+"""What the log shipper of the agents' hosts calls."""
 WITHOUT_RESOURCE = TRACES
 """Actions for which AWS knows no resource but "*" (Service Authorization Reference, "Actions ... for AWS X-Ray")."""
 TABLES = "arn:aws:dynamodb:eu-central-1:000000000000:table/"
@@ -69,9 +72,53 @@ def test_the_functions_may_do_exactly_what_they_do(stack: Stack) -> None:
     assert actions(of_role(stack, "StopRuntimeFunction")) == STOP | LOGS | TRACES
 
 
-def test_the_agents_may_do_exactly_what_they_do(stack: Stack) -> None:
+def called(use: Callable[[Any], object], service: str) -> set[str]:
+    """The actions of whatever a store calls; a batch of SQS needs the permission for its single action."""
+    client = boto3.client(service, region_name="eu-central-1", aws_access_key_id="a", aws_secret_access_key="b")  # type: ignore[call-overload]
+    operations: set[str] = set()
+
+    def note(model: Any, **_: Any) -> tuple[Any, dict[str, Any]]:
+        """Answer in AWS's place that there is nothing."""
+        operations.add(model.name.removesuffix("Batch"))
+        return SimpleNamespace(status_code=200), {"Items": [], "ResponseMetadata": {}}
+
+    client.meta.events.register("before-call", note)
+    use(client)
+    return {f"{service}:{operation}" for operation in operations}
+
+
+def test_the_agents_may_do_exactly_what_their_stores_call(stack: Stack) -> None:
+    """Each store through the whole of the port by which an agent knows it: writer, lease table, inbox."""
+
+    def runtimes(client: Any) -> None:
+        table = RuntimeTable(client, "t")
+        table.write(WriteBatch(site=PLAYER.site, puts=[PLAYER]))
+        list(table.rows_of_node(PLAYER.site, PLAYER.node))
+
+    def nodes(client: Any) -> None:
+        NodeTable(client, "t").read(PLAYER.site, PLAYER.node)
+        NodeTable(client, "t").renew(node_of(PLAYER, lease_until_s=1), now_s=0)
+
+    def queue(client: Any) -> None:
+        inbox = Inbox(client, "queue", "dead letters")
+        inbox.receive(wait_s=0)
+        inbox.delete(["r"])
+        inbox.set_visibility(["r"], visibility_s=0)
+
+    def dead_letters(client: Any) -> None:
+        Inbox(client, "queue", "dead letters").dead_letter(
+            Message(body="body", receipt="r", message_id="m", receive_count=1)
+        )
+
     for site in ("SITE1", "SITE2"):
-        assert actions(of_agents(stack, site)) == AGENT
+        allowed = {one["Sid"]: set(listed(one["Action"])) for one in of_agents(stack, site)}
+        assert allowed == {
+            "OwnRuntimes": called(runtimes, "dynamodb"),
+            "OwnNodes": called(nodes, "dynamodb"),
+            "OwnQueue": called(queue, "sqs"),
+            "OwnDeadLetters": called(dead_letters, "sqs"),
+            "ShipLogs": SHIPPING,
+        }
 
 
 def test_no_statement_is_for_anything_at_all(stack: Stack) -> None:
@@ -106,9 +153,7 @@ def test_the_stop_writes_to_no_table(stack: Stack) -> None:
     role = of_role(stack, "StopRuntimeFunction")
     assert allows(role, "dynamodb:BatchGetItem", f"{TABLES}st-runtimes")
     assert allows(role, "dynamodb:GetItem", f"{TABLES}st-nodes")
-    assert not [
-        action for action in AGENT if "Item" in action and action != "dynamodb:GetItem" and action in actions(role)
-    ]
+    assert {action for action in actions(role) if action.startswith("dynamodb:")} == STOP - {"sqs:SendMessage"}
 
 
 @pytest.mark.parametrize(
@@ -123,12 +168,13 @@ def test_the_stop_sends_to_stop_queues_but_never_to_their_dead_letter_queues(
 def test_an_agent_is_confined_to_its_sites_partition_of_both_tables(stack: Stack) -> None:
     """`ForAllValues` holds for a request without any key, so `Null: false` must stand beside it."""
     for site in ("SITE1", "SITE2"):
-        (rows,) = [statement for statement in of_agents(stack, site) if "dynamodb:PutItem" in statement["Action"]]
-        assert rows["Condition"] == {
-            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [site]},
-            "Null": {"dynamodb:LeadingKeys": "false"},
-        }
-        assert sorted(rows["Resource"]) == [f"{TABLES}st-nodes", f"{TABLES}st-runtimes"]
+        rows = [one for one in of_agents(stack, site) if str(listed(one["Action"])[0]).startswith("dynamodb:")]
+        for statement in rows:
+            assert statement["Condition"] == {
+                "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [site]},
+                "Null": {"dynamodb:LeadingKeys": "false"},
+            }
+        assert sorted(statement["Resource"] for statement in rows) == [f"{TABLES}st-nodes", f"{TABLES}st-runtimes"]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from emulators import ROOT
 from ivr_local.template import Stack
 
 Sam = Callable[..., "CompletedProcess[str]"]
+
+MADE_BY_SAM = 10
+"""More than SAM adds of its own: a stage, a permission per route, a version and an alias per function."""
 
 GIVEN = {"Sites": "SITE1,SITE2", "JwtIssuer": "https://issuer.example", "JwtAudience": "ivr"}
 
@@ -96,6 +100,18 @@ def test_every_operation_that_sam_hands_to_api_gateway_is_closed(shown: dict[str
     }
 
 
+def test_sam_hands_on_throttling_and_access_log_to_the_stage(transform: Any, expanded_with: Any) -> None:
+    resources = transform(ThrottleRate="7", ThrottleBurst="9")["translated"]["Resources"]
+    (stage,) = [body["Properties"] for body in resources.values() if body["Type"] == "AWS::ApiGatewayV2::Stage"]
+    settings = expanded_with().resources["Api"]["Properties"]
+    assert stage["DefaultRouteSettings"].keys() == settings["DefaultRouteSettings"].keys()
+    limits = {stage["DefaultRouteSettings"][f"Throttling{name}Limit"] for name in ("Rate", "Burst")}
+    assert {str(limit) for limit in limits} == {"7", "9"}
+    assert stage["AccessLogSettings"].keys() == {"DestinationArn", "Format"}
+    assert "$context.requestId" in json.dumps(stage["AccessLogSettings"]["Format"])
+    assert stage["AutoDeploy"] is True
+
+
 def test_sam_hands_on_the_whole_of_cors_or_nothing(transform: Any) -> None:
     def cors(**parameters: str) -> Any:
         body = transform(**parameters)["translated"]["Resources"]["Api"]["Properties"]["Body"]
@@ -139,6 +155,13 @@ def test_snapstart_is_off_unless_asked_for(expanded_with: Any) -> None:
         stack = expanded_with(**parameters)
         functions = [stack.resources[function.logical_id]["Properties"] for function in stack.functions]
         assert [function["SnapStart"] for function in functions] == [{"ApplyOn": applied}] * 2
+
+
+def test_sam_adds_as_few_resources_as_the_page_on_scale_counts(shown: dict[str, Any], stack: Stack) -> None:
+    added = len(shown["translated"]["Resources"]) - len(stack.resources)
+    quotas = (ROOT / "delivery" / "quotas.py").read_text(encoding="utf-8")
+    assert 0 < added <= MADE_BY_SAM
+    assert f"MADE_BY_SAM: Final = {MADE_BY_SAM}" in quotas
 
 
 def test_sam_adds_no_role_of_its_own(shown: dict[str, Any], stack: Stack) -> None:

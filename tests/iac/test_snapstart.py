@@ -17,15 +17,21 @@ from emulators import ROOT, expanded
 pytestmark = pytest.mark.e2e
 
 LOAD = """
-import json, sys, time
+import datetime, json, sys, time
 asked = []
 def spied(real):
     def clock():
         asked.append(sys._getframe(1).f_globals["__name__"])
         return real()
     return clock
-for name in ("time", "monotonic"):
+for name in ("time", "monotonic", "time_ns", "monotonic_ns"):
     setattr(time, name, spied(getattr(time, name)))
+class Spied(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        asked.append(sys._getframe(1).f_globals["__name__"])
+        return super().now(tz)
+datetime.datetime = Spied
 import app
 print(json.dumps([module for module in asked if module == "app" or module.startswith("ivr_runtimes")]))
 if len(sys.argv) > 1:

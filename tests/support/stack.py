@@ -18,6 +18,8 @@ from urllib.parse import quote
 import jwt
 
 from emulators import ROOT, free_port
+from ivr_local import access
+from ivr_local.emulator import ACCOUNT_ID, Endpoint
 
 RESOURCE: Final = "/rest/v1/uc/ivrscript_runtimes"
 READY_WITHIN_S: Final = 60.0
@@ -55,11 +57,13 @@ class Stack:
         """The file that `sam local invoke --env-vars` takes."""
         return self.state_dir / "sam-env.json"
 
-    @property
-    def credentials(self) -> dict[str, str]:
-        """Region and credentials with which the emulated AWS is root's."""
-        keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-        return {**keys, "AWS_REGION": self.state["region"], "AWS_DEFAULT_REGION": self.state["region"]}
+    def credentials_of(self, principal: str) -> dict[str, str]:
+        """Region and credentials of a role of the template; of the emulated AWS's root where IAM is not enforced."""
+        region = {"AWS_REGION": self.state["region"], "AWS_DEFAULT_REGION": self.state["region"]}
+        if not os.environ.get("IVR_TEST_IAM"):
+            return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", **region}
+        endpoint = Endpoint(int(self.state["endpoint_url"].rpartition(":")[2]))
+        return access.credentials(endpoint, f"arn:aws:iam::{ACCOUNT_ID}:role/{principal}") | region
 
     @property
     def domains(self) -> list[str]:
@@ -169,7 +173,10 @@ def wait_until_ready(process: subprocess.Popen[bytes], stack: Stack, log: Path) 
 
 @contextmanager
 def running_stack(
-    folder: Path, *, config: Path = ROOT / "samplesconfig.toml", environment: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    config: Path = ROOT / "samplesconfig.toml",
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Run `python -m ivr_local` on a free port until the block ends."""
     port, log = free_port(), folder / "stack.log"
@@ -177,7 +184,7 @@ def running_stack(
     command = [sys.executable, "-m", "ivr_local", "--port", str(port), "--state-dir", str(stack.state_dir)]
     if os.environ.get("IVR_TEST_IAM"):
         command.append("--iam")
-    process = start([*command, "--config", str(config)], environment=environment, log=log)
+    process = start([*command, "--config", str(config), *arguments], environment=environment, log=log)
     try:
         wait_until_ready(process, stack, log)
         yield stack

@@ -78,6 +78,7 @@ def drain(
         carrier=carrier,
         metrics=metrics,
         may_take=lambda: True,
+        clock=clock,
         chance=lambda: 0.0,
     )
 
@@ -124,6 +125,7 @@ async def test_a_stop_is_carried_out_deleted_and_told(
         "domain": "test.rootdomain.ru",
         "requested_by": "operator-1",
         "verb": "external_stop",
+        "site": "SITE1",
         "node": "site1_h6@192.168.0.12",
     }
 
@@ -167,6 +169,23 @@ async def test_an_undelivered_stop_stays_and_comes_back_ever_later_but_within_15
     engine.down = False
     await pass_over(drain)
     assert len(queue) == 0
+
+
+async def test_each_return_tells_how_old_the_stop_is_and_of_which_site(
+    drain: Drain,
+    queue: WatchedQueue,
+    engine: MemoryEngine,
+    command: MakeCommand,
+    time: ManualTime,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An alarm reads `age_s`: what came back a few times is in SQS's own metric of age no more."""
+    engine.down = True
+    queue.send(command(6))
+    time.pass_s(121)
+    await pass_over(drain)
+    (told,) = lines(caplog, "stop_undelivered")
+    assert (told["age_s"], told["site"], told["retry_in_s"]) == (pytest.approx(121, abs=2), "SITE1", 1)
 
 
 async def test_an_expired_stop_is_dropped_and_alarmed(

@@ -11,6 +11,7 @@ from ivr_runtimes.command import Command
 from ivr_runtimes.model import State, StopType, Verb
 from ivr_runtimes.names import Domain, Session, Site, StopId
 from ivr_runtimes.ports import WriteBatch
+from ivr_runtimes.response import COMMON_HEADERS
 from rows import PLAYER, node_of
 
 STOP = "StopRuntimeFunction"
@@ -121,6 +122,7 @@ def test_a_lapsed_lease_is_503_because_the_call_may_still_run(seeded, invoke, ca
     vouch(seeded, for_s=-2.5)
     answer = invoke(STOP, event())
     assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "5")
+    assert answer["headers"].items() >= COMMON_HEADERS.items()
     assert problem(answer)["code"] == "node_unreachable"
     (line,) = [record for record in caplog.records if getattr(record, "action", "") == "refused"]
     assert (line.stop_id, line.runtime_id) == (answer["headers"]["stop-request-id"], PLAYER.id)
@@ -141,6 +143,7 @@ def test_an_unclear_outcome_tells_the_key_to_repeat_with(seeded, invoke, lost):
         seeded.sqs.delete_queue(QueueUrl=url)
     answer = invoke(STOP, event(key="my-key"))
     assert (answer["statusCode"], answer["headers"]["retry-after"]) == (503, "1")
+    assert answer["headers"].items() >= COMMON_HEADERS.items()
     assert problem(answer)["code"] == "outcome_unknown"
     assert "Idempotency-Key: my-key" in problem(answer)["detail"]
     assert answer["headers"]["stop-request-id"] == "my-key"
