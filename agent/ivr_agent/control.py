@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ivr_agent.carry import Carrier
 from ivr_agent.guard import guard
-from ivr_agent.health import Health
+from ivr_agent.health import HEALTH_PATH, Health
 from ivr_agent.log import say
 from ivr_agent.metrics import OPEN_TEXT, TEXT, Metrics
 from ivr_agent.outcome import UndeliveredError, described
@@ -28,10 +28,11 @@ MAX_BODY: int = 16 * 1024
 class Control:
     """The application. Without a `signer` (a one-node site) there is no way in for peers."""
 
-    def __init__(  # the collaborators; bundling them would only hide them
+    def __init__(  # noqa: PLR0913  # the collaborators; bundling them would only hide them
         self,
         *,
         place: Place,
+        agent_id: str,
         probe: Probe,
         carrier: Carrier,
         health: Health,
@@ -39,19 +40,21 @@ class Control:
         signer: Signer | None,
     ) -> None:
         self._place = place
+        self._agent_id = agent_id
         self._probe = probe
         self._carrier = carrier
         self._health = health
         self._metrics = metrics
         self._signer = signer
         self.app = web.Application(middlewares=[guard()], client_max_size=MAX_BODY)
-        self.app.router.add_get("/healthz", self._healthz)
+        self.app.router.add_get(HEALTH_PATH, self._healthz)
         self.app.router.add_get("/metrics", self._text)
         if signer is not None:
             self.app.router.add_post(COMMANDS_PATH, self._command)
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return web.json_response(self._health.report(), status=200 if self._health.ok else 503)
+        report = {**self._health.report(), "agent_id": self._agent_id}
+        return web.json_response(report, status=200 if self._health.ok else 503)
 
     async def _text(self, request: web.Request) -> web.Response:
         if "application/openmetrics-text" in request.headers.get("Accept", ""):

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+HEALTH_PATH: Final = "/healthz"
+"""Where the control port tells how the agent is, and which one it is."""
+
 PEER_MEMORY_S: Final = 60.0
 """How long a peer that did not answer counts as down when nothing is sent to it any more."""
 

@@ -14,6 +14,7 @@ from ivr_agent.clock import Clock
 from ivr_agent.exits import SecondAgentError
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
+from ivr_agent.predecessor import IsGone, cannot_be_told
 from ivr_agent.probe import Probe
 from ivr_runtimes.errors import LeaseHeldError, StoreUnavailableError
 from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S
@@ -56,8 +57,8 @@ class _Rival:
 class Lease:
     """The heartbeat. `us` is our row as it is to be written, but for session and lease; `ttl_s` is the lease.
 
-    `at_home`: our control port is bound at the host of the node's name, so an agent whose row names that very port has
-    died. `swept` tells whether the table holds nothing of this session any more that has ended.
+    `is_gone` tells of an agent that holds the lease whether it has certainly died (`predecessor`). `swept` tells
+    whether the table holds nothing of this session any more that has ended.
     """
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
@@ -70,7 +71,7 @@ class Lease:
         clock: Clock,
         metrics: Metrics,
         ttl_s: float,
-        at_home: bool = False,
+        is_gone: IsGone = cannot_be_told,
         swept: Callable[[], bool] = lambda: True,
     ) -> None:
         self._us = us
@@ -80,7 +81,7 @@ class Lease:
         self._clock = clock
         self._metrics = metrics
         self._ttl_s = ttl_s
-        self._at_home = at_home
+        self._is_gone = is_gone
         self._swept = swept
         self._begun_s = clock.monotonic()
         self._clean_s: float | None = None
@@ -154,8 +155,6 @@ class Lease:
 
     async def _look(self) -> None:
         self._seen, self._looked = await self._read(), True
-        if self._seen is not None and self._at_home and self._seen.control_port == self._us.control_port:
-            self._dead = self._seen.agent_id
 
     async def _doubt(self) -> None:
         """Look whether a lease that has lapsed, because the engine is silent, was taken by another agent."""
@@ -201,7 +200,7 @@ class Lease:
         return replace(self._us, session=session, lease_until_s=forward_s, agent_id=agent_id)
 
     async def _contest(self) -> float | None:
-        """Wait for a dead agent's lease to lapse; give way to a living one, which is seen by its renewing."""
+        """Take over from an agent that is gone, wait for one that may be, give way to a living one: it renews."""
         self._metrics.renewals.labels(result="held").inc()
         self._held = False
         try:
@@ -209,6 +208,9 @@ class Lease:
         except StoreUnavailableError:
             return RETRY_S
         if row is None:
+            return 0.0
+        if row.agent_id != self._dead and await self._is_gone(row):
+            self._dead = row.agent_id
             return 0.0
         remaining_s = max(0.0, min(row.lease_until_s - self._clock.now_s(), LEASE_HANDOVER_S))
         rival = self._rival = self._watch(row, remaining_s)

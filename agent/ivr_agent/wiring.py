@@ -24,6 +24,7 @@ from ivr_agent.ledger import Ledger
 from ivr_agent.metrics import Metrics
 from ivr_agent.peers import Peers
 from ivr_agent.place import Place
+from ivr_agent.predecessor import at_home, cannot_be_told
 from ivr_agent.probe import Probe
 from ivr_agent.registry import Registry
 from ivr_agent.settings import Settings
@@ -85,15 +86,16 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
     registry = Registry(ledger)
     engine = Engine(settings.engine, token=settings.token())
     probe = Probe(engine=engine, registry=registry, health=health, metrics=metrics)
+    us = _our_row(settings, clock, control_port)
     lease = Lease(
-        us=_our_row(settings, clock, control_port),
+        us=us,
         table=stores.nodes,
         service=services.lease,
         probe=probe,
         clock=clock,
         metrics=metrics,
         ttl_s=settings.lease_ttl_s,
-        at_home=not settings.control_host,
+        is_gone=at_home(settings.bind_host, control_port) if not settings.control_host else cannot_be_told,
         swept=lambda: sweep.done,
     )
     flush = Flush(
@@ -139,7 +141,9 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         clock=clock,
     )
     events = Events(registry=registry, probe=probe, metrics=metrics, token=_token_of_events(settings))
-    control = Control(place=place, probe=probe, carrier=carrier, health=health, metrics=metrics, signer=signer)
+    control = Control(
+        place=place, agent_id=us.agent_id, probe=probe, carrier=carrier, health=health, metrics=metrics, signer=signer
+    )
     _watch(metrics, health, lease)
     return Parts(
         settings=settings,

@@ -323,6 +323,7 @@ async def control(  # fixtures
     return await serve(
         Control(
             place=place,
+            agent_id="a-1",
             probe=probe,
             carrier=carrier,
             health=health,
@@ -401,11 +402,17 @@ async def test_a_silent_engine_is_told_to_the_peer(
 
 async def test_health_says_which_side_is_down(control: aiohttp.ClientSession, health: Health) -> None:
     answer = await control.get("/healthz")
-    assert (answer.status, await answer.json()) == (503, {"engine": "up", "aws": "down", "peers": "up"})
+    assert (answer.status, await answer.json()) == (
+        503,
+        {"engine": "up", "aws": "down", "peers": "up", "agent_id": "a-1"},
+    )
     health.aws = {"dynamodb": True, "sqs": True}
     health.peer("site1_h8@192.168.0.12", answered=False)
     answer = await control.get("/healthz")
-    assert (answer.status, await answer.json()) == (200, {"engine": "up", "aws": "up", "peers": "down"})
+    assert (answer.status, await answer.json()) == (
+        200,
+        {"engine": "up", "aws": "up", "peers": "down", "agent_id": "a-1"},
+    )
 
 
 async def test_metrics_are_prometheus_text(control: aiohttp.ClientSession) -> None:

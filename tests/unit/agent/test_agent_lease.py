@@ -10,6 +10,7 @@ from ivr_agent.lease import READ_S, RETRY_S, SOON_S, SWEEP_WITHIN_S, Lease
 from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
+from ivr_agent.predecessor import IsGone
 from ivr_agent.probe import Probe
 from ivr_runtimes.errors import AmbiguousWriteError, LeaseHeldError, StoreUnavailableError
 from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S, is_alive
@@ -58,6 +59,13 @@ def make(place: Place, nodes: FaultyNodes, probe: Probe, clock: Clock, metrics: 
         return Lease(us=us, ttl_s=LEASE_TTL_S, **parts, **changes)  # type: ignore[arg-type]  # a dict's values
 
     return make
+
+
+def gone(*agent_ids: str) -> IsGone:
+    async def is_gone(row: Node) -> bool:
+        return row.agent_id in agent_ids
+
+    return is_gone
 
 
 def row(nodes: MemoryStore) -> Node:
@@ -193,29 +201,40 @@ async def test_a_killed_agents_last_renewal_that_lands_late_does_not_end_its_suc
     assert row(nodes).agent_id == "new"
 
 
-async def test_an_agent_that_has_the_dead_ones_port_need_not_wait(
+async def test_an_agent_that_is_certainly_gone_is_not_waited_for(
     make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine
 ) -> None:
-    """Agent and engine were killed and started again, and the new session's runtimes were not listed for 15 s.
-
-    Where our port is bound, the agent that had it before cannot live.
-    """
+    """Agent and engine were killed and started again, and the new session's runtimes were not listed for 15 s."""
     await probe.step()
     await make("dead").step()
     engine.restart("s-2")
     await probe.step()
-    assert await make("new", at_home=True).step() is None
+    lease = make("new", is_gone=gone("dead"))
+    assert await lease.step() == 0.0
+    assert await lease.step() is None
     assert (row(nodes).agent_id, row(nodes).session) == ("new", "s-2")
 
 
-@pytest.mark.parametrize("changes", [{"at_home": False}, {"at_home": True, "control_port": 9471}])
-async def test_an_agent_of_another_port_or_of_a_host_that_may_be_another_waits(
-    make: MakeLease, nodes: FaultyNodes, probe: Probe, changes: dict[str, Any]
-) -> None:
+async def test_an_agent_that_may_live_is_waited_for(make: MakeLease, nodes: FaultyNodes, probe: Probe) -> None:
     await probe.step()
     await make("living").step()
-    assert await make("second", **changes).step() == RETRY_S
+    lease = make("second", is_gone=gone("another"))
+    assert await lease.step() == RETRY_S
     assert row(nodes).agent_id == "living"
+
+
+async def test_a_lease_that_somebody_else_took_first_is_not_asked_about_for_ever(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe
+) -> None:
+    """Two successors: the one that comes second sees another agent in the row, and asks about that one anew."""
+    await probe.step()
+    await make("dead").step()
+    second, third = make("second", is_gone=gone("dead")), make("third", is_gone=gone("dead"))
+    assert await second.step() == 0.0
+    assert await third.step() == 0.0
+    assert await second.step() is None
+    assert await third.step() == RETRY_S
+    assert row(nodes).agent_id == "second"
 
 
 async def test_a_lapsed_lease_waits_until_the_table_is_swept(
