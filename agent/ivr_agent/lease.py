@@ -209,7 +209,8 @@ class Lease:
             return RETRY_S
         if row is None:
             return 0.0
-        if row.agent_id != self._dead and await self._is_gone(row):
+        came_before_us = self._until_s == 0.0  # whoever has taken the lease from us is no predecessor, and no dead one
+        if came_before_us and row.agent_id != self._dead and await self._is_gone(row):
             self._dead = row.agent_id
             return 0.0
         remaining_s = max(0.0, min(row.lease_until_s - self._clock.now_s(), LEASE_HANDOVER_S))

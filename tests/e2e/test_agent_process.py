@@ -159,7 +159,8 @@ def test_sigterm_ends_it_within_10_s_whatever_aws_does(tmp_path: Path, silent_aw
         health = f"http://127.0.0.1:{environment['IVR_AGENT_CONTROL_PORT']}/healthz"
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(health, timeout=5)  # our own loopback address
-        assert json.loads(caught.value.read()) == {"engine": "down", "aws": "down", "peers": "up"}
+        told = json.loads(caught.value.read())
+        assert (told["engine"], told["aws"], told["peers"]) == ("down", "down", "up")
         caught.value.close()
         begun_s = time.monotonic()
         process.send_signal(signal.SIGTERM)

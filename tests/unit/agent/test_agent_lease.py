@@ -215,6 +215,20 @@ async def test_an_agent_that_is_certainly_gone_is_not_waited_for(
     assert (row(nodes).agent_id, row(nodes).session) == ("new", "s-2")
 
 
+async def test_whoever_took_the_lease_from_us_is_no_predecessor(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime
+) -> None:
+    """It came after us, so it lives, whatever its row's port seems to say."""
+    await probe.step()
+    lease = make("first", is_gone=gone("second"))
+    await lease.step()
+    time.pass_s(LEASE_TTL_S + 0.1)
+    await probe.step()
+    await make("second").step()
+    assert await lease.step() == RETRY_S
+    assert row(nodes).agent_id == "second"
+
+
 async def test_an_agent_that_may_live_is_waited_for(make: MakeLease, nodes: FaultyNodes, probe: Probe) -> None:
     await probe.step()
     await make("living").step()
