@@ -5,7 +5,6 @@ API Gateway's JWT authorizer verified the token before the function was invoked;
 Without a usable domain claim there is no answer, whatever invoked the function (DESIGN section 8).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,8 +16,11 @@ SUBJECT_LENGTH: Final = 256
 """How much of a subject travels with a command and into logs."""
 
 
-UNSENDABLE: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What SQS does not take in a message (SQS API reference, SendMessage): the rest of Unicode it does."""
+UNSENDABLE: Final = dict.fromkeys(
+    [*range(9), 0xB, 0xC, *range(0xE, 0x20), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], "\ufffd"
+)
+"""What SQS does not take in a message (SQS API reference, SendMessage), for `str.translate`: the rest of Unicode it
+does. A regular expression of these takes 5 ms to compile, at every cold start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def caller_of(event: Mapping[str, Any], *, domain_claim: str) -> Caller:
             f"The access token must carry the claim '{domain_claim}' with the name of exactly one domain. "
             "Ask whoever issues your tokens to add it."
         )
-    subject = UNSENDABLE.sub("\ufffd", str(claims.get("sub", ""))[:SUBJECT_LENGTH])
+    subject = str(claims.get("sub", ""))[:SUBJECT_LENGTH].translate(UNSENDABLE)
     return Caller(domain=domain, subject=subject)
 
 
