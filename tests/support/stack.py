@@ -145,8 +145,8 @@ def eventually(check: Callable[[], Any], *, within_s: float, every_s: float = 0.
 
 def start(command: list[str], *, environment: Mapping[str, str] | None = None, log: Path) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own, so that only the signals meant for it reach it."""
-    # `make test` hands its own flags to every make below it.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    # `make test ARGS=...` hands its own flags and variables to every make below it.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "ARGS"}
     with log.open("wb") as output:
         return subprocess.Popen(
             command,
