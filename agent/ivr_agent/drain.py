@@ -17,7 +17,7 @@ from ivr_agent.aws import Run
 from ivr_agent.carry import Carrier
 from ivr_agent.clock import Clock
 from ivr_agent.log import say
-from ivr_agent.loop import Backoff, Chance, backoff_s
+from ivr_agent.loop import NOT_OURS_S, Backoff, Chance, backoff_s
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome, UndeliveredError, described
 from ivr_agent.place import Place
@@ -41,9 +41,6 @@ RETURN_MOST_S: Final = 15
 
 MAX_IN_HAND: Final = 100
 """Messages in hand at once: ten full batches, so that one stuck peer does not hold up the rest of the queue."""
-
-NOT_OURS_S: Final = 0.2
-"""How soon it is looked again whether the node is ours: right after a start it will be in a moment."""
 
 RETRY_MOST_S: Final = 5.0
 """The longest wait before the queue is asked again after it did not answer."""

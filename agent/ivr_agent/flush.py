@@ -14,7 +14,7 @@ from ivr_agent.aws import Run
 from ivr_agent.clock import Clock, rfc3339
 from ivr_agent.ledger import Ledger
 from ivr_agent.log import say
-from ivr_agent.loop import Backoff
+from ivr_agent.loop import NOT_OURS_S, Backoff
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
 from ivr_agent.registry import Registry
@@ -27,9 +27,6 @@ RETRY_FIRST_S: Final = 0.1
 
 RETRY_MOST_S: Final = 5.0
 """The longest wait between tries while AWS is away: within this it is noticed that it is back."""
-
-NOT_OURS_S: Final = 0.2
-"""How soon it is looked again whether the node is ours: right after a start it will be in a moment."""
 
 SET_ASIDE_S: Final = 300.0
 """How long a refused row rests before it is tried once more: the cause may have been ours to mend in the table."""

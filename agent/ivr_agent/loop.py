@@ -18,6 +18,10 @@ JITTER: Final = 0.2
 MOMENT_S: Final = 0.1
 """Waits below this are appointments, with a row that waits for company, say: jitter would only make them come twice."""
 
+NOT_OURS_S: Final = 0.2
+"""How soon a loop that must wait until the node is ours looks again: right after a start it will be in a moment, and a
+lapsed lease waits for the sweep."""
+
 Step = Callable[[], Awaitable[float | None]]
 """One pass. Returns how many seconds to wait before the next one, or None for the loop's interval."""
 

@@ -15,6 +15,7 @@ from typing import Final
 from ivr_agent.aws import Run
 from ivr_agent.ledger import Ledger
 from ivr_agent.log import say
+from ivr_agent.loop import NOT_OURS_S
 from ivr_agent.place import Place
 from ivr_agent.registry import Registry
 from ivr_runtimes.dynamo import MAX_BATCH
@@ -27,9 +28,6 @@ PACE_S: Final = 1.0
 
 AGAIN_PACE_S: Final = 0.05
 """One batch of live rows per this long, and only while little else is owed: news must not queue behind them."""
-
-NOT_OURS_S: Final = 0.2
-"""How soon it is looked again whether the node is ours: a lapsed lease waits for the sweep."""
 
 RETRY_S: Final = 5.0
 """How soon the table is read again when it could not be."""

@@ -52,9 +52,8 @@ async def states_fit_together(subject: Subject) -> None:
     """`stoptype` is set exactly while a branch runs; `rootcode` and `rootname` go together."""
     reply = await subject.ask("GET", "/v1/runtimes")
     read(FullSnapshot, reply)
-    for row in json.loads(reply.body)[
-        "runtimes"
-    ]:  # as it was sent: a termination type may be one that nobody knows yet
+    rows = json.loads(reply.body)["runtimes"]  # as sent: a termination type may be one that nobody knows yet
+    for row in rows:
         state, stoptype = row["state"], row.get("stoptype")
         if (state == State.POST_PROCESSING) != (stoptype is not None):
             raise Failed(f"runtime {row['id']}: state {state} with stoptype {stoptype}")

@@ -7,8 +7,9 @@ import pytest
 
 from ivr_agent.carry import Carrier
 from ivr_agent.clock import Clock
-from ivr_agent.drain import MAX_IN_HAND, NOT_OURS_S, RETURN_MOST_S, VISIBILITY_S, Drain
+from ivr_agent.drain import MAX_IN_HAND, RETURN_MOST_S, VISIBILITY_S, Drain
 from ivr_agent.log import JsonLines
+from ivr_agent.loop import NOT_OURS_S
 from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome, UndeliveredError

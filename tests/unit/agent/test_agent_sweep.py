@@ -3,10 +3,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ivr_agent.ledger import LINGER_S, Ledger
+from ivr_agent.loop import NOT_OURS_S
 from ivr_agent.memory import ManualTime, run_inline
 from ivr_agent.place import Place
 from ivr_agent.registry import Registry
-from ivr_agent.sweep import AGAIN_PACE_S, NOT_OURS_S, PACE_S, RETRY_S, Sweep
+from ivr_agent.sweep import AGAIN_PACE_S, PACE_S, RETRY_S, Sweep
 from ivr_agent.wire import RuntimeState, Snapshot
 from ivr_runtimes.dynamo import MAX_BATCH
 from ivr_runtimes.errors import StoreUnavailableError
