@@ -43,13 +43,16 @@ ASIDES: Final = {
     "policy": "how later versions will be made",
 }
 
-HOW: Final = """{page} says without reserve: "{words}"
-  …{around}…
-Nothing holds it. Either say in the page what is true and no more, or add to tests/docs/promises/{table}.toml:
+HOW: Final = """{page} says without reserve what nothing holds:
+{places}
+Either say in the page what is true and no more, or add to tests/docs/promises/{table}.toml
   [[promise]]
   claim = "<the words, as they stand in the page>"
   tests = ["<file under tests/>::<name of a test that fails when it is not so>"]
-or, if it promises nothing of ours, [[aside]] with text = "…" and because = one of: {asides}."""
+or, if it promises nothing of ours,
+  [[aside]]
+  text = "<the words>"
+  because = <one of: {asides}>"""
 
 
 def words_of(page: Path) -> str:
@@ -100,17 +103,12 @@ def test_whatever_a_page_says_without_reserve_is_in_its_table(page: Path) -> Non
     text = words_of(page)
     covered = places(text, quoted(page))
     told = [
-        HOW.format(
-            page=page.relative_to(ROOT),
-            words=found[0],
-            around=text[max(0, found.start() - 120) : found.end() + 120],
-            table=page.stem,
-            asides=", ".join(f'"{name}" ({meaning})' for name, meaning in ASIDES.items()),
-        )
+        f'  "{found[0]}" in …{text[max(0, found.start() - 90) : found.end() + 90]}…'
         for found in without_reserve(text)
         if not any(start <= found.start() and found.end() <= end for start, end in covered)
     ]
-    assert not told, "\n\n".join(told)
+    asides = ", ".join(f'"{name}" ({meaning})' for name, meaning in ASIDES.items())
+    assert not told, HOW.format(page=page.name, places="\n".join(told), table=page.stem, asides=asides)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
