@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     heartbeat_interval_s: Annotated[float, Field(gt=0)] = HEARTBEAT_INTERVAL_S
     """Seconds between renewals of the lease and probes of the engine. Default: three tries fit one lease."""
     lease_ttl_s: Annotated[float, Field(gt=0, le=LEASE_HANDOVER_S)] = LEASE_TTL_S
-    """Seconds a renewal vouches for the node. Default: a crashed node's runtimes vanish from lists within this."""
+    """Seconds a renewal vouches for the node. Default: a crashed node's runtimes leave the lists 2 s after it."""
     write_threads: Annotated[int, Field(ge=1, le=32)] = 4
     """Requests of rows sent at the same time. Default: some 2,000 rows a second at 50 ms, beyond any one node."""
     poll_threads: Annotated[int, Field(ge=1, le=8)] = 4

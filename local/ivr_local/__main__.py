@@ -119,7 +119,7 @@ def _delay_ms(text: str | None, configured: int) -> int:
 
 
 def _state_dir(options: argparse.Namespace) -> Path:
-    return (options.state_dir or Path(".local") / str(options.port)).absolute()
+    return (options.state_dir or state.default_path(options.port)).absolute()
 
 
 def _welcome(plan: Plan, opened: state.StateDir) -> str:
@@ -152,12 +152,6 @@ def _token_command(plan: Plan, client: ClientConfig) -> str:
     return ask + """ | sed -E 's/.*"access_token": ?"([^"]*)".*/\\1/'"""
 
 
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 1 to 65535")
-    return int(text)
-
-
 def _own_address(text: str) -> str:
     """Take an address of this machine alone: the emulated AWS believes everybody."""
     try:
@@ -180,7 +174,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    add("--port", type=_port, default=3000, help="where the gateway and the token endpoint listen, on 127.0.0.1")
+    add(
+        "--port",
+        type=server.port_number,
+        default=3000,
+        help="where the gateway and the token endpoint listen, on 127.0.0.1",
+    )
     add("--config", type=Path, default="samplesconfig.toml", help="the sample fleet")
     add("--template", type=Path, default="template.yaml", help="the cloud's template; its folder is the project's")
     add("--state-dir", type=Path, help="logs, key and stack.json, fresh at every start (default: .local/<port>)")

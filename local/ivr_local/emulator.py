@@ -91,7 +91,7 @@ def _free(count: int, host: str) -> Iterator[int]:
     for port in random.sample(PORTS, len(PORTS)):
         if count == 0:
             return
-        with socket.socket() as trial:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
             try:
                 trial.bind((host, port))
             except OSError:

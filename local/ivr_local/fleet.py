@@ -33,6 +33,10 @@ def _on_loopback(node: str) -> str:
     return node
 
 
+LocalNode = Annotated[str, StringConstraints(pattern=NODE_PATTERN), AfterValidator(_on_loopback)]
+"""The name of a node on this machine."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -41,10 +45,7 @@ class SiteConfig(_Part):
     """A site and the names of its nodes, `name@127.0.0.1`."""
 
     code: Annotated[str, StringConstraints(pattern=SITE_PATTERN)]
-    nodes: Annotated[
-        tuple[Annotated[str, StringConstraints(pattern=NODE_PATTERN), AfterValidator(_on_loopback)], ...],
-        Field(min_length=1),
-    ]
+    nodes: Annotated[tuple[LocalNode, ...], Field(min_length=1)]
 
 
 class DomainConfig(_Part):

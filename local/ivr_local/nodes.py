@@ -39,7 +39,6 @@ class NodeSpec:
     site: str
     name: str
     number: int
-    single: bool
     control_port: int
     sockets: Path
     queue_url: str
@@ -187,20 +186,25 @@ class Node:
     def agent_environment(self) -> dict[str, str]:
         """Return the agent's settings."""
         return {
+            **self.site_environment(),
+            "IVR_AGENT_NODE": self.spec.name,
+            "IVR_AGENT_ENGINE": self.spec.engine_address,
+            "IVR_AGENT_LISTEN": self.spec.agent_address,
+            "IVR_AGENT_CONTROL_PORT": str(self.spec.control_port),
+        }
+
+    def site_environment(self) -> dict[str, str]:
+        """Return what every agent of the node's site is told, also one that somebody attaches to the stack."""
+        return {
             **self.shared.aws,
             **self.spec.credentials,
             "IVR_AGENT_SITE": self.spec.site,
-            "IVR_AGENT_NODE": self.spec.name,
             "IVR_AGENT_RUNTIMES_TABLE": self.shared.runtimes_table,
             "IVR_AGENT_NODES_TABLE": self.shared.nodes_table,
             "IVR_AGENT_QUEUE_URL": self.spec.queue_url,
             "IVR_AGENT_DEAD_LETTER_URL": self.spec.dead_letter_url,
-            "IVR_AGENT_ENGINE": self.spec.engine_address,
-            "IVR_AGENT_LISTEN": self.spec.agent_address,
-            "IVR_AGENT_CONTROL_PORT": str(self.spec.control_port),
             "IVR_AGENT_PEER_NETWORKS": "127.0.0.0/8,::1/128",
             "IVR_AGENT_PEER_SECRET": self.shared.peer_secret,
-            "IVR_AGENT_SINGLE_NODE_SITE": str(self.spec.single).lower(),
         }
 
     async def _watch(self, part: Part, child: Child) -> None:

@@ -4,6 +4,7 @@ Owns which path goes where and the stack's listening socket. Everything that is 
 gateway. `stack` mounts and starts it.
 """
 
+import argparse
 import asyncio
 import errno
 import hmac
@@ -61,6 +62,13 @@ class Behind(Protocol):
     def publish(self) -> None:
         """Bring stack.json up to date."""
         ...
+
+
+def port_number(text: str) -> int:
+    """Read the stack's port from a command line."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 1 to 65535")
+    return int(text)
 
 
 def listen(port: int) -> socket.socket:

@@ -158,7 +158,7 @@ class LocalStack:
         return self._nodes.get(name)
 
     def publish(self) -> None:
-        """Write stack.json: what runs where, and the token that restarts nodes; and the variables for SAM."""
+        """Write stack.json: what runs where, what agents need, the admin token; and the variables for SAM."""
         self.state.write(self._as_json())
         self.state.write_private("sam-env.json", json.dumps(self._sam_variables(), indent=2).encode() + b"\n")
 
@@ -253,7 +253,6 @@ class LocalStack:
                 site=site.code,
                 name=name,
                 number=number,
-                single=len(site.nodes) == 1,
                 control_port=port,
                 sockets=self.state.sockets,
                 queue_url=self._queue_urls[f"{STACK_NAME}-stop-{site.code}"],
@@ -290,6 +289,8 @@ class LocalStack:
             "ministack_pid": self._emulator.pid if self._emulator else None,
             "function_pids": {name: function.pids for name, function in self._functions.items()},
             "nodes": [node.as_json() for node in self._nodes.values()],
+            "agents": {node.spec.site: node.site_environment() for node in self._nodes.values()},
+            "sockets": str(self.state.sockets),
             "logs": str(self.state.logs),
             "admin_token": self._admin_token,
         }

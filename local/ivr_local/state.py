@@ -21,6 +21,13 @@ RUN_PREFIX: Final = "ivr-local-"
 LONGEST_TEMPORARY: Final = 60
 """A temporary directory with a longer path leaves no room for sockets (108 bytes, unix(7)): /tmp serves instead."""
 
+NO_STACK: Final = "no stack runs there; start one with `make run`, or name the right one with --port or --state-dir"
+
+
+def default_path(port: int) -> Path:
+    """Return the state directory of the stack on a port, unless it was told another."""
+    return (Path(".local") / str(port)).absolute()
+
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
@@ -61,6 +68,29 @@ def opened(path: Path) -> Iterator[StateDir]:
             _drop_run_directory(path)
     finally:
         os.close(lock)
+
+
+def running(path: Path) -> dict[str, Any]:
+    """Return stack.json of the stack that runs there; raises `SettingsError` when none does."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        raise SettingsError(f"{path}: {NO_STACK}") from None
+    try:
+        return _published(path, lock)
+    finally:
+        os.close(lock)
+
+
+def _published(path: Path, lock: int) -> dict[str, Any]:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        raise SettingsError(f"{path}: {NO_STACK}")
+    try:
+        stack: dict[str, Any] = json.loads((path / "stack.json").read_bytes())
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: the stack is still starting; wait until it says that it is ready") from None
+    return stack
 
 
 def _hold(lock: int, path: Path) -> None:

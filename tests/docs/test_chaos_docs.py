@@ -16,6 +16,16 @@ def first_column(heading: str) -> list[str]:
     return re.findall(r"^\| `([a-z_]+)` \|", table, flags=re.MULTILINE)
 
 
+def test_nothing_in_the_product_knows_of_chaos() -> None:
+    product = [
+        file
+        for folder in ("layers", "agent", "sandbox", "engines", "local", "functions", "cli")
+        for file in (ROOT / folder).rglob("*.py")
+    ]
+    assert len(product) > 100
+    assert not [file for file in product if re.search(r"^\s*(?:from|import) chaos\b", file.read_text(), re.MULTILINE)]
+
+
 def test_every_field_of_the_verdict_in_its_order() -> None:
     assert first_column("field") == list(COUNTS)
     assert COUNTS[COUNTS.index("lost") : COUNTS.index("missing") + 1] == VIOLATIONS

@@ -51,6 +51,18 @@ def test_every_output_that_the_page_names_is_one(template: dict[str, Any]) -> No
     assert "OutputKey=='ApiUrl'" in PAGE
 
 
+def test_every_issuer_has_a_sample_token_with_the_scopes_that_its_section_names() -> None:
+    sections = PAGE.partition("\n## 3.")[2].partition("\n## ")[0].split("\n### ")[1:]
+    linked = [re.findall(r"\(\.\./events/tokens/([\w-]+\.json)\)", section) for section in sections]
+    assert sorted(linked) == sorted([path.name] for path in (ROOT / "events" / "tokens").glob("*.json"))
+    for section, (name,) in zip(sections, linked, strict=True):
+        parameters = json.loads((ROOT / "events" / "tokens" / name).read_text(encoding="utf-8"))["parameters"]
+        assert parameters.get("ScopeRead", "ivrscript_runtimes:read") in section, name
+        assert parameters.get("ScopeStop", "ivrscript_runtimes:stop").removeprefix("ivrscript_runtimes") in section, (
+            name
+        )
+
+
 def test_every_make_target_of_the_page_is_run_by_the_gate() -> None:
     targets = {line.split()[1] for line in blocks("") if line.startswith("make ")}
     assert targets == {"lint-cloud", "build", "test-iam"}

@@ -149,9 +149,14 @@ def silent_aws() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
+@pytest.mark.parametrize("engine", ["absent", "silent"])
 @pytest.mark.parametrize("aws", ["refusing", "silent"])
-def test_sigterm_ends_it_within_10_s_whatever_aws_does(tmp_path: Path, silent_aws: str, aws: str) -> None:
+def test_sigterm_ends_it_within_10_s_whatever_aws_and_the_engine_do(
+    tmp_path: Path, silent_aws: str, aws: str, engine: str
+) -> None:
     environment = settings_of(tmp_path)
+    if engine == "silent":  # any server that takes connections and never answers will do
+        environment |= {"IVR_AGENT_ENGINE": silent_aws, "IVR_AGENT_ENGINE_TOKEN": "t" * 32}
     url = silent_aws if aws == "silent" else "http://127.0.0.1:9"
     queue = {"IVR_AGENT_QUEUE_URL": f"{url}/000000000000/stop-SITE1"}
     with running({**environment, **queue}, aws=url) as process:

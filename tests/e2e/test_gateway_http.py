@@ -376,6 +376,12 @@ async def test_a_users_token_restarts_nothing(api: Api1) -> None:
     assert (await api.ask("POST", "/local/nodes/a@127.0.0.1/restart"))[0] == 401
 
 
+def test_the_stack_listens_on_loopback_alone() -> None:
+    (port,) = free_ports(1)
+    with listen(port) as bound:
+        assert bound.getsockname()[0] == "127.0.0.1"
+
+
 def test_a_taken_port_is_told_with_the_remedy() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))

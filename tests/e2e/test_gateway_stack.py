@@ -79,6 +79,7 @@ def test_no_token_and_no_secret_is_in_any_log(stack: Stack) -> None:
     token = stack.token(stack.domains[0])
     stack.rows(token)
     secrets = [client["secret"] for client in stack.config["clients"]]
+    secrets += [stack.state["admin_token"], *(told["IVR_AGENT_PEER_SECRET"] for told in stack.state["agents"].values())]
     for log in (stack.state_dir / "logs").iterdir():
         text = log.read_text(errors="replace")
         assert not [secret for secret in [token, token.split(".")[2], *secrets] if secret in text], log

@@ -1,11 +1,12 @@
 """`make chaos` from outside: a run that made fewer stops than promised is no success."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from chaos import __main__ as program
-from chaos.run import Options
+from chaos.run import Options, Run
 from chaos.schedule import Profile
 
 
@@ -29,3 +30,11 @@ def test_the_limit_counts_as_asked_for_only_when_it_is_named():
     assert parse([]).minutes is None
     assert program._options(parse([])).minutes == program.MINUTES
     assert program._options(parse(["--minutes", "2"])).minutes == 2
+
+
+@pytest.mark.parametrize(("told", "wrong"), [("ended with exit code 1", True), ("was ended by SIGKILL", False)])
+def test_a_process_that_ends_by_itself_is_told_and_one_that_was_killed_is_not(told, wrong):
+    """A kill is part of the schedule; an agent that gives up in the midst of it is a finding."""
+    run = SimpleNamespace(unforeseen=[])
+    Run._heard(run, f"the agent of site1_a@127.0.0.1 {told}; see its log")
+    assert bool(run.unforeseen) is wrong

@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from emulators import CREDENTIALS, STACK, clients, expanded, provisioned
+from ivr_local.template import Stack
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 
 
@@ -47,9 +48,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def load_function(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    def load(logical_id: str) -> ModuleType:
-        spec = next(f for f in expanded().functions if f.logical_id == logical_id)
+def load_function(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
+    def load(logical_id: str, stack: Stack | None = None) -> ModuleType:
+        spec = next(f for f in (stack or expanded()).functions if f.logical_id == logical_id)
         for name, value in spec.environment.items():
             monkeypatch.setenv(name, value)
         module_spec = importlib.util.spec_from_file_location(f"app_{logical_id}", spec.code_path / "app.py")
@@ -64,9 +65,9 @@ def load_function(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 
 
 @pytest.fixture
-def invoke(load_function: Callable[[str], ModuleType]) -> Callable[[str, dict[str, Any]], dict[str, Any]]:
-    def invoke(logical_id: str, event: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = load_function(logical_id).lambda_handler(event, Context())
+def invoke(load_function: Callable[..., ModuleType]) -> Callable[..., dict[str, Any]]:
+    def invoke(logical_id: str, event: dict[str, Any], stack: Stack | None = None) -> dict[str, Any]:
+        answer: dict[str, Any] = load_function(logical_id, stack).lambda_handler(event, Context())
         return answer
 
     return invoke

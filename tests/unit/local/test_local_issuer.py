@@ -68,6 +68,12 @@ def test_a_client_may_ask_for_fewer_scopes(issuer: Issuer) -> None:
     assert claims_of(issuer, answer)["scope"] == "r:stop"
 
 
+def test_every_start_has_a_key_of_its_own() -> None:
+    """A token of an earlier run opens nothing: no key that it was signed with is published any more."""
+    first, second = (Issuer(url="http://127.0.0.1:3000", audience="here", clients={}) for _ in range(2))
+    assert first.key_id != second.key_id
+
+
 def test_no_two_tokens_are_the_same(issuer: Issuer) -> None:
     first, second = (issuer.grant(basic("reader", "reader-secret"), GRANT).body["access_token"] for _ in range(2))
     assert first != second

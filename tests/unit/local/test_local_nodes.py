@@ -16,7 +16,6 @@ def node(tmp_path: Path, **changes: object) -> Node:
         "site": "SITE1",
         "name": "site1_a@127.0.0.1",
         "number": 3,
-        "single": False,
         "control_port": 20_001,
         "sockets": tmp_path,
         "queue_url": "http://127.0.0.1:1/000000000000/st-stop-SITE1",
@@ -44,14 +43,13 @@ def test_the_engine_understands_its_settings(tmp_path: Path, monkeypatch: pytest
     assert [(domain.name, domain.calls_per_minute) for domain in settings.domains] == [("one.example", 7.5)]
 
 
-@pytest.mark.parametrize("single", [True, False])
-def test_the_agent_understands_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, single: bool) -> None:
-    environment = node(tmp_path, single=single).agent_environment()
+def test_the_agent_understands_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = node(tmp_path).agent_environment()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     settings = agent_settings.load(None, environment)
     assert (settings.site, settings.node, settings.control_port) == ("SITE1", "site1_a@127.0.0.1", 20_001)
-    assert settings.single_node_site is single
+    assert not settings.single_node_site, "one can be attached to a site with a single node too"
     assert settings.bind_host == "127.0.0.1"
     assert environment["AWS_REGION"] == "eu-central-1"
 
