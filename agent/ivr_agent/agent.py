@@ -179,9 +179,7 @@ async def _serving(parts: Parts, opened: Doors) -> AsyncIterator[None]:
     runners = []
     try:
         for app, door in ((parts.events.app, opened.events), (parts.control.app, opened.control)):
-            runner = web.AppRunner(
-                app, access_log=None, shutdown_timeout=CLOSE_GRACE_S, keepalive_timeout=KEEP_ALIVE_S
-            )
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_GRACE_S, keepalive_timeout=KEEP_ALIVE_S)
             runners.append(runner)
             await runner.setup()
             await web.SockSite(runner, door.dup()).start()  # it closes its own; the door stays ours until `doors` ends

@@ -74,9 +74,7 @@ class Carrier:
         runtime_id = RuntimeId(command.runtime_id)
         spelling = self._registry.spelling(session, runtime_id)
         try:
-            answer = await self._engine.command(
-                command.verb, spelling or runtime_id, session=session, stop_id=stop_id
-            )
+            answer = await self._engine.command(command.verb, spelling or runtime_id, session=session, stop_id=stop_id)
         except EngineError as error:
             raise UndeliveredError(str(error)) from error
         self._probe.suspect(answer.session)

@@ -2,8 +2,9 @@
 
 Owns the connections and as much of RFC 9112 as an answer may use: lengths, chunks, a body up to the end of the
 connection, interim answers; also HTTP/1.0 and lines that end in a bare LF, which the general client of the status
-reads too: an engine that is up must be one that can be stopped. A general client costs more than all the rest of a command. Called by `engine`, for
-requests that may be repeated: one that found its kept connection closed is sent once more over a new one.
+reads too: an engine that is up must be one that can be stopped. A general client costs more than all the rest of a
+command. Called by `engine`, for requests that may be repeated: one that found its kept connection closed is sent
+once more over a new one.
 """
 
 import asyncio
@@ -55,6 +56,8 @@ class Exchange:
         if token:
             self._common += f"Authorization: Bearer {token}\r\n"
         self._idle: list[Connection] = []
+        self.opened = 0
+        """Connections opened so far."""
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -78,6 +81,7 @@ class Exchange:
         return await self._over(await self._connect(), request)
 
     async def _connect(self) -> Connection:
+        self.opened += 1
         if self._address.path:
             return Connection(*await asyncio.open_unix_connection(self._address.path))
         return Connection(*await asyncio.open_connection(self._address.host, self._address.port))
@@ -98,7 +102,7 @@ class Exchange:
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bool]:
-    """Read status, headers (names in lower case) and whether the connection is kept; interim answers are passed over."""
+    """Read status, headers (names in lower case) and whether the connection is kept; 1xx answers are passed over."""
     while True:
         lines = await _lines(reader)
         try:

@@ -7,6 +7,7 @@ import pytest
 
 from emulators import ROOT
 from ivr_agent import engine
+from ivr_agent.conformance.__main__ import Exit
 from ivr_agent.conformance.kit import catalogue
 from ivr_agent.events import KEEP_ALIVE_S
 from ivr_agent.schema import BODIES, schema
@@ -53,13 +54,14 @@ def test_schema_and_agent_agree_on_values(field: str, right: list[str], wrong: l
 @pytest.mark.parametrize("field", ["type", "code", "name", "rootcode", "rootname"])
 def test_page_and_schema_tell_the_longest_text(field: str) -> None:
     member = SCHEMA["$defs"]["RuntimeState"]["properties"][field]
-    text = next((kind for kind in member.get("anyOf", [member]) if kind["type"] == "string"))
+    text = next(kind for kind in member.get("anyOf", [member]) if kind["type"] == "string")
     assert text["maxLength"] == MAX_TEXT
     assert f"at most {MAX_TEXT} characters" in PAGE
 
 
 def test_page_and_platform_know_the_same_termination_types() -> None:
-    listed = re.findall(r"^\| `([a-z_]+)` \|", PAGE.partition("## Termination types")[2].partition("\n## ")[0], re.MULTILINE)
+    section = PAGE.partition("## Termination types")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)
     assert sorted(listed) == sorted(StopType)
 
 
@@ -73,8 +75,13 @@ def test_the_example_of_a_runtime_names_every_field() -> None:
 
 
 def test_every_check_of_the_kit_is_listed() -> None:
-    listed = re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", PAGE.partition("## Check an engine")[2], re.MULTILINE)
+    listed = re.findall(r"^\| `([a-z0-9_]+)` \| (.+) \|$", PAGE.partition("## Check an engine")[2], re.MULTILINE)
     assert listed == list(catalogue())
+
+
+def test_every_exit_code_of_the_kit_is_listed() -> None:
+    listed = re.findall(r"^\| ([0-9]) \| (.+) \|$", PAGE.partition("## Check an engine")[2], re.MULTILINE)
+    assert listed == [(str(int(code)), code.meaning) for code in Exit]
 
 
 def test_the_time_limits_are_the_agents() -> None:

@@ -15,8 +15,8 @@ from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
-from ivr_agent.registry import Registry
 from ivr_agent.receipts import LINGER_S
+from ivr_agent.registry import Registry
 from ivr_agent.wire import RuntimeState
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import StoreUnavailableError

@@ -169,7 +169,7 @@ async def test_events_too_old_are_dropped_and_later_ones_still_arrive(
 async def test_an_agent_that_lets_nothing_in_is_as_one_that_is_away(
     agent: Agent, deliver: Deliver, status: int
 ) -> None:
-    """With a wrong token each event was logged and lost; now they wait, and a token set right in time misses nothing."""
+    """With a wrong token each event was logged and lost; now they wait: set right in time, it misses nothing."""
     agent.status = status
     box = outbox()
     box.put(changed(1))
