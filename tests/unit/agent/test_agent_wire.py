@@ -113,3 +113,9 @@ def test_a_letter_outside_ascii_is_no_letter_of_an_id() -> None:
 def test_what_is_no_snapshot_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # of JSON or of pydantic, as it happens
         read_snapshot(body)
+
+
+def test_a_row_has_the_folded_id(place: Place) -> None:
+    told = RuntimeState.model_validate({**FULL, "id": FULL["id"].upper()})
+    row = told.row(place.site, place.node, Session("s-1"), lwt="2019-11-05T08:36:41Z")
+    assert (row.id, told.spelling) == (FULL["id"], FULL["id"].upper())
