@@ -17,6 +17,7 @@ from aiohttp import web
 from ivr_agent import address, supervisor
 from ivr_agent.clock import Clock
 from ivr_agent.drain import EXTEND_INTERVAL_S
+from ivr_agent.events import KEEP_ALIVE_S
 from ivr_agent.exits import FatalError
 from ivr_agent.log import say
 from ivr_agent.loop import Step, every, pause
@@ -178,7 +179,7 @@ async def _serving(parts: Parts, opened: Doors) -> AsyncIterator[None]:
     runners = []
     try:
         for app, door in ((parts.events.app, opened.events), (parts.control.app, opened.control)):
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_GRACE_S)
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_GRACE_S, keepalive_timeout=KEEP_ALIVE_S)
             runners.append(runner)
             await runner.setup()
             await web.SockSite(runner, door.dup()).start()  # it closes its own; the door stays ours until `doors` ends

@@ -12,6 +12,7 @@ from ivr_agent.engine import EngineError, EngineSide, Refusal
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
+from ivr_agent.registry import Registry
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.model import Node
@@ -38,6 +39,7 @@ class Carrier:
         place: Place,
         engine: EngineSide,
         probe: Probe,
+        registry: Registry,
         nodes: NodeLookup,
         service: Run,
         clock: Clock,
@@ -46,6 +48,7 @@ class Carrier:
         self._place = place
         self._engine = engine
         self._probe = probe
+        self._registry = registry
         self._nodes = nodes
         self._service = service
         self._clock = clock
@@ -68,10 +71,10 @@ class Carrier:
         the node may have moved, and its stop be waiting for the agent that speaks for it now.
         """
         session, stop_id = Session(command.session), StopId(command.stop_id)
+        runtime_id = RuntimeId(command.runtime_id)
+        spelling = self._registry.spelling(session, runtime_id)
         try:
-            answer = await self._engine.command(
-                command.verb, RuntimeId(command.runtime_id), session=session, stop_id=stop_id
-            )
+            answer = await self._engine.command(command.verb, spelling or runtime_id, session=session, stop_id=stop_id)
         except EngineError as error:
             raise UndeliveredError(str(error)) from error
         self._probe.suspect(answer.session)
@@ -80,7 +83,7 @@ class Carrier:
                 raise UndeliveredError(f"our engine is in session {answer.session}, the node in the command's")
             return Outcome.NODE_GONE
         if isinstance(answer, Refusal):
-            return _refused(answer)
+            return _refused(answer, certain=spelling is not None)
         return RESULTS[answer.result]
 
     async def _pass_on(self, command: Command) -> Outcome:
@@ -102,7 +105,9 @@ class Carrier:
         return node
 
 
-def _refused(refusal: Refusal) -> Outcome:
+def _refused(refusal: Refusal, *, certain: bool) -> Outcome:
     if refusal.error == "unknown_runtime":
+        if not certain:  # the engine may write this id in another letter case
+            raise UndeliveredError("the engine has not told its runtimes yet")
         return Outcome.ALREADY_ENDED
     raise UndeliveredError("the engine says session_mismatch and names the very session it was asked for")

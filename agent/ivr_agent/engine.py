@@ -68,7 +68,7 @@ class Engine:
 
     def __init__(self, address: Address, *, token: str | None = None) -> None:
         token = None if address.path else token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
         connector = aiohttp.UnixConnector(path=address.path) if address.path else aiohttp.TCPConnector()
         self._http = aiohttp.ClientSession(address.base_url, connector=connector, headers=headers)
         self._commands = Exchange(address, token=token)

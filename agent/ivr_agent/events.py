@@ -19,7 +19,10 @@ from ivr_agent.registry import Reception, Registry
 from ivr_agent.wire import Batch, Changed, ChangedOne, Ended, wrong_fields
 
 MAX_BODY: Final = 4 * 1024 * 1024
-"""Bytes of a request: a full batch of events of 8 KiB, twenty times the usual."""
+"""Bytes of a request: more than a full batch of the longest events in UTF-8, twenty times the usual."""
+
+KEEP_ALIVE_S: Final = 3600.0
+"""How long an idle connection is kept: an engine on which nothing happens by night need not open a new one."""
 
 
 class Events:
@@ -41,7 +44,7 @@ class Events:
             event = Changed.model_validate_json(await request.read())
         except ValidationError as error:
             raise self._invalid(request, wrong_fields(error)) from None
-        if event.runtime.id != request.match_info["id"]:
+        if event.runtime.id != request.match_info["id"].lower():
             raise self._invalid(request, "runtime.id: not the id of the path")
         return self._done(self._registry.put(event.session, event.seq, event.runtime))
 

@@ -1,8 +1,10 @@
 """Small HTTP/1.1 requests over connections that are kept: how commands reach the engine.
 
 Owns the connections and as much of RFC 9112 as an answer may use: lengths, chunks, a body up to the end of the
-connection, interim answers. A general client costs more than all the rest of a command. Called by `engine`, for
-requests that may be repeated: one that found its kept connection closed is sent once more over a new one.
+connection, interim answers; also HTTP/1.0 and lines that end in a bare LF, which the general client of the status
+reads too: an engine that is up must be one that can be stopped. A general client costs more than all the rest of a
+command. Called by `engine`, for requests that may be repeated: one that found its kept connection closed is sent
+once more over a new one.
 """
 
 import asyncio
@@ -19,8 +21,15 @@ KEPT: Final = 32
 """Idle connections kept at most."""
 
 
+KEEPS_OPEN: Final = {"HTTP/1.1": True, "HTTP/1.0": False}
+"""Whether a connection stays open when nothing is said of it (RFC 9112 section 9.3), by the version of the answer."""
+
+MAX_LINES: Final = 100
+"""Lines of a head at most, each of 64 KiB at most."""
+
+
 class BadAnswerError(Exception):
-    """What came is no answer of HTTP/1.1, or too large a one."""
+    """What came is no answer of HTTP/1, a compressed one, or too large a one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +52,12 @@ class Exchange:
         self._address = address
         host = address.base_url.removeprefix("http://")
         self._common = f"Host: {host}\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+        self._common += "Accept-Encoding: identity\r\n"
         if token:
             self._common += f"Authorization: Bearer {token}\r\n"
         self._idle: list[Connection] = []
+        self.opened = 0
+        """Connections opened so far."""
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -69,6 +81,7 @@ class Exchange:
         return await self._over(await self._connect(), request)
 
     async def _connect(self) -> Connection:
+        self.opened += 1
         if self._address.path:
             return Connection(*await asyncio.open_unix_connection(self._address.path))
         return Connection(*await asyncio.open_connection(self._address.host, self._address.port))
@@ -77,9 +90,9 @@ class Exchange:
         keep = False
         try:
             connection.writer.write(request)
-            status, headers = await _head(connection.reader)
+            status, headers, keeps = await _head(connection.reader)
             body, ends = await _body(connection.reader, status, headers)
-            keep = not ends and headers.get("connection", "").lower() != "close" and len(self._idle) < KEPT
+            keep = keeps and not ends and len(self._idle) < KEPT
         finally:
             if keep:
                 self._idle.append(connection)
@@ -88,24 +101,49 @@ class Exchange:
         return status, body
 
 
-async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
-    """Read status and headers, names in lower case; interim answers (1xx) are passed over."""
+async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bool]:
+    """Read status, headers (names in lower case) and whether the connection is kept; 1xx answers are passed over."""
     while True:
+        lines = await _lines(reader)
         try:
-            lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             version, status = lines[0].split(" ", 2)[:2]
-            code = int(status)
-        except (asyncio.LimitOverrunError, ValueError):
-            raise BadAnswerError("no status line or too long a head") from None
-        if version != "HTTP/1.1":
-            raise BadAnswerError("not HTTP/1.1")
+            code, keeps = int(status), KEEPS_OPEN[version]
+        except (ValueError, KeyError):
+            raise BadAnswerError(f"not a status line of HTTP/1.1: {lines[0][:80]!r}") from None
         if code >= HTTPStatus.OK:
-            pairs = (line.partition(":") for line in lines[1:] if line)
-            return code, {name.strip().lower(): value.strip() for name, _, value in pairs}
+            pairs = (line.partition(":") for line in lines[1:])
+            headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+            return code, headers, _keeps(headers.get("connection", ""), unsaid=keeps)
+
+
+async def _lines(reader: asyncio.StreamReader) -> list[str]:
+    """Read the lines up to the empty one."""
+    lines: list[str] = []
+    while line := (await _line(reader)).rstrip("\r\n"):
+        lines.append(line)
+        if len(lines) > MAX_LINES:
+            raise BadAnswerError(f"a head of over {MAX_LINES} lines")
+    if not lines:
+        raise BadAnswerError("an empty line instead of a status line")
+    return lines
+
+
+async def _line(reader: asyncio.StreamReader) -> str:
+    try:
+        return (await reader.readuntil(b"\n")).decode("latin-1")
+    except asyncio.LimitOverrunError:
+        raise BadAnswerError("too long a line") from None
+
+
+def _keeps(connection: str, *, unsaid: bool) -> bool:
+    options = {option.strip() for option in connection.lower().split(",")}
+    return "close" not in options and (unsaid or "keep-alive" in options)
 
 
 async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
     """Read the body (RFC 9112 section 6.3); tell whether it took the connection's end to know where it ends."""
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise BadAnswerError(f"a compressed answer, Content-Encoding {headers['content-encoding'][:80]!r}")
     if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
         return b"", False
     if "transfer-encoding" in headers:
@@ -121,10 +159,11 @@ async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, st
 
 async def _chunks(reader: asyncio.StreamReader) -> bytes:
     body = b""
-    while size := _size((await reader.readuntil(b"\r\n")).decode("latin-1").partition(";")[0], 16):
-        body += (await reader.readexactly(size + 2))[:-2]
+    while size := _size((await _line(reader)).partition(";")[0], 16):
+        body += await reader.readexactly(size)
+        await _line(reader)
         _size(str(len(body)), 10)
-    while await reader.readuntil(b"\r\n") != b"\r\n":
+    while (await _line(reader)).rstrip("\r\n"):
         pass  # trailer fields
     return body
 

@@ -21,6 +21,7 @@ class Reception(StrEnum):
     """What became of an event."""
 
     APPLIED = "applied"
+    UNKNOWN = "unknown"  # applied, but it ended a runtime of which no start was known
     OLD = "old"
     FOREIGN = "foreign"  # of a session that is not the known one: the engine must be asked
 
@@ -50,6 +51,13 @@ class Registry:
         """Return a live runtime's state, or None."""
         return self._live.get(runtime_id)
 
+    def spelling(self, session: Session, runtime_id: RuntimeId) -> RuntimeId | None:
+        """Return an id as the engine of that session writes it; None while nothing is known of the session."""
+        if session != self.session:
+            return None
+        state = self._live.get(runtime_id)
+        return runtime_id if state is None else state.spelling
+
     def put(self, session: Session, seq: int, state: RuntimeState) -> Reception:
         """Take in that a runtime started or changed."""
         reception = self._receive(session, seq, state.id)
@@ -63,7 +71,8 @@ class Registry:
         """Take in that a runtime ended."""
         reception = self._receive(session, seq, runtime_id)
         if reception is Reception.APPLIED:
-            self._live.pop(runtime_id, None)
+            if self._live.pop(runtime_id, None) is None:
+                reception = Reception.UNKNOWN
             self._ledger.ended(runtime_id)
             self._advance(seq)
             if seq <= self.seq:

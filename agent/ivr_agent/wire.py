@@ -16,9 +16,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     StringConstraints,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 
 from ivr_runtimes.model import Runtime, State, StopType
@@ -67,15 +70,24 @@ def _is_text(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_is_text)]
+MAX_TEXT: Final = 256
+"""Characters of a type, code or name at most, so that a list of some thousand runtimes fits one answer."""
+
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_is_text)]
 Seq = Annotated[int, Field(ge=0, strict=True)]
 SessionName = Annotated[Session, StringConstraints(pattern=SESSION_PATTERN)]
-Id = Annotated[RuntimeId, StringConstraints(pattern=RUNTIME_ID_PATTERN)]
+Id = Annotated[RuntimeId, StringConstraints(pattern=RUNTIME_ID_PATTERN), AfterValidator(str.lower)]
+"""Folded once it is known to be one: ids are compared without regard to letter case (RFC 9562 section 4)."""
+
 StopName = Annotated[StopId, StringConstraints(pattern=STOP_ID_PATTERN)]
 TimePattern = StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")
 StartTime = Annotated[str, TimePattern, AfterValidator(_is_time)]
-STOPTYPES: Final = {"type": "string", "examples": [stoptype.value for stoptype in StopType]}
-"""What the schema says of termination types: any text, because more may be added within version 1."""
+STOPTYPES: Final = {
+    "type": "string",
+    "description": "One of the examples: the list is closed. Another, of a later platform, counts as none.",
+    "examples": [stoptype.value for stoptype in StopType],
+}
+"""What the schema says of termination types: any text is read, because more may be added within version 1."""
 
 AnyStopType = Annotated[
     StopType | None, BeforeValidator(_known), WithJsonSchema({"anyOf": [STOPTYPES, {"type": "null"}]})
@@ -99,6 +111,20 @@ class RuntimeState(BaseModel):
     stop_id: StopName | None = None
     rootcode: Text | None = None
     rootname: Text | None = None
+    _spelling: str | None = PrivateAttr(None)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_spelling(cls, told: Any, read: ModelWrapValidatorHandler["RuntimeState"]) -> "RuntimeState":
+        state = read(told)
+        if isinstance(told, dict) and told["id"] != state.id:
+            state._spelling = told["id"]  # noqa: SLF001  # our own
+        return state
+
+    @property
+    def spelling(self) -> RuntimeId:
+        """The id in the engine's own letter case, which commands to it repeat."""
+        return RuntimeId(self._spelling or self.id)
 
     def row(self, site: Site, node: NodeName, session: Session, *, lwt: str) -> Runtime:
         """Return the table's row of this state, last written at `lwt` (RFC 3339)."""
@@ -220,7 +246,7 @@ def read_snapshot(body: bytes) -> Snapshot:
             rows[row.id] = row
         except ValidationError as error:
             name = value.get("id") if isinstance(value, dict) else None
-            unreadable[str(name or f"row {number}")] = wrong_fields(error)
+            unreadable[str(name).lower() if name else f"row {number}"] = wrong_fields(error)
     return Snapshot(raw.session, raw.seq, rows, unreadable)
 
 

@@ -125,6 +125,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         place=place,
         engine=engine,
         probe=probe,
+        registry=registry,
         nodes=stores.nodes,
         service=services.reads,
         clock=clock,

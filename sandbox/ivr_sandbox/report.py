@@ -30,6 +30,10 @@ RETRY_S: Final = 0.1
 """The pause after a failed attempt: an agent that restarts misses little."""
 
 
+NOT_LET_IN: Final = frozenset({401, 403})
+"""No event would pass, however often others follow: a wrong token, say. They wait as for an agent that is away."""
+
+
 class RefusedError(Exception):
     """The agent answered, and not with 204; says what it answered."""
 
@@ -94,7 +98,7 @@ class Outbox:
             query: dict[str, str | int] = {"session": self._session, "seq": event.seq, "stoptype": event.stoptype.value}
             request = agent_side.delete(f"/v1/runtimes/{event.id}", params=query)
         async with request as answer:
-            if answer.status >= 500:
+            if answer.status >= 500 or answer.status in NOT_LET_IN:
                 raise aiohttp.ClientError(f"status {answer.status}")
             if answer.status != 204:
                 raise RefusedError(f"status {answer.status}: {(await answer.text())[:500]}")

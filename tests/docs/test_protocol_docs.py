@@ -7,9 +7,11 @@ import pytest
 
 from emulators import ROOT
 from ivr_agent import engine
+from ivr_agent.conformance.__main__ import Exit
 from ivr_agent.conformance.kit import catalogue
+from ivr_agent.events import KEEP_ALIVE_S
 from ivr_agent.schema import BODIES, schema
-from ivr_agent.wire import RuntimeState
+from ivr_agent.wire import MAX_TEXT, RuntimeState
 from ivr_runtimes.model import StopType
 
 PAGE = (ROOT / "docs" / "engine-protocol.md").read_text(encoding="utf-8")
@@ -25,9 +27,8 @@ def test_the_schema_tells_every_body_and_every_termination_type() -> None:
     assert {model.__name__ for model in BODIES} <= SCHEMA["$defs"].keys()
     for event in ("RuntimeState", "EndedOne"):
         told, _ = SCHEMA["$defs"][event]["properties"]["stoptype"]["anyOf"]
-        assert told == {"type": "string", "examples": [stoptype.value for stoptype in StopType]}, (
-            "and others may be added"
-        )
+        assert told.keys() == {"type", "description", "examples"}, "and others may be added"
+        assert told["examples"] == [stoptype.value for stoptype in StopType]
 
 
 @pytest.mark.parametrize(
@@ -50,14 +51,37 @@ def test_schema_and_agent_agree_on_values(field: str, right: list[str], wrong: l
                 RuntimeState.model_validate(example | {field: value})
 
 
+@pytest.mark.parametrize("field", ["type", "code", "name", "rootcode", "rootname"])
+def test_page_and_schema_tell_the_longest_text(field: str) -> None:
+    member = SCHEMA["$defs"]["RuntimeState"]["properties"][field]
+    text = next(kind for kind in member.get("anyOf", [member]) if kind["type"] == "string")
+    assert text["maxLength"] == MAX_TEXT
+    assert f"at most {MAX_TEXT} characters" in PAGE
+
+
+def test_page_and_platform_know_the_same_termination_types() -> None:
+    section = PAGE.partition("## Termination types")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)
+    assert sorted(listed) == sorted(StopType)
+
+
+def test_the_page_tells_for_how_long_idle_connections_are_kept() -> None:
+    assert f"The agent keeps an idle connection of its engine for {KEEP_ALIVE_S / 60:g} minutes" in PAGE
+
+
 def test_the_example_of_a_runtime_names_every_field() -> None:
     example = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
     assert example.keys() == RuntimeState.model_fields.keys()
 
 
 def test_every_check_of_the_kit_is_listed() -> None:
-    listed = re.findall(r"^\| `([a-z_]+)` \| (.+) \|$", PAGE.partition("## Check an engine")[2], re.MULTILINE)
+    listed = re.findall(r"^\| `([a-z0-9_]+)` \| (.+) \|$", PAGE.partition("## Check an engine")[2], re.MULTILINE)
     assert listed == list(catalogue())
+
+
+def test_every_exit_code_of_the_kit_is_listed() -> None:
+    listed = re.findall(r"^\| ([0-9]) \| (.+) \|$", PAGE.partition("## Check an engine")[2], re.MULTILINE)
+    assert listed == [(str(int(code)), code.meaning) for code in Exit]
 
 
 def test_the_time_limits_are_the_agents() -> None:

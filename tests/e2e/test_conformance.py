@@ -77,9 +77,3 @@ def test_over_a_unix_socket_no_token_is_asked_for_and_nothing_is_stopped_unasked
     skipped = {name for name, result in results(told).items() if result == "skip"}
     assert {"token_is_required", "terminate_ends", "branch_is_entered", "events_are_readable"} <= skipped
     assert told["fail"] == 0
-
-
-def test_an_engine_that_is_not_there_fails(tmp_path: Path) -> None:
-    code, told = kit("--engine", f"unix:{tmp_path}/nobody")
-    assert code == 1
-    assert results(told)["status_is_readable"] == "fail"

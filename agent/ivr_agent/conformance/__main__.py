@@ -1,6 +1,6 @@
-"""`python -m ivr_agent.conformance --engine ADDRESS`: checks an engine; exit code 1 when it fails one.
+"""`python -m ivr_agent.conformance --engine ADDRESS`: checks an engine.
 
-Owns arguments and output. See docs/engine-protocol.md.
+Owns arguments, output and exit codes. See docs/engine-protocol.md.
 """
 
 import argparse
@@ -9,24 +9,60 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Final
 
 from ivr_agent import address
 from ivr_agent.address import Address
+from ivr_agent.conformance.door import GoneError
 from ivr_agent.conformance.kit import Plan, Result, Verdict, catalogue, examine
 from ivr_agent.exits import ListenError
 
-FAILED, WRONG_USE = 1, 2
+
+class Exit(IntEnum):
+    """How the kit ends."""
+
+    PASSED = 0
+    FAILED = 1
+    WRONG_USE = 2
+    NO_ENGINE = 3
+    OPEN = 4
+    NO_TOKEN = 5
+
+    @property
+    def meaning(self) -> str:
+        """What happened, for people."""
+        return MEANINGS[self]
+
+
+MEANINGS: Final = {
+    Exit.PASSED: "every check that was asked for has passed",
+    Exit.FAILED: "a check has failed",
+    Exit.WRONG_USE: "wrong use: an option, or an address to listen on that is taken",
+    Exit.NO_ENGINE: "no engine takes connections at the address",
+    Exit.OPEN: "none has failed, but a check that was asked for could not be made: no calls to stop, no events",
+    Exit.NO_TOKEN: "an address is TCP, and the node's token was not given",
+}
+
+VISIBLE: Final = range(0x21, 0x7F)
+"""What a token may be made of: a header carries it."""
 
 TOKEN_VARIABLE: Final = "IVR_AGENT_ENGINE_TOKEN"  # noqa: S105  # the name of a variable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the kit; return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    token = (options.token or os.environ.get(TOKEN_VARIABLE) or "").rstrip("\r\n")
+    if any(ord(character) not in VISIBLE for character in token):
+        parser.error("the token holds a character that is not visible ASCII")
+    over_tcp = [where for where in (options.engine, options.listen) if where is not None and not where.path]
+    if over_tcp and not token:
+        return _end(Exit.NO_TOKEN, f"{over_tcp[0]} is TCP: put the node's token into {TOKEN_VARIABLE}")
     plan = Plan(
         engine=options.engine,
-        token=options.token or os.environ.get(TOKEN_VARIABLE),
+        token=token or None,
         destructive=options.destructive,
         branch=frozenset(options.branch),
         listen=options.listen,
@@ -34,10 +70,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         verdicts = asyncio.run(examine(plan))
     except ListenError as error:
-        print(f"conformance: {error}", file=sys.stderr)  # noqa: T201  # a program for people
-        return WRONG_USE
+        return _end(Exit.WRONG_USE, str(error))
+    except GoneError as error:
+        return _end(Exit.NO_ENGINE, f"no engine at {plan.engine}: {error}")
     print(_as_json(verdicts) if options.json else _as_text(verdicts))  # noqa: T201  # a program for people
-    return FAILED if any(verdict.result is Result.FAIL for verdict in verdicts) else 0
+    return _exit(verdicts)
+
+
+def _end(code: Exit, why: str) -> Exit:
+    print(f"conformance: {why}", file=sys.stderr)  # noqa: T201  # a program for people
+    return code
+
+
+def _exit(verdicts: Sequence[Verdict]) -> Exit:
+    if _count(verdicts, Result.FAIL):
+        return Exit.FAILED
+    return Exit.OPEN if _count(verdicts, Result.OPEN) else Exit.PASSED
 
 
 def _as_json(verdicts: Sequence[Verdict]) -> str:
@@ -65,7 +113,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m ivr_agent.conformance",
         description="Checks an IVR engine against the engine protocol, version 1 (docs/engine-protocol.md).",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(["Checks:", *(f"  {name}\n      {asks}" for name, asks in catalogue())]),
+        epilog="\n".join(
+            [
+                "Checks:",
+                *(f"  {name}\n      {asks}" for name, asks in catalogue()),
+                "\nExit codes:",
+                *(f"  {code:d}  {code.meaning}" for code in Exit),
+            ]
+        ),
     )
     parser.add_argument(
         "--engine", required=True, type=_address, metavar="ADDRESS", help="unix:/path or http://127.0.0.1:PORT"

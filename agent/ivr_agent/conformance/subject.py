@@ -1,7 +1,8 @@
 """The engine under test: how it is asked, and what is remembered of it between checks.
 
-Owns the requests, whole and raw: unlike the agent's own client it shows what a broken engine answers. Raises `Failed`
-when an answer is not what the protocol says.
+Owns the requests, whole and raw: unlike the agent's own client it shows what a broken engine answers. Commands go
+through the agent's own client all the same: what that cannot read, no stop can use. Raises `Failed` when an answer is
+not what the protocol says.
 """
 
 import asyncio
@@ -17,24 +18,44 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from ivr_agent.address import Address
+from ivr_agent.conformance.door import Door, GoneError
 from ivr_agent.engine import COMMAND_TIMEOUT_S, SNAPSHOT_TIMEOUT_S, STATUS_TIMEOUT_S
+from ivr_agent.exchange import BadAnswerError, Exchange
 from ivr_agent.wire import Answer, FullSnapshot, Problem, RuntimeState, Status, wrong_fields
 from ivr_runtimes.model import State
 
-SHOWN_WITHIN_S: Final = 5.0
-"""How soon a change must show in a snapshot: one probe of the agent."""
-
-LOOK_EVERY_S: Final = 0.1
-
 AnyBody = TypeVar("AnyBody", bound=BaseModel)
+
+NOBODY: Final = "never-was"
+"""A session that no engine has."""
 
 
 class Failed(Exception):  # noqa: N818  # a verdict, not an error of this program
     """The engine is not as the protocol says; the message tells what was seen."""
 
 
+class Gone(Failed):
+    """The engine takes no connections any more."""
+
+
 class Skipped(Exception):  # noqa: N818  # a verdict, not an error of this program
-    """The check cannot be made; the message tells what it needs."""
+    """The check does not apply; the message tells why."""
+
+
+class Open(Exception):  # noqa: N818  # a verdict, not an error of this program
+    """The check was asked for and cannot be made here; the message tells what it needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long the kit waits, in seconds: for answers as long as the agent does, for changes one probe of it."""
+
+    status_s: float = STATUS_TIMEOUT_S
+    snapshot_s: float = SNAPSHOT_TIMEOUT_S
+    command_s: float = COMMAND_TIMEOUT_S
+    shown_s: float = 5.0
+    event_s: float = 10.0
+    look_every_s: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,39 +68,63 @@ class Reply:
 
 
 class Subject:
-    """The engine under test. `token` is the node's; `used` are the runtimes that checks have stopped."""
+    """The engine under test. `token` is the node's, for TCP; `used` are the runtimes that checks have stopped."""
 
-    def __init__(self, address: Address, *, token: str | None = None) -> None:
-        connector = aiohttp.UnixConnector(path=address.path) if address.path else aiohttp.TCPConnector()
-        self._http = aiohttp.ClientSession(address.base_url, connector=connector)
-        self.token = token
+    def __init__(self, address: Address, *, token: str | None = None, limits: Limits = Limits()) -> None:
+        self.token = None if address.path else token
+        self.limits = limits
         self.used: set[str] = set()
+        self.door = Door(address)
+        self.commands = Exchange(address, token=self.token)
+        self._http = _client(address)
+        self._apart = _client(address, force_close=True)
 
     async def close(self) -> None:
         """Close the connections."""
+        self.commands.close()
         await self._http.close()
+        await self._apart.close()
+
+    def own_headers(self) -> dict[str, str]:
+        """Return what every request carries."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     async def ask(
         self, method: str, path: str, *, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Send a request, with the token unless `headers` says otherwise; `body` is JSON, or bytes as they are."""
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        named = {"Authorization": f"Bearer {self.token}"} if self.token and headers is None else dict(headers or {})
-        limit_s = _limit_s(method, path)
+        """Send a request with the token; with other `headers`, over a connection of its own that a refusal may end."""
+        limit_s = self._limit_s(method, path)
+        http, named = (self._http, self.own_headers()) if headers is None else (self._apart, headers)
         try:
-            async with self._http.request(
+            async with http.request(
                 method,
                 path,
-                data=data,
-                headers={"Content-Type": "application/json"} | named,
+                data=None if body is None else json.dumps(body).encode(),
+                headers={"Content-Type": "application/json", "Accept-Encoding": "identity", **named},
                 timeout=aiohttp.ClientTimeout(total=limit_s),
                 allow_redirects=False,
             ) as answer:
                 return Reply(answer.status, answer.headers.copy(), await answer.read())
         except TimeoutError:
             raise Failed(f"no answer to {method} {path} within {limit_s:g} s") from None
+        except aiohttp.ClientConnectorError as error:
+            raise Gone(f"no connection for {method} {path}: {error.strerror}") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Failed(f"no answer to {method} {path}: {error!r}") from None
+            raise Failed(f"no answer to {method} {path} that can be read: {error!r}") from None
+
+    async def send(self, path: str, body: bytes) -> Reply:
+        """Post a body as the agent posts its commands."""
+        try:
+            async with asyncio.timeout(self.limits.command_s):
+                status, answer = await self.commands.post(path, body)
+        except TimeoutError:
+            raise Failed(f"no answer to POST {path} within {self.limits.command_s:g} s") from None
+        except BadAnswerError as error:
+            raise Failed(f"the agent cannot read the answer to POST {path}: {error}") from None
+        except (OSError, EOFError) as error:
+            await self._must_be_there(path)
+            raise Failed(f"the answer to POST {path} broke off: {error!r}") from None
+        return Reply(status, {}, answer)
 
     async def status(self) -> Status:
         """Ask for session and seq."""
@@ -89,17 +134,21 @@ class Subject:
         """Ask for all runtimes."""
         return read(FullSnapshot, await self.ask("GET", "/v1/runtimes"))
 
-    async def command(self, verb: str, runtime_id: str, *, stop_id: str, session: str | None = None) -> Reply:
+    async def command(
+        self, verb: str, runtime_id: str, *, stop_id: str, session: str | None = None, **more: object
+    ) -> Reply:
         """Send a command, for the engine's present session unless another is named."""
-        session = session or (await self.status()).session
-        return await self.ask(
-            "POST", f"/v1/runtimes/{runtime_id}/{verb}", body={"session": session, "stop_id": stop_id}
-        )
+        body = {"session": session or (await self.status()).session, "stop_id": stop_id, **more}
+        return await self.send(f"/v1/runtimes/{runtime_id}/{verb}", json.dumps(body).encode())
 
-    async def act(self, verb: str, runtime_id: str, *, stop_id: str) -> Answer:
-        """Send a command that must be answered with 200."""
-        self.used.add(runtime_id)
-        return read(Answer, await self.command(verb, runtime_id, stop_id=stop_id))
+    async def act(self, verb: str, row: RuntimeState, *, stop_id: str) -> Answer:
+        """Send a command that must be answered with 200, in the name of the session it was for."""
+        self.used.add(row.id)
+        session = (await self.status()).session
+        answer = read(Answer, await self.command(verb, row.spelling, stop_id=stop_id, session=session))
+        if answer.session != session:
+            raise Failed(f"a command for session {session} was answered in the name of session {answer.session}")
+        return answer
 
     async def row(self, runtime_id: str) -> RuntimeState | None:
         """Look a runtime up in a snapshot."""
@@ -113,15 +162,40 @@ class Subject:
 
     async def becomes(self, runtime_id: str, wanted: Callable[[RuntimeState | None], bool], what: str) -> None:
         """Wait until snapshots show the runtime as wanted."""
-        end_s = time.monotonic() + SHOWN_WITHIN_S
+        end_s = time.monotonic() + self.limits.shown_s
         while not wanted(row := await self.row(runtime_id)):
             if time.monotonic() > end_s:
-                raise Failed(f"the snapshot does not show {what} within {SHOWN_WITHIN_S:g} s: {_shown(row)}")
-            await asyncio.sleep(LOOK_EVERY_S)
+                raise Failed(f"the snapshot does not show {what} within {self.limits.shown_s:g} s: {shown(row)}")
+            await asyncio.sleep(self.limits.look_every_s)
+
+    async def grew(self, before: int) -> None:
+        """Check that seq has grown."""
+        if (after := (await self.status()).seq) <= before:
+            raise Failed(f"seq did not grow with the change: {before} before, {after} after")
+
+    async def _must_be_there(self, path: str) -> None:
+        try:
+            await self.door.reach(within_s=self.limits.status_s)
+        except GoneError as error:
+            raise Gone(f"no connection for POST {path}: {error}") from None
+
+    def _limit_s(self, method: str, path: str) -> float:
+        if method == "POST":
+            return self.limits.command_s
+        return self.limits.snapshot_s if path == "/v1/runtimes" else self.limits.status_s
 
 
 Check = Callable[[Subject], Awaitable[None]]
-"""One check: raises `Failed` or `Skipped`. Its name is the check's, its docstring what the protocol asks."""
+"""One check: raises `Failed`, `Skipped` or `Open`. Its name is the check's, its docstring what the protocol asks."""
+
+
+def _client(address: Address, *, force_close: bool = False) -> aiohttp.ClientSession:
+    connector = (
+        aiohttp.UnixConnector(path=address.path, force_close=force_close)
+        if address.path
+        else aiohttp.TCPConnector(force_close=force_close)
+    )
+    return aiohttp.ClientSession(address.base_url, connector=connector)
 
 
 def new_id() -> str:
@@ -136,13 +210,15 @@ def read(model: type[AnyBody], reply: Reply) -> AnyBody:
     return _parse(model, reply)
 
 
-def refused(reply: Reply, status: int, error: str) -> Problem:
-    """Check that a request was refused with that status and code."""
+def refused(reply: Reply, status: int, error: str, *, session: str | None = None) -> Problem:
+    """Check that a request was refused with that status and code, in the name of the engine's session if given."""
     if reply.status != status:
         raise Failed(f"status {reply.status} instead of {status} {error}: {excerpt(reply)}")
     problem = _parse(Problem, reply)
     if problem.error != error:
         raise Failed(f"error {problem.error!r} instead of {error!r}")
+    if session not in (None, problem.session):
+        raise Failed(f"the refusal {error} names session {problem.session}, the engine's is {session}")
     return problem
 
 
@@ -151,18 +227,14 @@ def excerpt(reply: Reply) -> str:
     return repr(reply.body[:120].decode(errors="replace"))
 
 
+def shown(row: RuntimeState | None) -> str:
+    """Say how a snapshot shows a runtime, for people."""
+    return "it is not there" if row is None else f"state {row.state}, stoptype {row.stoptype}, stop_id {row.stop_id}"
+
+
 def _parse(model: type[AnyBody], reply: Reply) -> AnyBody:
     try:
         return model.model_validate_json(reply.body)
     except ValidationError as error:
-        raise Failed(f"not a {model.__name__} of the schema: {wrong_fields(error)[:400]}") from None
-
-
-def _limit_s(method: str, path: str) -> float:
-    if method == "POST":
-        return COMMAND_TIMEOUT_S
-    return SNAPSHOT_TIMEOUT_S if path == "/v1/runtimes" else STATUS_TIMEOUT_S
-
-
-def _shown(row: RuntimeState | None) -> str:
-    return "it is not there" if row is None else f"state {row.state}, stoptype {row.stoptype}, stop_id {row.stop_id}"
+        what = f"not a {model.__name__} of the schema: {wrong_fields(error)[:400]}"
+        raise Failed(f"{what}; the body begins with {excerpt(reply)}") from None

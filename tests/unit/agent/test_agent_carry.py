@@ -8,12 +8,13 @@ from ivr_agent.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
-from ivr_agent.wire import RuntimeState
+from ivr_agent.registry import Registry
+from ivr_agent.wire import RuntimeState, Snapshot
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.model import Node, StopType, Verb
-from ivr_runtimes.names import NodeName, Session, Site
+from ivr_runtimes.names import NodeName, RuntimeId, Session, Site
 
 State = Callable[..., RuntimeState]
 MakeCommand = Callable[..., Command]
@@ -37,13 +38,21 @@ def forwarded() -> Forwarded:
 
 
 @pytest.fixture
-def carrier(
-    place: Place, engine: MemoryEngine, probe: Probe, store: MemoryStore, clock: Clock, forwarded: Forwarded
+async def carrier(
+    place: Place,
+    engine: MemoryEngine,
+    probe: Probe,
+    registry: Registry,
+    store: MemoryStore,
+    clock: Clock,
+    forwarded: Forwarded,
 ) -> Carrier:
+    registry.adopt(await engine.snapshot())
     return Carrier(
         place=place,
         engine=engine,
         probe=probe,
+        registry=registry,
         nodes=store,
         service=run_inline,
         clock=clock,
@@ -94,6 +103,32 @@ async def test_terminate_ends_the_branch(
 
 async def test_a_runtime_that_its_own_session_does_not_know_has_ended(carrier: Carrier, command: MakeCommand) -> None:
     assert await carrier.carry(command(6)) is Outcome.ALREADY_ENDED
+
+
+UPPER = RuntimeId("244F84AA-0624-e639-8061-A80000000006")
+
+
+async def test_a_command_names_its_runtime_as_the_engine_does(
+    carrier: Carrier, engine: MemoryEngine, registry: Registry, command: MakeCommand, state: State
+) -> None:
+    """Ids are folded in table and command, but an engine need not compare its ids without regard to letter case."""
+    told = state(6, id=UPPER)
+    engine.runtimes[UPPER] = told
+    registry.put(engine.session, 1, told)
+    assert await carrier.carry(command(6, runtime_id=UPPER.lower())) is Outcome.ACTED
+    assert engine.commands == [(Verb.EXTERNAL_STOP, UPPER, "stop-6")]
+
+
+async def test_no_runtime_has_ended_for_an_engine_that_has_not_told_how_it_writes_its_ids(
+    carrier: Carrier, engine: MemoryEngine, registry: Registry, command: MakeCommand, state: State
+) -> None:
+    """An agent that has just come asks for the folded id: that the engine knows none such proves nothing yet."""
+    registry.session = None
+    engine.runtimes[UPPER] = state(6, id=UPPER)
+    with pytest.raises(UndeliveredError, match="not told its runtimes"):
+        await carrier.carry(command(6, runtime_id=UPPER.lower()))
+    registry.adopt(Snapshot(engine.session, 1, {UPPER.lower(): engine.runtimes[UPPER]}, {}))
+    assert await carrier.carry(command(6, runtime_id=UPPER.lower())) is Outcome.ACTED
 
 
 async def test_a_command_for_an_earlier_life_of_the_engine_is_moot_and_betrays_the_new_one(

@@ -16,6 +16,7 @@ from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
 from ivr_agent.receipts import LINGER_S
+from ivr_agent.registry import Registry
 from ivr_agent.wire import RuntimeState
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import StoreUnavailableError
@@ -60,12 +61,20 @@ def queue(time: ManualTime) -> WatchedQueue:
 
 @pytest.fixture
 def drain(
-    place: Place, queue: WatchedQueue, engine: MemoryEngine, probe: Probe, clock: Clock, metrics: Metrics
+    place: Place,
+    queue: WatchedQueue,
+    engine: MemoryEngine,
+    probe: Probe,
+    registry: Registry,
+    clock: Clock,
+    metrics: Metrics,
 ) -> Drain:
+    registry.session = engine.session
     carrier = Carrier(
         place=place,
         engine=engine,
         probe=probe,
+        registry=registry,
         nodes=MemoryStore(),
         service=run_inline,
         clock=clock,

@@ -59,6 +59,10 @@ async def talking_to(other: Other, folder: Path, **given: str) -> AsyncIterator[
         (b"HTTP/1.1 404 Not Found\r\ntransfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
          (404, b"abc0123456789")),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nTrailer: t\r\n\r\n", (200, b"a")),
+        (OK.replace(b"\r\n", b"\n"), (200, b"{}")),
+        (b"HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n3\nabc\n0\n\n", (200, b"abc")),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive, x\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}")),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}")),
     ],
 )  # fmt: skip
 async def test_every_form_of_a_body_is_read_and_the_connection_kept(
@@ -72,7 +76,13 @@ async def test_every_form_of_a_body_is_read_and_the_connection_kept(
 
 @pytest.mark.parametrize(
     "answer",
-    [b"HTTP/1.1 200 OK\r\n\r\nwhole", b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nwhole"],
+    [
+        b"HTTP/1.1 200 OK\r\n\r\nwhole",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nwhole",
+        b"HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 5\r\n\r\nwhole",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nwhole",
+        b"HTTP/1.0 200 OK\n\nwhole",
+    ],
 )
 async def test_a_connection_that_ends_with_the_answer_is_not_used_again(tmp_path: Path, answer: bytes) -> None:
     other = Other(answer, None, answer, None)
@@ -103,6 +113,7 @@ async def test_what_is_sent_is_whole_and_carries_the_token(tmp_path: Path) -> No
     (request,) = other.requests
     assert request.startswith(b"POST /v1/x HTTP/1.1\r\nHost: engine\r\n")
     assert b"\r\nAuthorization: Bearer node-token\r\n" in request
+    assert b"\r\nAccept-Encoding: identity\r\n" in request
     assert request.endswith(b"Content-Length: 2\r\n\r\n{}")
 
 
@@ -111,7 +122,10 @@ async def test_what_is_sent_is_whole_and_carries_the_token(tmp_path: Path) -> No
     [
         b"rubbish\r\n\r\n",
         b"HTTP/1.1 fine OK\r\n\r\n",
-        b"HTTP/1.0 200 OK\r\n\r\n",
+        b"HTTP/2 200 OK\r\n\r\n",
+        b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 101 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MAX_BODY + 1),

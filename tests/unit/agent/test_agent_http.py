@@ -25,7 +25,7 @@ from ivr_agent.place import Place
 from ivr_agent.probe import Probe
 from ivr_agent.registry import Registry
 from ivr_agent.signature import Request, Signer
-from ivr_agent.wire import AgentProblem, RuntimeState, Snapshot
+from ivr_agent.wire import MAX_TEXT, AgentProblem, RuntimeState, Snapshot
 from ivr_runtimes.command import Command
 from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.model import Verb
@@ -90,15 +90,14 @@ async def test_an_engine_with_much_to_tell_sends_batches(
     assert b'ivr_agent_events_total{result="old"} 51.0' in metrics.text()
 
 
-async def test_a_full_batch_of_long_names_is_taken(
+async def test_a_full_batch_of_the_longest_texts_is_taken(
     events: aiohttp.ClientSession, registry: Registry, state: State
 ) -> None:
-    """The page allows 500 events and sets no limit to names, but over 1 MiB they were refused."""
-    starts = [
-        {"seq": number, "runtime": state(number, name="Ж" * 3000).model_dump(mode="json")} for number in range(1, 501)
-    ]
+    """The page allows 500 events, but over 1 MiB they were refused."""
+    texts = dict.fromkeys(("type", "code", "name", "rootcode", "rootname"), "\N{TELEPHONE RECEIVER}" * MAX_TEXT)
+    starts = [{"seq": number, "runtime": state(number, **texts).model_dump(mode="json")} for number in range(1, 501)]
     body = json.dumps({"session": "s-1", "events": starts}, ensure_ascii=False).encode()
-    assert len(body) > 3_000_000
+    assert 2_500_000 < len(body) < MAX_BODY
     assert (await events.post("/v1/events", data=BytesIO(body))).status == 204
     assert len(registry) == 500
 
@@ -128,6 +127,52 @@ async def test_an_error_names_no_session_while_none_is_known(
     client = await serve(Events(registry=registry, probe=probe, metrics=metrics, token="t" * 16).app)
     answer = await client.post("/v1/events")
     assert (answer.status, (await answer.json()).keys()) == (401, {"error", "detail"})
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("field", ["type", "code", "name", "rootcode", "rootname"])
+async def test_a_text_over_the_limit_is_refused_by_name(
+    events: aiohttp.ClientSession, registry: Registry, state: State, field: str, *, batch: bool
+) -> None:
+    """Seven hundred names of 10 kB were more than the list of all runtimes may answer with: nobody saw anything."""
+    runtime = state(1).model_dump(mode="json") | {field: "Ж" * (MAX_TEXT + 1)}
+    event: dict[str, Any] = {"seq": 1, "runtime": runtime}
+    if batch:
+        answer = await events.post("/v1/events", json={"session": "s-1", "events": [event]})
+    else:
+        answer = await events.put(f"/v1/runtimes/{state(1).id}", json={"session": "s-1", **event})
+    told = await answer.json()
+    assert (answer.status, told["error"], len(registry)) == (400, "invalid_event", 0)
+    assert f"runtime.{field}: String should have at most {MAX_TEXT} characters" in told["detail"]
+
+
+async def test_the_letter_case_of_an_id_makes_no_other_runtime(
+    events: aiohttp.ClientSession, registry: Registry, state: State
+) -> None:
+    """An engine that sent PUT in upper and DELETE in lower case left 87 runtimes in the list that had long ended."""
+    id_ = state(1).id
+    told = {**state(1).model_dump(mode="json"), "id": id_.upper()}
+    body = {"session": "s-1", "seq": 1, "runtime": told}
+    assert (await events.put(f"/v1/runtimes/{id_}", json=body)).status == 204, "path and body are one id"
+    assert (registry.ids(), registry.spelling(S1, id_)) == ([id_], id_.upper())
+    batch = [{"seq": 2, "runtime": {**told, "id": id_.title()}}, {"seq": 3, "id": id_.upper()}]
+    assert (await events.post("/v1/events", json={"session": "s-1", "events": batch[:1]})).status == 204
+    assert (registry.ids(), registry.spelling(S1, id_)) == ([id_], id_.title())
+    assert (await events.post("/v1/events", json={"session": "s-1", "events": batch[1:]})).status == 204
+    assert len(registry) == 0
+    assert (await events.put(f"/v1/runtimes/{id_.upper()}", json={**body, "seq": 4})).status == 204
+    assert (await events.delete(f"/v1/runtimes/{id_}?session=s-1&seq=5")).status == 204
+    assert len(registry) == 0
+
+
+async def test_an_end_of_a_runtime_that_nobody_knew_is_taken_and_counted(
+    events: aiohttp.ClientSession, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    assert (await events.delete(f"/v1/runtimes/{state(1).id}?session=s-1&seq=1")).status == 204
+    body = {"session": "s-1", "events": [{"seq": 2, "id": state(2).id}]}
+    assert (await events.post("/v1/events", json=body)).status == 204
+    assert registry.seq == 2
+    assert b'ivr_agent_events_total{result="unknown"} 2.0' in metrics.text()
 
 
 @pytest.mark.parametrize(
@@ -308,13 +353,21 @@ def signer(clock: Clock) -> Signer:
 
 @pytest.fixture
 async def control(  # fixtures
-    serve: Serve, place: Place, probe: Probe, engine: MemoryEngine, clock: Clock, health: Health, metrics: Metrics
+    serve: Serve,
+    place: Place,
+    probe: Probe,
+    registry: Registry,
+    engine: MemoryEngine,
+    clock: Clock,
+    health: Health,
+    metrics: Metrics,
 ) -> aiohttp.ClientSession:
     await probe.step()
     carrier = Carrier(
         place=place,
         engine=engine,
         probe=probe,
+        registry=registry,
         nodes=MemoryStore(),
         service=run_inline,
         clock=clock,

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,19 @@ async def test_rows_of_this_session_that_nobody_runs_are_owed_at_once(
     fill(1, 2, session=S1)
     await sweep.step()
     assert owed(ledger, time) == {state(2).id}
+
+
+async def test_a_row_under_an_id_that_is_not_folded_makes_way_for_the_folded_one(
+    sweep: Sweep, registry: Registry, ledger: Ledger, table: FaultyTable, place: Place, state: State
+) -> None:
+    """An agent of before kept an engine's upper-case ids as they were: nobody who folds ids would find those rows."""
+    told = state(1, id=state(1).id.upper())
+    row = replace(told.row(place.site, place.node, S1, lwt="2019-11-05T08:36:40Z"), id=told.spelling)
+    table.write(WriteBatch(site=place.site, puts=[row]))
+    registry.adopt(Snapshot(S1, 1, {told.id: told}, {}))
+    await sweep.step()
+    assert (told.id in ledger, told.spelling in ledger) == (True, True)
+    assert registry.get(told.spelling) is None, "so its row is deleted, and that of the folded id is written"
 
 
 async def test_rows_of_dead_sessions_are_owed_one_batch_at_a_time_when_nothing_else_is(

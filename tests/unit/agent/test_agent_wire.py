@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from ivr_agent.place import Place
-from ivr_agent.wire import Batch, Ended, EndedOne, RuntimeState, read_snapshot, wrong_fields
+from ivr_agent.wire import MAX_TEXT, Batch, Ended, EndedOne, RuntimeState, read_snapshot, wrong_fields
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.names import Session
 
@@ -53,6 +53,7 @@ def test_a_full_state_becomes_the_row_that_lists_show(place: Place) -> None:
         ("state", "stopping"),
         ("stoptype", 7),
         ("stop_id", "has space"),
+        *((text, "x" * (MAX_TEXT + 1)) for text in ("type", "code", "name", "rootcode", "rootname")),
     ],
 )
 def test_a_wrong_member_is_named_but_its_value_is_not_repeated(field: str, value: object) -> None:
@@ -80,9 +81,41 @@ def test_one_bad_row_does_not_spoil_a_snapshot(state: Callable[..., RuntimeState
     assert set(snapshot.unreadable) == {"bad", "row 2", "row 3", state(2).id}
 
 
+def test_a_row_of_a_snapshot_with_too_long_a_text_costs_itself_only(state: Callable[..., RuntimeState]) -> None:
+    """At the limit, in characters and not in bytes, it is read; beyond, it is left out, and the others are shown."""
+    most, more = "Ж" * MAX_TEXT, "x" * (MAX_TEXT + 1)
+    long = state(1, type=most, code=most, name=most, rootcode=most, rootname=most)
+    rows = [long.model_dump(mode="json"), {**state(2).model_dump(mode="json"), "name": more}]
+    snapshot = read_snapshot(json.dumps({"session": "s-1", "seq": 3, "runtimes": rows}).encode())
+    assert dict(snapshot.runtimes) == {long.id: long}
+    assert snapshot.unreadable == {state(2).id: f"name: String should have at most {MAX_TEXT} characters"}
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_ids_of_a_snapshot_are_folded_and_their_spelling_is_kept(
+    state: Callable[..., RuntimeState], *, broken: bool
+) -> None:
+    row = {**state(1).model_dump(mode="json"), "id": state(1).id.upper()} | ({"name": None} if broken else {})
+    snapshot = read_snapshot(json.dumps({"session": "s-1", "seq": 3, "runtimes": [row]}).encode())
+    assert list(snapshot.unreadable if broken else snapshot.runtimes) == [state(1).id]
+    if not broken:
+        assert snapshot.runtimes[state(1).id].spelling == state(1).id.upper()
+
+
+def test_a_letter_outside_ascii_is_no_letter_of_an_id() -> None:
+    with pytest.raises(ValidationError, match="id"):
+        RuntimeState.model_validate({**FULL, "id": FULL["id"][:-1] + "\N{FULLWIDTH LATIN CAPITAL LETTER A}"})
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"session": "s", "seq": -1, "runtimes": []}', b'{"session": "s", "seq": 1}']
 )
 def test_what_is_no_snapshot_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # of JSON or of pydantic, as it happens
         read_snapshot(body)
+
+
+def test_a_row_has_the_folded_id(place: Place) -> None:
+    told = RuntimeState.model_validate({**FULL, "id": FULL["id"].upper()})
+    row = told.row(place.site, place.node, Session("s-1"), lwt="2019-11-05T08:36:41Z")
+    assert (row.id, told.spelling) == (FULL["id"], FULL["id"].upper())

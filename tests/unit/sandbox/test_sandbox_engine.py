@@ -89,6 +89,18 @@ def test_scripts_change_under_their_source(
     ]
 
 
+def test_the_root_is_the_source_script_at_every_depth(
+    make_engine: MakeEngine, events: list[Event], time: VirtualTime, rng: Random
+) -> None:
+    """Not the script that called: an operator looks for the menu that the call has dialled, however deep it is in."""
+    outer = "{code: outer, name: Outer, main: [start, run_script: {code: caller}]}"
+    make_engine(outer, CALLER, PLAIN).start("outer", domain="d", rng=rng)
+    time.pass_s(100)
+    shown = [(state.code, state.rootcode, state.rootname) for state in states(events)]
+    inner = [("caller", "outer", "Outer"), ("plain", "outer", "Outer"), ("caller", "outer", "Outer")]
+    assert shown == [("outer", None, None), *inner, ("outer", None, None)]
+
+
 def test_an_external_stop_without_a_branch_ends_the_runtime(
     make_engine: MakeEngine, events: list[Event], rng: Random
 ) -> None:

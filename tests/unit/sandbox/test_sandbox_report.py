@@ -165,8 +165,12 @@ async def test_events_too_old_are_dropped_and_later_ones_still_arrive(
     await runner.cleanup()
 
 
-async def test_a_server_error_is_no_answer_and_the_event_is_offered_again(agent: Agent, deliver: Deliver) -> None:
-    agent.status = 503
+@pytest.mark.parametrize("status", [401, 403, 503])
+async def test_an_agent_that_lets_nothing_in_is_as_one_that_is_away(
+    agent: Agent, deliver: Deliver, status: int
+) -> None:
+    """With a wrong token each event was logged and lost; now they wait: set right in time, it misses nothing."""
+    agent.status = status
     box = outbox()
     box.put(changed(1))
     deliver(box)
