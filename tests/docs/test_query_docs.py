@@ -16,6 +16,7 @@ from ivr_runtimes.model import Runtime
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.query import parse_list_query
 from ivr_runtimes.query.document import MAX_NESTING
+from ivr_runtimes.query.evaluate import compiled, passing
 from ivr_runtimes.query.faults import ECHO_LENGTH
 from ivr_runtimes.query.filter import MAX_BYTES
 from ivr_runtimes.query.operators import OPERATORS, Operator
@@ -123,7 +124,7 @@ def test_the_defaults_are_the_real_ones() -> None:
 @pytest.mark.parametrize("text", blocks("json"))
 def test_every_filter_on_the_page_is_one(text: str) -> None:
     assert json.loads(text) is not None
-    assert parse_list_query("filter=" + quote(text)).matches(ROW) in (True, False)
+    assert passing(compiled(parse_list_query("filter=" + quote(text)).filter), [ROW]) in ([], [ROW])
 
 
 @pytest.mark.parametrize("text", blocks("order"))

@@ -11,6 +11,7 @@ from ivr_runtimes.errors import Fault, InvalidRequestError
 from ivr_runtimes.model import Runtime, StopType
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.query import ListQuery, parse_list_query
+from ivr_runtimes.query.evaluate import compiled, passing
 
 SETTINGS = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 NAMES = ("filter", "mask", "offset", "limit", "order", "flat")
@@ -48,7 +49,7 @@ def outcome(raw: str) -> ListQuery | tuple[Fault, ...]:
         event("refused")
         return shown(error.faults)
     event("answered")
-    query.render(query.window(query.sort(filter(query.matches, ROWS))))
+    query.render(query.window(query.sort(passing(compiled(query.filter), ROWS))))
     return query
 
 

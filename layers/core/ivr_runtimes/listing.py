@@ -7,7 +7,7 @@ Whatever the plan, the answer is that of reading everything. Called by the list 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import compress, islice
+from itertools import islice
 from operator import attrgetter, eq
 from typing import Final
 
@@ -18,6 +18,7 @@ from ivr_runtimes.planner import Kind, Plan, plan
 from ivr_runtimes.ports import Cost, NodeDirectory, Page, RuntimeIndex
 from ivr_runtimes.query import ListQuery
 from ivr_runtimes.query.cursor import Cursor, behind
+from ivr_runtimes.query.evaluate import passing
 from ivr_runtimes.roster import RollCall, Roster
 
 RETRY_AFTER_S: Final = 1
@@ -90,7 +91,7 @@ class RuntimeList:
         chosen = plan(query, domain=domain, sites=self._sites, count=count)
         call = self._roster.call(cost)
         matching = self._in_order(query, chosen, domain, call, cost)
-        rows = matching if query.after is None else [row for row in matching if query.after.lies_before(row)]
+        rows = list(_behind(matching, query.after)) if count else matching  # the plan left `after` to us
         shown = query.window(rows)
         return Listing(
             rows=shown,
@@ -133,7 +134,11 @@ class RuntimeList:
 
 
 def _passing(rows: Sequence[Row], chosen: Plan) -> Sequence[Row]:
-    return rows if chosen.test is None else list(compress(rows, map(chosen.test, rows)))
+    return _behind(rows if chosen.test is None else passing(chosen.test, rows), chosen.after)
+
+
+def _behind(rows: Sequence[Row], after: Cursor | None) -> Sequence[Row]:
+    return rows if after is None else [row for row in rows if after.precedes(row)]
 
 
 def _is_full(rows: Sequence[Row], chosen: Plan) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, cast
 from ivr_runtimes.fields import Kind
 from ivr_runtimes.model import Row
 from ivr_runtimes.names import Domain
-from ivr_runtimes.query.evaluate import compiled
+from ivr_runtimes.query.evaluate import compiled, passing
 from ivr_runtimes.query.expression import And, Compare, Expression, In, Not, Or
 from ivr_runtimes.query.instants import Instant
 
@@ -57,7 +57,7 @@ def narrow(expression: Expression, domain: Domain) -> Narrowed:
     for part in _conjuncts(expression):
         if fields_of(part) == {"domain"}:
             # All rows there are have this very domain, so the answer is known before any is read.
-            narrowed.impossible |= not compiled(part)(cast("Row", SimpleNamespace(domain=domain)))
+            narrowed.impossible |= not passing(compiled(part), [cast("Row", SimpleNamespace(domain=domain))])
             continue
         narrowed.rest.append(part)
         _take_values(narrowed, part)

@@ -13,6 +13,7 @@ from ivr_runtimes.names import Domain, RuntimeId, Site
 from ivr_runtimes.narrow import Narrowed, fields_of, narrow
 from ivr_runtimes.ports import Stretch
 from ivr_runtimes.query import ListQuery
+from ivr_runtimes.query.cursor import Cursor
 from ivr_runtimes.query.evaluate import Test, compiled
 from ivr_runtimes.query.expression import And
 
@@ -52,11 +53,12 @@ class Plan:
     """What to read.
 
     `enough` is how many rows in the query's order fill the window of a `PAGE`, with one more to tell whether others
-    follow. `test` is what rows must still pass; None lets all through.
+    follow. `test` is what rows must still pass, None lets all through; `after` is the place they must follow, if any.
     """
 
     kind: Kind
     test: Test | None = None
+    after: Cursor | None = None
     stretch: Stretch = field(default_factory=Stretch)
     ids: Sequence[RuntimeId] = ()
     sites: Sequence[Site] = ()
@@ -72,28 +74,20 @@ class Plan:
 def plan(query: ListQuery, *, domain: Domain, sites: Sequence[Site], count: bool) -> Plan:
     """Choose how to read; `count` asks for all rows to be counted, whatever the window."""
     narrowed = narrow(query.filter, domain)
-    stretch = _stretch(query, narrowed, count=count)
+    after = None if count else query.after  # what is counted are all that match
+    stretch = _stretch(query, narrowed, after)
     empty = stretch.low is not None and stretch.high is not None and stretch.low > stretch.high
     if narrowed.impossible or empty or (query.limit == 0 and not count):
         return Plan(kind=Kind.NOTHING)
-    test = _test(query, narrowed, count=count)
+    test = compiled(And(tuple(narrowed.rest))) if narrowed.rest else None
     keyed = _keys(narrowed, sites)
     if keyed is not None:
-        return Plan(kind=Kind.KEYS, test=test, ids=keyed[0], sites=keyed[1])
+        return Plan(kind=Kind.KEYS, test=test, after=after, ids=keyed[0], sites=keyed[1])
     if query.start_order is None:
-        return Plan(kind=Kind.SORT, test=test, stretch=stretch)
+        return Plan(kind=Kind.SORT, test=test, after=after, stretch=stretch)
     if query.limit is None or count:
-        return Plan(kind=Kind.WALK, test=test, stretch=stretch)
-    return Plan(kind=Kind.PAGE, test=test, stretch=stretch, enough=query.offset + query.limit + 1)
-
-
-def _test(query: ListQuery, narrowed: Narrowed, *, count: bool) -> Test | None:
-    """Return what each row must pass: what is left of the filter, and the cursor unless all are counted."""
-    passes = compiled(And(tuple(narrowed.rest))) if narrowed.rest else None
-    if query.after is None or count:
-        return passes
-    follows = query.after.lies_before
-    return follows if passes is None else lambda row: passes(row) and follows(row)
+        return Plan(kind=Kind.WALK, test=test, after=after, stretch=stretch)
+    return Plan(kind=Kind.PAGE, test=test, after=after, stretch=stretch, enough=query.offset + query.limit + 1)
 
 
 def _keys(narrowed: Narrowed, sites: Sequence[Site]) -> tuple[list[RuntimeId], list[Site]] | None:
@@ -106,7 +100,7 @@ def _keys(narrowed: Narrowed, sites: Sequence[Site]) -> tuple[list[RuntimeId], l
     return (ids, at) if len(ids) * len(at) <= MAX_KEY_READS else None
 
 
-def _stretch(query: ListQuery, narrowed: Narrowed, *, count: bool) -> Stretch:
+def _stretch(query: ListQuery, narrowed: Narrowed, after: Cursor | None) -> Stretch:
     stretch = Stretch(
         low=narrowed.low,
         high=narrowed.high,
@@ -114,7 +108,7 @@ def _stretch(query: ListQuery, narrowed: Narrowed, *, count: bool) -> Stretch:
         among={name: values for name, values in narrowed.among.items() if _can_be_told(name, values)},
         attributes=frozenset(_attributes(query, narrowed)),
     )
-    return stretch if query.after is None or count else _from(stretch, query.after.start_key)
+    return stretch if after is None else _from(stretch, after.start_key)
 
 
 def _from(stretch: Stretch, key: str) -> Stretch:

@@ -28,8 +28,8 @@ def test_a_cursor_says_nothing_of_the_domain() -> None:
 def test_what_follows_is_later_or_of_a_site_that_comes_after() -> None:
     twin = replace(PLAYER, site=Site("SITE2"))
     ahead, back = (cursor.behind(PLAYER, descending=way) for way in (False, True))
-    assert [ahead.lies_before(row) for row in (PLAYER, twin, WELCOME)] == [False, True, True]
-    assert [back.lies_before(row) for row in (PLAYER, twin, WELCOME)] == [False, False, False]
+    assert [ahead.precedes(row) for row in (PLAYER, twin, WELCOME)] == [False, True, True]
+    assert [back.precedes(row) for row in (PLAYER, twin, WELCOME)] == [False, False, False]
 
 
 def test_no_single_character_of_a_cursor_can_be_altered(fault_of: FaultOf) -> None:

@@ -38,8 +38,8 @@ class Cursor:
     site: str
     descending: bool = False
 
-    def lies_before(self, row: Row) -> bool:
-        """Tell whether a row belongs to what follows this place."""
+    def precedes(self, row: Row) -> bool:
+        """Tell whether a row follows this place in the cursor's direction."""
         place, row_place = (self.start_key, self.site), (start_key(row), row.site)
         return row_place < place if self.descending else row_place > place
 

@@ -1,10 +1,14 @@
-"""Judging runtimes by an expression: compiled once per query, run once per row.
+"""Judging runtimes by an expression: compiled once per query, run over many rows at once.
 
-Owns what each shape of expression means for a row. Never sees JSON. Called by `request`; `order` shares `reading`.
+Owns what each shape of expression means for a row. Never sees JSON. Called by the planner; `order` shares `reading`.
+A test judges all rows before the next test begins, each field read once for all tests: a call per row and test would
+cost more than the tests themselves.
 """
 
-from collections.abc import Callable
-from functools import cache, singledispatch
+from collections.abc import Callable, Iterable, Sequence
+from functools import singledispatch
+from itertools import compress
+from operator import not_
 from typing import TypeAlias
 
 from ivr_runtimes.fields import Field, Kind
@@ -13,7 +17,39 @@ from ivr_runtimes.query import instants, like
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
 from ivr_runtimes.query.operators import OPERATORS, RELATIONS
 
-Test: TypeAlias = Callable[[Row], bool]
+Values: TypeAlias = list[Constant | None]
+
+
+class Batch:
+    """Rows under test, each field's values read when a test first asks for them."""
+
+    __slots__ = ("_columns", "rows")
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        self._columns: dict[str, Values] = {}
+
+    def values(self, field: Field) -> Values:
+        """Return the field's comparable value of every row; None where it is not set."""
+        column = self._columns.get(field.name)
+        if column is None:
+            column = self._columns[field.name] = list(map(reading(field), self.rows))
+        return column
+
+    def only(self, chosen: Sequence[bool]) -> "Batch":
+        """Return the chosen rows, with what was read of them."""
+        batch = Batch(list(compress(self.rows, chosen)))
+        batch._columns = {name: list(compress(column, chosen)) for name, column in self._columns.items()}
+        return batch
+
+
+Test: TypeAlias = Callable[[Batch], list[bool]]
+"""Judges rows: one verdict for each, in their order."""
+
+
+def passing(test: Test, rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that pass, in their order."""
+    return list(compress(rows, test(Batch(rows))))
 
 
 @singledispatch
@@ -24,65 +60,72 @@ def compiled(expression: Expression) -> Test:
 
 @compiled.register
 def _(expression: And) -> Test:
-    tests = [compiled(part) for part in expression.parts]
-
-    def judge(runtime: Row) -> bool:  # a loop, not `all`: a generator for every row costs as much as some tests
-        for test in tests:  # noqa: SIM110  # the same
-            if not test(runtime):
-                return False
-        return True
-
-    return judge
+    return _until(False, map(compiled, expression.parts))
 
 
 @compiled.register
 def _(expression: Or) -> Test:
-    tests = [compiled(part) for part in expression.parts]
+    return _until(True, map(compiled, expression.parts))
 
-    def judge(runtime: Row) -> bool:
-        for test in tests:  # noqa: SIM110  # as above
-            if test(runtime):
-                return True
-        return False
+
+def _until(decisive: bool, parts: Iterable[Test]) -> Test:  # the verdict that settles a row
+    """Give each row the decisive verdict if any part does, and look at no further part for it."""
+    tests = tuple(parts)
+
+    def judge(batch: Batch) -> list[bool]:
+        verdicts = [not decisive] * len(batch.rows)
+        places: Sequence[int] = range(len(verdicts))
+        for test in tests:
+            found = test(batch)
+            if decisive not in found:
+                continue
+            settled, open_ = (found, list(map(not_, found))) if decisive else (list(map(not_, found)), found)
+            for place in compress(places, settled):
+                verdicts[place] = decisive
+            places, batch = list(compress(places, open_)), batch.only(open_)
+            if not places:
+                break
+        return verdicts
 
     return judge
 
 
 @compiled.register
 def _(expression: Not) -> Test:
+    if isinstance(expression.part, Not):
+        return compiled(expression.part.part)
     test = compiled(expression.part)
-    return lambda runtime: not test(runtime)
+    return lambda batch: list(map(not_, test(batch)))
 
 
 @compiled.register
 def _(expression: Compare) -> Test:
-    holds, constant = RELATIONS[expression.operator].holds, expression.constant
-    return _of_value(expression.operator, expression.field, lambda value: holds(value, constant))
+    holds, field, constant = RELATIONS[expression.operator].holds, expression.field, expression.constant
+    unset = OPERATORS[expression.operator].unset
+    return lambda batch: [unset if value is None else holds(value, constant) for value in batch.values(field)]
 
 
 @compiled.register
 def _(expression: In) -> Test:
-    constants = frozenset(expression.constants)
-    return _of_value("in", expression.field, constants.__contains__)
+    constants, field, unset = frozenset(expression.constants), expression.field, OPERATORS["in"].unset
+    return lambda batch: [unset if value is None else value in constants for value in batch.values(field)]
 
 
 @compiled.register
 def _(expression: Like) -> Test:
-    read, fits = expression.field.value, like.matcher(expression.pattern)
-    if expression.field.name != "id":  # all others repeat from row to row
-        fits = cache(fits)
-    unset = OPERATORS["like"].unset
+    fits, field, unset = like.matcher(expression.pattern), expression.field, OPERATORS["like"].unset
 
-    def judge(runtime: Row) -> bool:
-        value = read(runtime)
-        return unset if value is None else fits(value) is not None
+    def judge(batch: Batch) -> list[bool]:
+        values = batch.values(field)
+        verdicts: dict[object, bool] = {v: fits(v) for v in set(values) if isinstance(v, str)}
+        return [verdicts.get(value, unset) for value in values]  # most values stand in many rows
 
     return judge
 
 
 @compiled.register
 def _(expression: IsNull) -> Test:
-    return _of_value("isnull", expression.field, lambda _: False)
+    return lambda batch: [value is None for value in batch.values(expression.field)]
 
 
 def reading(field: Field) -> Callable[[Row], Constant | None]:
@@ -96,14 +139,3 @@ def reading(field: Field) -> Callable[[Row], Constant | None]:
         return None if text is None else instants.read(text)
 
     return instant
-
-
-def _of_value(operator: str, field: Field, test: Callable[[Constant], bool]) -> Test:
-    """Apply a test to a field's value; the table of operators says what holds where there is none."""
-    read, unset = reading(field), OPERATORS[operator].unset
-
-    def judge(runtime: Row) -> bool:
-        value = read(runtime)
-        return unset if value is None else test(value)
-
-    return judge

@@ -30,20 +30,34 @@ def parse(pattern: str) -> tuple[Segment, ...]:
     return tuple(map(tuple, segments))
 
 
-def matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
-    """Compile a valid pattern into a test of whole values: None where it does not fit.
+def matcher(pattern: str) -> Callable[[str], bool]:
+    """Compile a valid pattern into a test of whole values.
+
+    A value without the pattern's longest run of plain characters is turned down by a plain search, which is several
+    times faster than the expression.
 
     The first and the last segment are tied to the ends of the value; each of the others may take the first place that
     fits, because `%` makes up for any gap: an earlier end never leaves less room for the rest. So every choice is
     final, which atomic groups and possessive repeats say (Python's `re`, since 3.11).
     """
-    head, *rest = parse(pattern)
+    segments = parse(pattern)
+    fullmatch = re.compile(_whole(*segments), re.DOTALL).fullmatch
+    needle = max((run for segment in segments for run in _runs(segment)), key=len)
+    return lambda value: needle in value and fullmatch(value) is not None
+
+
+def _whole(head: Segment, *rest: Segment) -> str:
     if not rest:
-        return re.compile(_expression(head), re.DOTALL).fullmatch
+        return _expression(head)
     *middle, tail = rest
     searches = "".join(f"(?>.*?{_expression(segment)})" for segment in middle if segment)
     end = f".{{{len(tail)},}}+(?<={_expression(tail)})"
-    return re.compile(_expression(head) + searches + end, re.DOTALL).fullmatch
+    return _expression(head) + searches + end
+
+
+def _runs(segment: Segment) -> list[str]:
+    """Return the runs of plain characters between the `_` of a segment."""
+    return "".join("\0" if character is None else character for character in segment).split("\0")
 
 
 def _escaped(characters: Iterator[str]) -> str:

@@ -5,7 +5,7 @@ everything right at once. Called by the list's use case.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -14,12 +14,10 @@ import msgspec
 from ivr_runtimes.errors import InvalidRequestError
 from ivr_runtimes.fields import DOCUMENTED, Field
 from ivr_runtimes.model import Row
-from ivr_runtimes.query import cursor, evaluate, filter, mask, order, params, window  # noqa: A004  # the parameter's name
+from ivr_runtimes.query import cursor, filter, mask, order, params, window  # noqa: A004  # the parameter's name
 from ivr_runtimes.query.cursor import Cursor
-from ivr_runtimes.query.evaluate import Test
 from ivr_runtimes.query.expression import MATCH_ALL, Expression
 from ivr_runtimes.query.faults import invalid, merged
-from ivr_runtimes.query.mask import Rendering
 from ivr_runtimes.query.order import OrderKey
 
 PARAMETERS: Final[dict[str, Callable[[str], Any]]] = {
@@ -39,7 +37,8 @@ class ListQuery:
     """A valid query. Without parameters: every runtime, by starttime and id, with the eight documented fields.
 
     `order` is complete, id included; `mask` is in the documented order; `limit` is None for all rows from `offset` on.
-    To answer: keep what `matches`, `sort` it, leave out what lies before `after`, cut the `window`, `render` the rows.
+    To answer: keep what passes the `filter`, `sort` it, leave out what does not follow `after`, cut the `window`,
+    `render` the rows.
     """
 
     filter: Expression = MATCH_ALL
@@ -49,22 +48,11 @@ class ListQuery:
     offset: int = 0
     limit: int | None = None
     after: Cursor | None = None
-    _test: Test = field(init=False, repr=False, compare=False)
-    _show: Rendering = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        """Compile what runs once per row."""
-        object.__setattr__(self, "_test", evaluate.compiled(self.filter))
-        object.__setattr__(self, "_show", mask.rendering(self.mask, flat=self.flat))
 
     @property
     def start_order(self) -> OrderKey | None:
         """The key of starttime if the order is the start order or its reverse: what an index can read."""
         return order.start_order(self.order)
-
-    def matches(self, runtime: Row) -> bool:
-        """Tell whether the filter lets a runtime through."""
-        return self._test(runtime)
 
     def sort(self, runtimes: Iterable[Row]) -> list[Row]:
         """Return the runtimes in the order asked for."""
@@ -76,7 +64,7 @@ class ListQuery:
 
     def render(self, runtimes: Sequence[Row]) -> bytes:
         """Return runtimes as the JSON array to show, in UTF-8."""
-        return msgspec.json.encode(self._show(runtimes))
+        return msgspec.json.encode(mask.rendering(self.mask, flat=self.flat)(runtimes))
 
 
 def parse_list_query(raw_query_string: str) -> ListQuery:
