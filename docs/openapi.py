@@ -90,7 +90,9 @@ def _routes() -> tuple[template.Route, ...]:
 def _list(route: template.Route) -> Json:
     headers = {
         "Site-Nodes": _header("Live and known nodes of each site: SITE1=2/2, SITE2=0/2", required=True),
-        "Link": _header('With limit, in start order: the next page, <...>; rel="next", if there is one'),
+        "Link": _header(
+            'With limit, in start order: the next page, <?...>; rel="next", resolved against the URL asked'
+        ),
         "X-Total-Count": _header("How many there are without a window, if asked for", kind="integer"),
         "Preference-Applied": _header("The preference that was followed"),
     }

@@ -52,7 +52,7 @@ def serve(event: Event, caller: Caller) -> Response:
     if found.total is not None:
         headers |= {"x-total-count": str(found.total), "preference-applied": EXACT_COUNT}
     if found.following is not None:
-        headers["link"] = next_link(event["rawPath"], raw_query, found.following)
+        headers["link"] = next_link(raw_query, found.following)
     encodings = header(event, "accept-encoding") or ""
     return json_response(query.render(found.rows), headers=headers, accept_encoding=encodings)
 

@@ -191,11 +191,19 @@ def test_pages_are_linked_until_the_list_ends(seeded, invoke):
     first = invoke(LIST, event(rawQueryString="limit=1&mask=code&offset=0"))
     link = first["headers"]["link"]
     assert json.loads(first["body"]) == [{"code": "player"}]
-    assert link.startswith("</rest/v1/uc/ivrscript_runtimes?limit=1&mask=code&after=")
+    assert link.startswith("<?limit=1&mask=code&after=")
     assert link.endswith('>; rel="next"')
     last = invoke(LIST, event(rawQueryString=link[1:].partition(">")[0].partition("?")[2]))
     assert json.loads(last["body"]) == [{"code": "welcome"}]
     assert "link" not in last["headers"]
+
+
+@pytest.mark.parametrize("path", ["/ivr/rest/v1/uc/ivrscript_runtimes", "/", "", None])
+def test_the_path_of_an_event_decides_nothing(seeded, invoke, path):
+    """With a custom domain's base path or a stage before it, `rawPath` is not the route's path."""
+    moved = event(rawQueryString="limit=1", rawPath=path)
+    plain = event(rawQueryString="limit=1")
+    assert invoke(LIST, moved) == invoke(LIST, plain)
 
 
 def test_a_cursor_opens_no_other_domain(seeded, invoke):
