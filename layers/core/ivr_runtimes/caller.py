@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ivr_runtimes.errors import DomainClaimError
+from ivr_runtimes.event import found_at
 from ivr_runtimes.names import Domain, fold_domain
 
 SUBJECT_LENGTH: Final = 256
@@ -45,7 +46,5 @@ def caller_of(event: Mapping[str, Any], *, domain_claim: str) -> Caller:
 
 
 def _claims(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Any = event
-    for key in ("requestContext", "authorizer", "jwt", "claims"):
-        found = found.get(key) if isinstance(found, Mapping) else None
+    found = found_at(event, "requestContext", "authorizer", "jwt", "claims")
     return found if isinstance(found, Mapping) else {}

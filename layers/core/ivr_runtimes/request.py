@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
-from ivr_runtimes.edge import Event, header
 from ivr_runtimes.errors import Fault, InvalidRequestError, RuntimeNotFoundError
+from ivr_runtimes.event import Event, header, path_parameter, raw_query
 from ivr_runtimes.names import RuntimeId, StopId, is_runtime_id, is_stop_id
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -25,9 +25,9 @@ class StopRequest:
 
 def stop_request(event: Event) -> StopRequest:
     """Read a DELETE; raises `InvalidRequestError`, or `RuntimeNotFoundError` for an id that no runtime can have."""
-    _refuse_parameters(event.get("rawQueryString", ""))
+    _refuse_parameters(raw_query(event))
     stop_id = _stop_id(header(event, IDEMPOTENCY_KEY.lower()))
-    runtime_id = (event.get("pathParameters") or {}).get("id", "")
+    runtime_id = path_parameter(event, "id")
     if not is_runtime_id(runtime_id):
         raise RuntimeNotFoundError
     return StopRequest(RuntimeId(runtime_id), stop_id)
