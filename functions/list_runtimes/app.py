@@ -43,6 +43,7 @@ def serve(event: Event, caller: Caller) -> Response:
         action="listed",
         domain=caller.domain,
         subject=caller.subject,
+        anonymous=caller.anonymous,
         rows=len(found.rows),
         plan=found.plan,
         calls=found.cost.calls,

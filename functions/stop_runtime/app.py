@@ -50,6 +50,7 @@ def serve(event: Event, caller: Caller) -> Response:
         node=receipt.runtime.node,
         domain=caller.domain,
         requested_by=caller.subject,
+        anonymous=caller.anonymous,
     )
     return no_content(headers={STOP_REQUEST_ID: receipt.stop_id})
 

@@ -69,6 +69,11 @@ def found_at(event: object, *keys: str) -> Any:
     return found
 
 
+def kind_of(value: object) -> str:
+    """Name the type of a value of JSON for people."""
+    return _KINDS.get(type(value).__name__, "an object")
+
+
 def _wrong(name: str, value: object, wanted: str) -> InvalidRequestError:
     return _invalid(f"event.{name}", f"{_described(value)} is not {wanted}")
 
@@ -83,6 +88,6 @@ def _described(value: object) -> str:
     if isinstance(value, str):
         return f"the string {show(value)}"
     if not isinstance(value, Mapping):
-        return _KINDS.get(type(value).__name__, f"a {type(value).__name__}")
+        return kind_of(value)
     keys = ", ".join(show(str(key)) for key in list(value)[:MAX_KEYS_SHOWN])
     return f"an object of {keys}" if keys else "an empty object"

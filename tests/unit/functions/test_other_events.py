@@ -1,7 +1,8 @@
 """What the functions answer when they are invoked with something else than an HTTP request.
 
-A schedule that keeps a function warm sent `{}`, a console test `null`: the handler raised, the error metric alarmed, and
-the log held a stack dump of Powertools' or of ours. Each is now a refusal as any other, and one line of the log.
+A schedule that keeps a function warm, or a test in the console, sent `null`, `"ping"` or `{"requestContext": null}`:
+the handler raised, and the alarm on functions that fail went off. Each is a refusal as any other, and one line of the
+log.
 """
 
 import json

@@ -184,7 +184,9 @@ def _constant(node: Json, field: Field, place: str) -> Constant:
         raise invalid(
             place, f"{field.name} cannot be {describe(node)}", remedy=f"write a string: {_SAMPLES[field.kind]}"
         )
-    return _instant(node, place) if field.kind is Kind.TIME else node
+    if field.kind is Kind.TIME:
+        return _instant(node, place)
+    return node.lower() if field.name == "id" and node.isascii() else node  # both cases are one id
 
 
 def _instant(text: str, place: str) -> instants.Instant:
