@@ -8,8 +8,8 @@ test in the console, by an event source that was wired to it by mistake. Called 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ivr_runtimes.echo import show
 from ivr_runtimes.errors import Fault, InvalidRequestError
-from ivr_runtimes.query.faults import show
 
 Event = Mapping[str, Any]
 

@@ -6,12 +6,13 @@ Owns the grammar of both forms and the place of everything wrong in them. Never 
 from collections.abc import Callable
 from typing import Final, TypeAlias, TypeGuard
 
+from ivr_runtimes.echo import show
 from ivr_runtimes.errors import InvalidRequestError
 from ivr_runtimes.fields import Field, Kind
 from ivr_runtimes.query import instants, like, named
 from ivr_runtimes.query.document import Json, describe, read
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
-from ivr_runtimes.query.faults import invalid, member, show, unknown
+from ivr_runtimes.query.faults import invalid, member, unknown
 from ivr_runtimes.query.operators import OPERATORS, RELATIONS, SPELLINGS, Operator
 
 MAX_BYTES: Final = 4096
