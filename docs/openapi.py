@@ -13,7 +13,7 @@ from ivr_local import template
 from ivr_runtimes import __version__, errors
 from ivr_runtimes.errors import ApiError, OutcomeUnknownError
 from ivr_runtimes.fields import COMPOSITE, DOCUMENTED, FIELDS, Field, Kind
-from ivr_runtimes.names import RUNTIME_ID_PATTERN, STOP_ID_PATTERN
+from ivr_runtimes.names import KEY_PATTERN, RUNTIME_ID_PATTERN
 from ivr_runtimes.paging import EXACT_COUNT
 from ivr_runtimes.query.document import MAX_NESTING
 from ivr_runtimes.query.filter import MAX_BYTES
@@ -90,7 +90,9 @@ def _routes() -> tuple[template.Route, ...]:
 def _list(route: template.Route) -> Json:
     headers = {
         "Site-Nodes": _header("Live and known nodes of each site: SITE1=2/2, SITE2=0/2", required=True),
-        "Link": _header('With limit, in start order: the next page, <...>; rel="next", if there is one'),
+        "Link": _header(
+            'With limit, in start order: the next page, <?...>; rel="next", resolved against the URL asked'
+        ),
         "X-Total-Count": _header("How many there are without a window, if asked for", kind="integer"),
         "Preference-Applied": _header("The preference that was followed"),
     }
@@ -104,12 +106,21 @@ def _list(route: template.Route) -> Json:
 
 def _stop(route: template.Route) -> Json:
     parameters: list[Json] = [
-        {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": RUNTIME_ID_PATTERN}},
+        {
+            "name": "id",
+            "in": "path",
+            "required": True,
+            "description": "A UUID in either case (RFC 9562); lists show it in lower case.",
+            "schema": {"type": "string", "pattern": RUNTIME_ID_PATTERN},
+        },
         {
             "name": "Idempotency-Key",
             "in": "header",
-            "description": "Names this stop, so that a repeat of the request is recognised. Send one.",
-            "schema": {"type": "string", "pattern": STOP_ID_PATTERN},
+            "description": (
+                "Names this stop, so that a repeat of the request is recognised. Send one. With quotes or without it is"
+                " one key, and so is the same key twice; different ones are refused."
+            ),
+            "schema": {"type": "string", "pattern": KEY_PATTERN},
         },
     ]
     headers = {"Stop-Request-Id": _header("The stop's id: the key, or one made for it", required=True)}

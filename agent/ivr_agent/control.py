@@ -17,7 +17,7 @@ from ivr_agent.outcome import UndeliveredError, described
 from ivr_agent.peers import COMMANDS_PATH
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
-from ivr_agent.signature import NODE, SESSION, BadSignatureError, Request, Signer
+from ivr_agent.signature import HEADERS, NODE, SESSION, BadSignatureError, Request, Signer
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import UnreadableCommandError
 
@@ -57,7 +57,7 @@ class Control:
         return web.json_response(report, status=200 if self._health.ok else 503)
 
     async def _text(self, request: web.Request) -> web.Response:
-        if "application/openmetrics-text" in request.headers.get("Accept", ""):
+        if "application/openmetrics-text" in ",".join(request.headers.getall("Accept", ())):
             return web.Response(body=self._metrics.open_text(), headers={"Content-Type": OPEN_TEXT})
         return web.Response(body=self._metrics.text(), headers={"Content-Type": TEXT})
 
@@ -85,6 +85,8 @@ class Control:
     def _check(self, signed: Request, request: web.Request) -> None:
         if self._signer is None:
             raise BadSignatureError("no peers are configured")
+        if repeated := [name for name in HEADERS if len(request.headers.getall(name, ())) > 1]:
+            raise BadSignatureError(f"{repeated[0]} comes twice")
         self._signer.verify(signed, request.headers)
 
     def _is_for_us(self, command: Command) -> bool:

@@ -73,8 +73,9 @@ class Events:
         return web.Response(status=204)
 
     def _authorise(self, request: web.Request) -> None:
-        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-        if self._expected is not None and not hmac.compare_digest(given, self._expected):
+        """Refuse a request without the token; a header that comes twice must be right both times."""
+        given = request.headers.getall("Authorization", [""])
+        if self._expected is not None and not all(_equal(value, self._expected) for value in given):
             raise RefusedError(401, "unauthorized", "send Authorization: Bearer <the node's token>")
 
     def _done(self, reception: Reception) -> web.Response:
@@ -90,3 +91,7 @@ class Events:
         self._metrics.events.labels(result="invalid").inc()
         say("invalid_event", level=logging.ERROR, method=request.method, detail=detail)
         return RefusedError(400, "invalid_event", detail)
+
+
+def _equal(given: str, expected: bytes) -> bool:
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), expected)

@@ -27,13 +27,8 @@ MAX_NONCES: Final = 200_000
 Only holders of the secret can fill this; then requests are refused, not let through.
 """
 
-NODE, SESSION, TIME, NONCE, SIGNATURE = (
-    "X-Ivr-Node",
-    "X-Ivr-Session",
-    "X-Ivr-Time",
-    "X-Ivr-Nonce",
-    "X-Ivr-Signature",
-)
+HEADERS: Final = ("X-Ivr-Node", "X-Ivr-Session", "X-Ivr-Time", "X-Ivr-Nonce", "X-Ivr-Signature")
+NODE, SESSION, TIME, NONCE, SIGNATURE = HEADERS
 
 
 class BadSignatureError(IvrRuntimesError):

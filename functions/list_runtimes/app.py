@@ -13,7 +13,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ivr_runtimes import boto, meter
 from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
-from ivr_runtimes.edge import Event, answer, header
+from ivr_runtimes.edge import answer
+from ivr_runtimes.event import Event, header, raw_query
 from ivr_runtimes.listing import RuntimeList
 from ivr_runtimes.paging import EXACT_COUNT, next_link, wants_count
 from ivr_runtimes.query import parse_list_query
@@ -33,15 +34,16 @@ listing = RuntimeList(
 
 def serve(event: Event, caller: Caller) -> Response:
     """Answer one list request."""
-    raw_query = event.get("rawQueryString", "")
-    query = parse_list_query(raw_query)
-    found = listing.select(query, caller.domain, count=wants_count(header(event, "prefer")))
+    asked, prefer, encodings = raw_query(event), header(event, "prefer"), header(event, "accept-encoding")
+    query = parse_list_query(asked)
+    found = listing.select(query, caller.domain, count=wants_count(prefer))
     meter.listed(metrics, rows=len(found.rows), plan=found.plan, read_units=found.cost.read_units)
     logger.info(
         "listed",
         action="listed",
         domain=caller.domain,
         subject=caller.subject,
+        anonymous=caller.anonymous,
         rows=len(found.rows),
         plan=found.plan,
         calls=found.cost.calls,
@@ -52,13 +54,12 @@ def serve(event: Event, caller: Caller) -> Response:
     if found.total is not None:
         headers |= {"x-total-count": str(found.total), "preference-applied": EXACT_COUNT}
     if found.following is not None:
-        headers["link"] = next_link(event["rawPath"], raw_query, found.following)
-    encodings = header(event, "accept-encoding") or ""
-    return json_response(query.render(found.rows), headers=headers, accept_encoding=encodings)
+        headers["link"] = next_link(asked, found.following)
+    return json_response(query.render(found.rows), headers=headers, accept_encoding=encodings or "")
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Response:  # noqa: ARG001  # Powertools reads it
-    """Lambda's entry: an HTTP API event (payload 2.0) in, a proxy response out."""
+    """Lambda's entry: an HTTP API event (payload 2.0) in, a proxy response out; any other JSON is refused."""
     return answer(event, serve, domain_claim=settings.domain_claim, logger=logger, metrics=metrics)

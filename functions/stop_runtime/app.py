@@ -13,7 +13,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ivr_runtimes import boto, meter
 from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
-from ivr_runtimes.edge import Event, answer
+from ivr_runtimes.edge import answer
+from ivr_runtimes.event import Event
 from ivr_runtimes.request import stop_request
 from ivr_runtimes.response import STOP_REQUEST_ID, Response, no_content
 from ivr_runtimes.settings import StopSettings, load
@@ -49,6 +50,7 @@ def serve(event: Event, caller: Caller) -> Response:
         node=receipt.runtime.node,
         domain=caller.domain,
         requested_by=caller.subject,
+        anonymous=caller.anonymous,
     )
     return no_content(headers={STOP_REQUEST_ID: receipt.stop_id})
 
@@ -56,5 +58,5 @@ def serve(event: Event, caller: Caller) -> Response:
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Response:  # noqa: ARG001  # Powertools reads it
-    """Lambda's entry: an HTTP API event (payload 2.0) in, a proxy response out."""
+    """Lambda's entry: an HTTP API event (payload 2.0) in, a proxy response out; any other JSON is refused."""
     return answer(event, serve, domain_claim=settings.domain_claim, logger=logger, metrics=metrics)

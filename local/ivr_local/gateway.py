@@ -62,6 +62,7 @@ class Gateway:
         if _head_bytes(received) > MAX_HEAD_BYTES:
             raise _GatewayError(431, "Request Header Fields Too Large")
         route, parameters = self._route(received.method, target.partition("?")[0])
+        # Joined as all repeated headers are, so that two tokens are none, be they equal: 401.
         authorization = ",".join(received.headers.getall("Authorization", ()))
         try:
             grant = self.authorizer.authorize(authorization, route.scopes)

@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_plus
@@ -101,11 +101,11 @@ class Issuer:
         }
         return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": self.key_id})
 
-    def grant(self, authorization: str | None, form: bytes) -> TokenAnswer:
-        """Answer a token request: its Authorization header and its form body (RFC 6749 sections 4.4 and 5)."""
+    def grant(self, authorizations: Sequence[str], form: bytes) -> TokenAnswer:
+        """Answer a token request: its Authorization headers and its form body (RFC 6749 sections 4.4 and 5)."""
         try:
             fields = _fields(form)
-            client = self._client(authorization)
+            client = self._client(authorizations)
             scopes = _granted(client, fields)
         except _GrantError as error:
             return error.answer()
@@ -119,8 +119,10 @@ class Issuer:
             },
         )
 
-    def _client(self, authorization: str | None) -> ClientConfig:
-        client_id, secret = _basic(authorization)
+    def _client(self, authorizations: Sequence[str]) -> ClientConfig:
+        if len(authorizations) > 1:  # section 5.2: "includes multiple credentials"
+            raise _GrantError("invalid_request", "Authorization is repeated")
+        client_id, secret = _basic("".join(authorizations))
         client = self.clients.get(client_id)
         # An unknown client costs the same comparison, so that time does not tell which ids exist.
         expected = client.secret if client else secrets.token_urlsafe()
@@ -161,9 +163,9 @@ def _fields(form: bytes) -> dict[str, str]:
     return fields
 
 
-def _basic(authorization: str | None) -> tuple[str, str]:
+def _basic(authorization: str) -> tuple[str, str]:
     """Return id and secret of HTTP Basic, each form-decoded (RFC 6749 section 2.3.1)."""
-    scheme, _, encoded = (authorization or "").partition(" ")
+    scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise _GrantError("invalid_client", "authenticate with HTTP Basic: client id and secret", status=401)
     try:

@@ -117,7 +117,7 @@ async def serve(app: web.Application, bound: socket.socket, *, access_log: loggi
 
 def _token(issuer: Issuer) -> Any:
     async def token(request: web.Request) -> web.Response:
-        answer = issuer.grant(request.headers.get("Authorization"), await request.read())
+        answer = issuer.grant(request.headers.getall("Authorization", []), await request.read())
         return web.json_response(answer.body, status=answer.status, headers=answer.headers)
 
     return token
@@ -143,7 +143,7 @@ def _health(behind: Behind) -> Any:
 
 def _restart(behind: Behind, admin_token: str) -> Any:
     async def restart(request: web.Request) -> web.Response:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        given = ",".join(request.headers.getall("Authorization", ())).removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode("utf-8", "replace"), admin_token.encode()):
             return _problem(401, "send the admin_token of stack.json: Authorization: Bearer <token>")
         parts = {"both": tuple(Part), **{part.value: (part,) for part in Part}}.get(request.query.get("part", "both"))

@@ -92,9 +92,12 @@ def _failure(status: int, error: str, *, session: str, detail: str) -> web.Respo
 
 
 def _carries(request: web.Request, token: str) -> bool:
-    given = request.headers.get(hdrs.AUTHORIZATION, "")
+    """Tell whether the request carries the token; a header that comes twice must be right both times."""
+    given = request.headers.getall(hdrs.AUTHORIZATION, [""])
     # surrogateescape: a header of any bytes must end in 401, not in an encoding error
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), f"Bearer {token}".encode())
+    return all(
+        hmac.compare_digest(value.encode("utf-8", "surrogateescape"), f"Bearer {token}".encode()) for value in given
+    )
 
 
 def _explain(error: ValidationError) -> str:

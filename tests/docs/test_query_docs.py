@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from ivr_runtimes import query
+from ivr_runtimes.echo import ECHO_LENGTH
 from ivr_runtimes.errors import Fault, InvalidRequestError
 from ivr_runtimes.fields import FIELDS, Field
 from ivr_runtimes.model import Runtime
@@ -17,7 +18,6 @@ from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.query import parse_list_query
 from ivr_runtimes.query.document import MAX_NESTING
 from ivr_runtimes.query.evaluate import compiled, passing
-from ivr_runtimes.query.faults import ECHO_LENGTH
 from ivr_runtimes.query.filter import MAX_BYTES
 from ivr_runtimes.query.operators import OPERATORS, Operator
 from ivr_runtimes.query.request import PARAMETERS

@@ -1,11 +1,17 @@
 """The list over real processes and HTTP."""
 
+import json
+import re
+import threading
 import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urljoin
 
 import jwt
 import pytest
 
-from stack import RESOURCE, eventually
+from stack import RESOURCE, Stack, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -48,6 +54,44 @@ def test_the_answer_is_json_of_the_contracts_media_type_and_tells_its_sites(stac
     answer = stack.listing(token)
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.headers["site-nodes"] == "SITE1=2/2, SITE2=2/2"
+
+
+class BasePath(BaseHTTPRequestHandler):
+    """A custom domain with the base path /ivr: the API behind it sees paths without it."""
+
+    stack: Stack
+
+    def do_GET(self) -> None:
+        found = self.path.startswith("/ivr/")
+        authorization = {"Authorization": self.headers["Authorization"]}
+        answer = self.stack.request("GET", self.path.removeprefix("/ivr"), authorization) if found else None
+        self.send_response(answer.status if answer else 404)
+        for name in ("link", "content-type"):
+            if answer and name in answer.headers:
+                self.send_header(name, answer.headers[name])
+        self.end_headers()
+        self.wfile.write(answer.body if answer else b"")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_pages_are_linked_behind_a_base_path(stack, token):
+    """The link named a path without the base path, which was a 404; a client resolves it against what it asked."""
+    served = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (BasePath,), {"stack": stack}))
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    eventually(lambda: len(stack.rows(token)) >= 4, within_s=30)
+    url: str | None = f"http://127.0.0.1:{served.server_port}/ivr{RESOURCE}?limit=1&mask=id"
+    seen = []
+    while url and len(seen) < 4:
+        asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(asked, timeout=10) as answer:  # noqa: S310  # loopback
+            seen += [row["id"] for row in json.load(answer)]
+            link = re.fullmatch(r'<([^>]+)>; rel="next"', answer.headers.get("link", ""))
+        url = urljoin(url, link[1]) if link else None
+    served.shutdown()
+    served.server_close()
+    assert len(set(seen)) == len(seen) == 4
 
 
 def test_a_domain_never_sees_another_ones_scripts(stack):

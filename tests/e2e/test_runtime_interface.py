@@ -51,6 +51,23 @@ def test_no_event_is_left_out() -> None:
     assert EXPECTED.keys() == EVENTS.keys()
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(None, "ping", "\ud800", 7, True, [], {}, {"requestContext": None}, {"version": "2.0"}),
+        {"version": "0", "source": "aws.events", "detail-type": "Scheduled Event"},
+        {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
+        {"version": "1.0", "httpMethod": "GET", "path": "/", "headers": {}, "requestContext": {"requestId": "r"}},
+    ],
+)
+def test_what_is_no_http_request_is_refused_and_no_function_error(ports, method, event) -> None:
+    """`null` and `"ping"` ended in a function error, which the alarm on failed functions counts."""
+    answer = invoke(ports[method], event)
+    assert (answer.get("statusCode"), answer.get("errorType")) == (400, None)
+    assert json.loads(answer["body"])["errors"][0]["place"].startswith("event")
+
+
 def test_the_sample_rows_are_listed_and_one_is_stopped(ports, stack) -> None:
     """As docs/deploy.md shows it with `sam local invoke`: the ready-made events, with the id of a row that runs."""
     rows = json.loads(send(ports, EVENTS["list"])["body"])

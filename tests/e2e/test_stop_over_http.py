@@ -1,11 +1,13 @@
 """The stop over real processes and HTTP."""
 
+import http.client
 import time
 import uuid
+from contextlib import closing
 
 import pytest
 
-from stack import eventually, running_stack
+from stack import RESOURCE, eventually, running_stack
 
 pytestmark = pytest.mark.e2e
 
@@ -64,6 +66,30 @@ def test_ten_stops_with_one_key_over_three_seconds_do_not_cut_the_branch_off(sta
     assert state_of(stack, token, runtime_id) == "post_processing"
     time.sleep(1)
     assert state_of(stack, token, runtime_id) == "post_processing"
+
+
+def stop_with_keys(stack, token, runtime_id, *keys):
+    """Send a stop with a line of the header for each key; return status and stop id."""
+    with closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=30)) as connection:
+        connection.putrequest("DELETE", f"{RESOURCE}/{runtime_id}")
+        connection.putheader("Authorization", f"Bearer {token}")
+        for key in keys:
+            connection.putheader("Idempotency-Key", key)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, answer.headers["stop-request-id"]
+
+
+def test_a_key_that_was_doubled_on_its_way_does_not_make_the_honest_repeat_a_second_stop(stack, token):
+    """A proxy had sent the header twice: `v,v` was another key than `v`, and the repeat cut the goodbye off."""
+    runtime_id, key = young(stack, token, WITH_BRANCH), str(uuid.uuid4())
+    assert stop_with_keys(stack, token, runtime_id, key, key) == (204, key)
+    becomes(stack, token, runtime_id, "post_processing")
+    assert stop_with_keys(stack, token, runtime_id, key) == (204, key)
+    assert stop_with_keys(stack, token, runtime_id.upper(), f'"{key}"', key) == (204, key)
+    assert stop_with_keys(stack, token, runtime_id, key, "another") == (400, None)
+    time.sleep(1)
+    assert state_of(stack, token, runtime_id.upper()) == "post_processing"
 
 
 def test_ten_stops_before_the_branch_starts_do_not_skip_it(tmp_path):

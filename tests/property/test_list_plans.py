@@ -160,7 +160,7 @@ def walked(table: Table, raw: str, *, count: bool = False) -> Any:
         yield page
         if page.following is None:
             return
-        link = next_link("/list", raw, page.following)
+        link = next_link(raw, page.following)
         assert link.endswith('>; rel="next"')
         raw = urlsplit(link[1 : link.index(">")]).query
 

@@ -68,7 +68,7 @@ class Wire:
             yield page
             if page.following is None:
                 return
-            raw = next_link("", raw, page.following)[2:].partition(">")[0]
+            raw = next_link(raw, page.following)[2:].partition(">")[0]
 
 
 def put(row: Runtime) -> dict[str, Any]:

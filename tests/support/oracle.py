@@ -66,6 +66,8 @@ def text_of(row: Runtime, name: str) -> str | None:
 
 
 def comparable(name: str, text: str) -> str | datetime:
+    if name == "id":
+        return text.lower() if text.isascii() else text
     if name not in TIMES:
         return str(text)
     leap = text[17:19] == "60"
@@ -111,7 +113,7 @@ def judged(operator: str, operands: list[Any], row: Runtime) -> bool:
     if text is None:
         return operator == "!="
     if operator == "like":
-        return fits(constant, text)
+        return fits(str(comparable(name, constant)), text)
     return compared(operator, comparable(name, text), comparable(name, constant), flipped=at == 1)
 
 

@@ -27,10 +27,7 @@ LEASES_S: Final = (15.0, 0.0, -1.5, -2.5, -3600.0, 61.0, 3600.0)
 
 NODES: Final = tuple(map(NodeName, ("n1@10.0.0.1", "n2@10.0.0.1", "nœud@[::1]")))
 SESSIONS: Final = tuple(map(Session, ("s1", "s2")))
-IDS: Final = (
-    *(RuntimeId(f"{n:08x}-0624-e639-8061-a8000000000{n % 3}") for n in range(11)),
-    RuntimeId("0000000A-0624-E639-8061-A80000000001"),  # another runtime than the one before it
-)
+IDS: Final = tuple(RuntimeId(f"{n:08x}-0624-e639-8061-a8000000000{n % 3}") for n in range(12))
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,7 @@ def _row(chance: random.Random, texts: Sequence[str]) -> Runtime:
 def values(name: str) -> st.SearchStrategy[str]:
     """Constants of a field, most of them some row's."""
     own: dict[str, Iterable[str]] = {
-        "id": (*IDS, "0000000b-0624-e639-8061-a80000000002", ""),
+        "id": (*IDS, IDS[10].upper(), IDS[11].title(), "0000000c-0624-e639-8061-a80000000002", ""),
         "site": (*SITES, *SITES, GONE, "X"),
         "node": NODES,
         "domain": (DOMAIN, DOMAIN, DOMAIN, "other.example"),

@@ -4,28 +4,29 @@ Called by the functions' `lambda_handler`. Never decides what is listed or stopp
 """
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from aws_lambda_powertools import Logger, Metrics
 
 from ivr_runtimes import meter
 from ivr_runtimes.caller import Caller, caller_of
 from ivr_runtimes.errors import ApiError, InternalError
+from ivr_runtimes.event import Event, found_at, http_event
 from ivr_runtimes.response import Response, problem_response
 
-Event = Mapping[str, Any]
 Serve = Callable[[Event, Caller], Response]
 
 
-def answer(event: Event, serve: Serve, *, domain_claim: str, logger: Logger, metrics: Metrics) -> Response:
+def answer(event: object, serve: Serve, *, domain_claim: str, logger: Logger, metrics: Metrics) -> Response:
     """Identify the caller and serve the event; every error, also a defect of ours, becomes a problem.
 
+    Whatever JSON the function was invoked with, it answers: what is no HTTP request is refused as a wrong one is.
     Measures each answer; of a request that `serve` answers, `serve` itself tells what became of it.
     """
     begun_s = time.monotonic()
     try:
-        response = serve(event, caller_of(event, domain_claim=domain_claim))
+        request = http_event(event)
+        response = serve(request, caller_of(request, domain_claim=domain_claim))
     except ApiError as error:
         response = _refusal(error, event, logger=logger, metrics=metrics)
     except Exception:  # the last guard of the surface: the caller gets our error body, we get the trace
@@ -36,14 +37,8 @@ def answer(event: Event, serve: Serve, *, domain_claim: str, logger: Logger, met
     return response
 
 
-def _refusal(error: ApiError, event: Event, *, logger: Logger, metrics: Metrics) -> Response:
+def _refusal(error: ApiError, event: object, *, logger: Logger, metrics: Metrics) -> Response:
     meter.outcome(metrics, error.code)
     level = logger.warning if error.status < InternalError.status else logger.error
     level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail, extra=error.trail)
-    return problem_response(error, request_id=str(event.get("requestContext", {}).get("requestId", "")))
-
-
-def header(event: Event, name: str) -> str | None:
-    """Return a request header's value, or None. HTTP APIs send names in lower case and join duplicates by commas."""
-    value: str | None = (event.get("headers") or {}).get(name)
-    return value
+    return problem_response(error, request_id=str(found_at(event, "requestContext", "requestId") or ""))

@@ -24,13 +24,19 @@ DOMAIN_PATTERN: Final = r"^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$"
 """A folded tenant name, 1 to 253 characters. No brackets, spaces or commas: a claim of several values never fits."""
 
 RUNTIME_ID_PATTERN: Final = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
-"""A UUID in its text form, otherwise opaque: never parsed, never folded."""
+"""A UUID in its text form, otherwise opaque. Both cases are one id (RFC 9562 section 4): rows have the lower one."""
 
 SESSION_PATTERN: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 """One life of an engine process, named by the engine."""
 
 STOP_ID_PATTERN: Final = r"^[\x21-\x7e]{1,64}$"
-"""1 to 64 visible ASCII characters: what an `Idempotency-Key` may be."""
+"""1 to 64 visible ASCII characters: what stands in commands and rows."""
+
+KEY_PATTERN: Final = r'^(?:[\x21\x23-\x2b\x2d-\x7e]{1,64}|"[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,64}")$'
+"""A stop id as an `Idempotency-Key` carries it, bare or in double quotes, the form of the IETF's draft.
+
+No comma, because HTTP joins repeated headers with commas. No quote inside, and none of the draft's escapes.
+"""
 
 
 def fold_domain(name: str) -> Domain | None:
@@ -44,9 +50,19 @@ def is_runtime_id(text: str) -> bool:
     return re.fullmatch(RUNTIME_ID_PATTERN, text) is not None
 
 
+def fold_id(text: str) -> RuntimeId | None:
+    """Fold an id to lower case, as rows have it; None when it is none."""
+    return RuntimeId(text.lower()) if is_runtime_id(text) else None
+
+
 def is_stop_id(text: str) -> bool:
     """Tell whether the text may serve as a stop id."""
     return re.fullmatch(STOP_ID_PATTERN, text) is not None
+
+
+def stop_id_of(key: str) -> StopId | None:
+    """Return the stop id that one `Idempotency-Key` names; None when it names none."""
+    return StopId(key.strip('"')) if re.fullmatch(KEY_PATTERN, key) else None
 
 
 def host_of(node: NodeName) -> str:

@@ -28,8 +28,12 @@ def wants_count(prefer: str | None) -> bool:
     return bool(named) and _COUNT.fullmatch(named[0]) is not None
 
 
-def next_link(path: str, raw_query_string: str, following: Cursor) -> str:
-    """Return the `Link` header's value: the same request with `after`, and without the offset it has used up."""
+def next_link(raw_query_string: str, following: Cursor) -> str:
+    """Return the `Link` header's value: the same request with `after`, and without the offset it has used up.
+
+    A reference of a query alone, which keeps the path that the caller asked (RFC 3986 section 5.2.2): behind a custom
+    domain's base path, a stage or a proxy that path is not the one we see.
+    """
     kept = [part for part in raw_query_string.split("&") if part and params.name_of(part) not in ("after", "offset")]
-    url = f"{path}?{'&'.join([*kept, 'after=' + cursor.encode(following)])}"
-    return f'<{quote(url, safe=_URL_SAFE)}>; rel="next"'
+    query = "&".join([*kept, "after=" + cursor.encode(following)])
+    return f'<?{quote(query, safe=_URL_SAFE)}>; rel="next"'

@@ -78,12 +78,19 @@ def no_content(*, headers: Mapping[str, str]) -> Response:
 
 
 def _accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether gzip is acceptable (RFC 9110 section 12.5.3): named with a weight other than 0."""
-    for coding in accept_encoding.lower().split(","):
-        name, _, weight = coding.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "") not in {"q=0", "q=0.0", "q=0.00", "q=0.000"}
-    return False
+    """Tell whether gzip is acceptable (RFC 9110 section 12.5.3): named, and nowhere with the weight 0.
+
+    A repeated header is one list. What is named twice with two weights is refused by the lower one: plain always fits.
+    """
+    codings = [coding.lower().split(";") for coding in accept_encoding.split(",")]
+    weights = [weights for name, *weights in codings if name.strip() == "gzip"]
+    return bool(weights) and not any(_is_zero(weight) for each in weights for weight in each)
+
+
+def _is_zero(weight: str) -> bool:
+    """Tell whether a weight is `q=0`, with any decimals."""
+    name, _, value = weight.partition("=")
+    return name.strip() == "q" and not value.strip().strip("0.")
 
 
 def _refuse_too_large(envelope: Response, body: bytes) -> None:

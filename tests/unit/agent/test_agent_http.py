@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
 from ivr_agent.address import Address, listen
 from ivr_agent.carry import Carrier
@@ -24,7 +25,7 @@ from ivr_agent.outcome import Outcome
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
 from ivr_agent.registry import Registry
-from ivr_agent.signature import Request, Signer
+from ivr_agent.signature import HEADERS, Request, Signer
 from ivr_agent.wire import MAX_TEXT, AgentProblem, RuntimeState, Snapshot
 from ivr_runtimes.command import Command
 from ivr_runtimes.memory import MemoryStore
@@ -263,6 +264,45 @@ async def test_over_tcp_every_event_must_carry_the_token(
     assert (await client.delete(path, headers=headers)).status == status
 
 
+RIGHT, WRONG = ("Authorization", "Bearer token-1"), ("Authorization", "Bearer wrong")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [([RIGHT, RIGHT], 204), ([RIGHT, WRONG], 401), ([WRONG, RIGHT], 401), ([WRONG, WRONG], 401)]
+)
+async def test_a_token_that_comes_twice_must_be_right_both_times(
+    serve: Serve, registry: Registry, probe: Probe, metrics: Metrics, headers: list[tuple[str, str]], status: int
+) -> None:
+    """The first one counted: a second one, added on the way or before, went unseen."""
+    client = await serve(Events(registry=registry, probe=probe, metrics=metrics, token="token-1").app)
+    path = "/v1/runtimes/244f84aa-0624-e639-8061-a80000000006?session=s-1&seq=1"
+    assert (await client.delete(path, headers=CIMultiDict(headers))).status == status
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [("Origin", "http://a"), ("Origin", "http://b")],
+        [("Origin", ""), ("Origin", "")],
+    ],
+)
+async def test_an_origin_is_refused_however_often_it_comes(
+    events: aiohttp.ClientSession, more: list[tuple[str, str]]
+) -> None:
+    assert (await events.post("/v1/events", data=b"{}", headers=CIMultiDict(more))).status == 403
+
+
+@pytest.mark.parametrize(("types", "status"), [([], 204), (["text/plain; charset=utf-16"], 204), (["a/b", "a/b"], 400)])
+async def test_the_content_type_of_an_event_is_not_read_but_may_come_only_once(
+    events: aiohttp.ClientSession, registry: Registry, state: State, types: list[str], status: int
+) -> None:
+    """RFC 9110 allows it once; the HTTP server refuses more, as it does for Host and Content-Length."""
+    body = json.dumps({"session": "s-1", "seq": 1, "runtime": state(1).model_dump(mode="json")}).encode()
+    headers = CIMultiDict(("Content-Type", kind) for kind in types)
+    assert (await events.put(f"/v1/runtimes/{state(1).id}", data=body, headers=headers)).status == status
+    assert len(registry) == (status == 204)
+
+
 # The engine side
 
 
@@ -414,6 +454,42 @@ async def test_an_unsigned_or_repeated_request_is_refused(
     assert (await control.post("/v1/commands", data=body, headers=headers)).status == 401
     assert (await control.post("/v1/commands", data=body, headers=headers | {"Origin": "http://evil"})).status == 403
     assert len(engine.commands) == 1
+
+
+@pytest.mark.parametrize("name", HEADERS)
+async def test_a_header_of_the_signature_comes_once(
+    control: aiohttp.ClientSession,
+    engine: MemoryEngine,
+    signer: Signer,
+    command: Callable[..., Command],
+    name: str,
+) -> None:
+    """The first one counted, and a second one was seen by no check."""
+    headers = CIMultiDict(signed(signer, command(6)))
+    headers.add(name, headers[name])
+    answer = await control.post("/v1/commands", data=command(6).to_body(), headers=headers)
+    assert (answer.status, (await answer.json())["detail"]) == (401, f"{name} comes twice")
+    assert engine.commands == []
+
+
+@pytest.mark.parametrize("name", ["Origin", "Content-Type"])
+async def test_the_control_port_refuses_an_origin_that_comes_twice_and_two_content_types(
+    control: aiohttp.ClientSession,
+    engine: MemoryEngine,
+    signer: Signer,
+    command: Callable[..., Command],
+    name: str,
+) -> None:
+    headers = CIMultiDict([*signed(signer, command(6)).items(), (name, "a/b"), (name, "a/b")])
+    answer = await control.post("/v1/commands", data=command(6).to_body(), headers=headers)
+    assert answer.status == (403 if name == "Origin" else 400)
+    assert engine.commands == []
+
+
+async def test_an_accept_that_comes_twice_is_one_list(control: aiohttp.ClientSession) -> None:
+    headers = CIMultiDict([("Accept", "text/html"), ("Accept", "application/openmetrics-text")])
+    answer = await control.get("/metrics", headers=headers)
+    assert answer.content_type == "application/openmetrics-text"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from ivr_runtimes.caller import SUBJECT_LENGTH, caller_of
 from ivr_runtimes.command import Command
 from ivr_runtimes.dynamo import MAX_SITES
 from ivr_runtimes.errors import ApiError, IvrRuntimesError, SettingsError, UnreadableCommandError
-from ivr_runtimes.names import fold_domain, host_of, is_runtime_id, is_stop_id
+from ivr_runtimes.names import fold_domain, fold_id, host_of, is_runtime_id, is_stop_id, stop_id_of
 from ivr_runtimes.settings import FunctionSettings, StopSettings, load
 from rows import PLAYER
 
@@ -88,6 +88,13 @@ def test_ids_and_keys_are_what_they_claim_to_be():
     assert not is_stop_id("k\n")
 
 
+def test_ids_are_folded_after_they_were_checked():
+    assert fold_id(PLAYER.id.upper()) == PLAYER.id
+    assert fold_id(PLAYER.id.replace("a", "\uff41")) is None
+    assert stop_id_of('"' + "k" * 64 + '"') == "k" * 64
+    assert stop_id_of("k\n") is None
+
+
 def test_the_host_of_a_node_may_be_an_ipv6_address():
     assert host_of("a@192.168.0.12") == "192.168.0.12"
     assert host_of("a@[::1]") == "::1"
@@ -99,9 +106,15 @@ def test_a_long_subject_is_cut_so_that_it_cannot_swell_messages_and_logs():
     assert caller_of(event, domain_claim="domain").subject == "s" * SUBJECT_LENGTH
 
 
-@pytest.mark.parametrize("odd", ["\uffff", "\ufffe", "\x00", "\x1b", "\ud800"])
+@pytest.mark.parametrize(
+    "odd",
+    ["\uffff", "\ufffe", "\x00", "\x1b", "\ud800", "\n", "\r", "\t", "\x7f", "\x9b", "\u2028", "\u202e", "\U0001ffff"],
+)
 def test_a_subject_that_sqs_would_not_take_does_not_spoil_the_stop(odd):
-    """U+FFFF in the subject made SQS refuse the command, and the caller got a 500 for every stop."""
+    """U+FFFF in the subject made SQS refuse the command, and the caller got a 500 for every stop.
+
+    Others reach terminals by the logs: an escape sequence, a line end, a switch of the writing direction.
+    """
     event = {
         "requestContext": {"authorizer": {"jwt": {"claims": {"domain": "a.example", "sub": f"anna{odd}\U0001f4f0"}}}}
     }

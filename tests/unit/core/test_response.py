@@ -46,6 +46,30 @@ def test_an_answer_that_does_not_fit_even_zipped_is_refused():
         json_response(body(noise), headers=HEADERS, accept_encoding="gzip")
 
 
+@pytest.mark.parametrize(
+    ("accepted", "zipped"),
+    [
+        ("gzip", True),
+        ("br,GZip ; Q=0.001", True),
+        ("gzip,gzip", True),
+        ("gzip;q=1,br;q=0", True),
+        ("gzip;q=0", False),
+        ("gzip,gzip;q=0", False),
+        ("gzip;q=0.000, gzip", False),
+        ("deflate, gzip \t; q = 0.", False),
+        ("gzip;q=", False),
+        ("*", False),
+        ("gzipped, x-gzip", False),
+        ("", False),
+        (",;,", False),
+    ],
+)
+def test_a_list_of_codings_allows_gzip_unless_any_of_it_refuses_it(accepted, zipped):
+    """The header may come twice, joined by a comma: the first mention counted, a later refusal did not."""
+    answer = json_response(b"[" + b" " * GZIP_MIN_BYTES + b"]", headers=HEADERS, accept_encoding=accepted)
+    assert answer["isBase64Encoded"] is zipped
+
+
 @pytest.mark.parametrize(("size", "zipped"), [(GZIP_MIN_BYTES - 1, False), (GZIP_MIN_BYTES, True)])
 def test_answers_are_zipped_from_16_kib_on(size, zipped):
     answer = json_response(b"[" + b" " * (size - 2) + b"]", headers=HEADERS, accept_encoding="gzip")

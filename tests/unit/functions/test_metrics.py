@@ -5,12 +5,16 @@ import time
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 
 from emulators import ROOT, expanded
 from ivr_runtimes import meter
+from ivr_runtimes.caller import Caller
+from ivr_runtimes.edge import answer
+from ivr_runtimes.event import Event
 from ivr_runtimes.names import Site
 from ivr_runtimes.ports import WriteBatch
+from ivr_runtimes.response import Response
 from rows import PLAYER, node_of
 
 LIST, STOP = "ListRuntimesFunction", "StopRuntimeFunction"
@@ -82,10 +86,17 @@ def test_a_stop_that_cannot_tell_counts_as_the_alarm_wants_it(emitted, cloud) ->
     assert metrics["Requests", "outcome=outcome_unknown", "service=stop_runtime"] == 1
 
 
-def test_a_defect_of_ours_is_counted_and_logged(emitted, cloud) -> None:
-    broken = event("list")
-    broken["headers"] = 7
-    assert emitted(LIST, broken)["Requests", "outcome=internal_error", "service=list_runtimes"] == 1
+def test_a_defect_of_ours_is_counted_and_logged(capsys, caplog) -> None:
+    metrics = Metrics(namespace=NAMESPACE, service="list_runtimes")
+
+    def defective(_event: Event, _caller: Caller) -> Response:
+        raise ZeroDivisionError
+
+    answered = answer(event("list"), defective, domain_claim="domain", logger=Logger(), metrics=metrics)
+    metrics.flush_metrics()
+    assert answered["statusCode"] == 500
+    assert read_back(capsys.readouterr().out)["Requests", "outcome=internal_error", "service=list_runtimes"] == 1
+    assert [record.action for record in caplog.records] == ["failed", "refused"]
 
 
 def test_plan_and_read_units_are_told_where_they_are_known(capsys) -> None:

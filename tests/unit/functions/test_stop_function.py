@@ -149,9 +149,76 @@ def test_an_unclear_outcome_tells_the_key_to_repeat_with(seeded, invoke, lost):
     assert answer["headers"]["stop-request-id"] == "my-key"
 
 
-@pytest.mark.parametrize("key", ["k" * 64, "!", "~", "a,b"])
+@pytest.mark.parametrize("key", ["k" * 64, "!", "~", "a\\b", "'a'", "a;b=1"])
 def test_keys_at_the_edges_are_taken(seeded, invoke, key):
     assert invoke(STOP, event(key=key))["headers"]["stop-request-id"] == key
+    assert invoke(STOP, event(key=f"{key},{key}"))["headers"]["stop-request-id"] == key
+
+
+SPELLINGS = ["v", '"v"', "v,v", "v, v", '"v","v"', 'v, "v"', ' v \t, "v" ', "v,v,v,v"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_key_is_one_key_in_every_spelling_and_however_often_it_comes(seeded, invoke, spelling):
+    """HTTP APIs join a header that came twice by a comma: `v,v` was another key than `v`.
+
+    So the honest repeat of a stop whose header had been doubled on its way was a second stop, and cut the goodbye off.
+    The same for the quoted form of the IETF's draft beside the bare one.
+    """
+    assert invoke(STOP, event(key=spelling))["headers"]["stop-request-id"] == "v"
+    write(seeded, replace(PLAYER, state=State.POST_PROCESSING, stoptype=StopType.STOP, stop_id=StopId("v")))
+    for again in SPELLINGS:
+        assert invoke(STOP, event(key=again))["statusCode"] == 204
+    assert len(seeded.queued("SITE1")) == 1
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("a,b", '"a","b"', "a,b,a", 'v,"v,v"', '"a,b"'),
+        *(",", "v,", ",v", "v,,v", '""', '"', '"v', 'v"', 'a"b', '"a"b"', '""v""', '"v" x', '"v";q=1', '"a\\b"'),
+        *(f'"{"k" * 65}"', f"v,{'k' * 65}", '" v"', " ", "v;\u212a", "\u212a"),
+    ],
+)
+def test_keys_that_differ_or_cannot_be_read_are_refused_before_anything_is_sent(seeded, invoke, key):
+    answer = invoke(STOP, event(key=key))
+    (fault,) = problem(answer)["errors"]
+    assert (answer["statusCode"], fault["place"]) == (400, "Idempotency-Key")
+    assert "1 to 64 visible ASCII" in fault["remedy"]
+    assert seeded.queued("SITE1") == []
+
+
+def test_different_keys_are_said_to_be_different(seeded, invoke):
+    assert "2 different keys" in problem(invoke(STOP, event(key='a,b,"a"')))["detail"]
+
+
+@pytest.mark.parametrize("spelled", [PLAYER.id.upper(), PLAYER.id.title(), PLAYER.id])
+def test_an_id_is_compared_as_a_uuid_in_either_case(seeded, invoke, spelled):
+    """An id in capitals was answered with 404, and its script ran on."""
+    assert invoke(STOP, event(runtime_id=spelled))["statusCode"] == 204
+    (body,) = seeded.queued("SITE1")
+    assert Command.from_body(body).runtime_id == PLAYER.id
+
+
+@pytest.mark.parametrize(
+    "odd", [PLAYER.id.replace("a", "\u0430"), PLAYER.id.replace("0", "\u0660"), f"{{{PLAYER.id}}}"]
+)
+def test_letters_and_digits_of_other_alphabets_make_no_id(seeded, invoke, odd):
+    assert invoke(STOP, event(runtime_id=odd))["statusCode"] == 404
+
+
+@pytest.mark.parametrize("claim", [None, "", "  ", "<nil>", 7, ["op"]])
+def test_a_stop_of_a_token_that_names_nobody_is_served_and_logged_as_such(seeded, invoke, caplog, claim):
+    anonymous = event()
+    claims = anonymous["requestContext"]["authorizer"]["jwt"]["claims"]
+    claims["sub"] = claim
+    if claim is None:
+        del claims["sub"]
+    assert invoke(STOP, anonymous)["statusCode"] == 204
+    (line,) = [record for record in caplog.records if getattr(record, "action", "") == "stop_accepted"]
+    assert (line.anonymous, line.requested_by) == (True, "")
+    (body,) = seeded.queued("SITE1")
+    assert Command.from_body(body).requested_by == ""
 
 
 @pytest.mark.parametrize("key", ["", "k" * 65, "a b", "ключ", "\x7f", "a\n"])

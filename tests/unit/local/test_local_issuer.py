@@ -39,7 +39,7 @@ def claims_of(issuer: Issuer, answer: TokenAnswer) -> dict[str, object]:
 
 
 def test_a_client_gets_a_token_that_the_published_key_verifies(issuer: Issuer) -> None:
-    answer = issuer.grant(basic("reader", "reader-secret"), GRANT)
+    answer = issuer.grant([basic("reader", "reader-secret")], GRANT)
     assert answer.status == 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.body["token_type"] == "Bearer"
@@ -60,11 +60,11 @@ def test_a_client_gets_a_token_that_the_published_key_verifies(issuer: Issuer) -
 
 
 def test_ids_and_secrets_are_form_decoded(issuer: Issuer) -> None:
-    assert issuer.grant(basic("odd+client", "p%a:s+s&w=ord"), GRANT).status == 200
+    assert issuer.grant([basic("odd+client", "p%a:s+s&w=ord")], GRANT).status == 200
 
 
 def test_a_client_may_ask_for_fewer_scopes(issuer: Issuer) -> None:
-    answer = issuer.grant(basic("odd+client", "p%a:s+s&w=ord"), GRANT + b"&scope=r%3Astop")
+    answer = issuer.grant([basic("odd+client", "p%a:s+s&w=ord")], GRANT + b"&scope=r%3Astop")
     assert claims_of(issuer, answer)["scope"] == "r:stop"
 
 
@@ -75,7 +75,7 @@ def test_every_start_has_a_key_of_its_own() -> None:
 
 
 def test_no_two_tokens_are_the_same(issuer: Issuer) -> None:
-    first, second = (issuer.grant(basic("reader", "reader-secret"), GRANT).body["access_token"] for _ in range(2))
+    first, second = (issuer.grant([basic("reader", "reader-secret")], GRANT).body["access_token"] for _ in range(2))
     assert first != second
 
 
@@ -102,11 +102,18 @@ def test_no_two_tokens_are_the_same(issuer: Issuer) -> None:
 def test_a_wrong_request_gets_the_error_of_rfc_6749(
     issuer: Issuer, authorization: str | None, form: bytes, status: int, error: str
 ) -> None:
-    answer = issuer.grant(authorization, form)
+    answer = issuer.grant([authorization] if authorization else [], form)
     assert (answer.status, answer.body["error"]) == (status, error)
     assert "access_token" not in answer.body
     assert answer.headers["Cache-Control"] == "no-store"
     assert ("WWW-Authenticate" in answer.headers) is (status == 401)
+
+
+@pytest.mark.parametrize("second", [basic("reader", "reader-secret"), basic("reader", "wrong"), ""])
+def test_credentials_that_come_twice_are_refused_even_if_they_are_the_same(issuer: Issuer, second: str) -> None:
+    """The first one counted, so that what a proxy had checked need not have been what we did."""
+    answer = issuer.grant([basic("reader", "reader-secret"), second], GRANT)
+    assert (answer.status, answer.body["error"]) == (400, "invalid_request")
 
 
 def test_the_documents_point_at_each_other_and_hold_no_private_key(issuer: Issuer) -> None:

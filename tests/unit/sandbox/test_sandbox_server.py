@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
 
 from ivr_sandbox.engine import Engine
 from ivr_sandbox.server import application
@@ -136,6 +137,35 @@ async def test_a_request_with_an_origin_is_refused_whatever_it_asks(
         status, answer = await ask(client, path, method, headers=headers, json=body)
         assert (status, answer["error"]) == (403, "origin_refused")
     assert engine.seq == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [(("Bearer secret", "Bearer secret"), 200), (("Bearer secret", "Bearer x"), 401), (("x", "Bearer secret"), 401)],
+)
+async def test_a_token_that_comes_twice_must_be_right_both_times(
+    engine: Engine, tmp_path: Path, given: tuple[str, str], status: int
+) -> None:
+    runner = await served(engine, path := tmp_path / "e.sock", token="secret")
+    async with aiohttp.ClientSession("http://engine", connector=aiohttp.UnixConnector(str(path))) as client:
+        headers = CIMultiDict(("Authorization", value) for value in given)
+        assert (await ask(client, "/v1/status", headers=headers))[0] == status
+    await runner.cleanup()
+
+
+async def test_an_origin_that_comes_twice_is_refused(client: aiohttp.ClientSession) -> None:
+    origins = CIMultiDict([("Origin", "null"), ("Origin", "")])
+    assert (await ask(client, "/v1/status", headers=origins))[0] == 403
+
+
+@pytest.mark.parametrize(("types", "status"), [(["text/plain"], 200), (["application/json", "application/json"], 400)])
+async def test_the_content_type_of_a_command_is_not_read_but_may_come_only_once(
+    client: aiohttp.ClientSession, engine: Engine, runtime_id: str, types: list[str], status: int
+) -> None:
+    body = b'{"session": "session-1", "stop_id": "s1"}'
+    headers = CIMultiDict(("Content-Type", kind) for kind in types)
+    answer = await client.post(f"/v1/runtimes/{runtime_id}/external_stop", data=body, headers=headers)
+    assert (answer.status, engine.seq > 1) == (status, status == 200)
 
 
 @pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer secret2", "Basic secret", "secret", "Bearer sécret"])

@@ -11,9 +11,10 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
+from ivr_runtimes.echo import show
 from ivr_runtimes.model import Row, start_key
 from ivr_runtimes.names import RUNTIME_ID_PATTERN, SITE_PATTERN
-from ivr_runtimes.query.faults import invalid, show
+from ivr_runtimes.query.faults import invalid
 
 VERSION: Final = "1"
 """Counted up whenever the text below changes its meaning."""

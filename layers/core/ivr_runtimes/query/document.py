@@ -8,8 +8,9 @@ import json
 import re
 from typing import Final, TypeAlias
 
+from ivr_runtimes.echo import show
 from ivr_runtimes.errors import InvalidRequestError
-from ivr_runtimes.query.faults import invalid, member, show
+from ivr_runtimes.query.faults import invalid, member
 
 MAX_NESTING: Final = 16
 """How deep lists and objects may lie in each other."""

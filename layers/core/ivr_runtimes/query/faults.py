@@ -1,4 +1,4 @@
-"""How a wrong parameter is reported: its place, what is wrong, the remedy, and the caller's text made safe to show.
+"""How a wrong parameter is reported: its place, what is wrong, the remedy.
 
 Owns the wording that all parameters share; never decides what is wrong. Called by every parser of the query language.
 """
@@ -8,10 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from ivr_runtimes.echo import ECHO_LENGTH, show
 from ivr_runtimes.errors import Fault, InvalidRequestError
-
-ECHO_LENGTH: Final = 40
-"""How many characters of the caller's text a message repeats, at most."""
 
 MAX_FAULTS: Final = 20
 """How many wrong things one answer names: a long query of unknown names must not make a far longer answer."""
@@ -46,12 +44,6 @@ def nearest(name: str, known: Sequence[str]) -> list[str]:
     if len(name) > ECHO_LENGTH:
         return []
     return difflib.get_close_matches(name.strip().lower(), known)
-
-
-def show(text: str) -> str:
-    """Quote the caller's text: cut after `ECHO_LENGTH` characters, whatever does not print as an escape."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:ECHO_LENGTH])
-    return f'"{shown}…"' if len(text) > ECHO_LENGTH else f'"{shown}"'
 
 
 def member(place: str, key: str) -> str:

@@ -6,12 +6,13 @@ Owns the grammar of both forms and the place of everything wrong in them. Never 
 from collections.abc import Callable
 from typing import Final, TypeAlias, TypeGuard
 
+from ivr_runtimes.echo import show
 from ivr_runtimes.errors import InvalidRequestError
 from ivr_runtimes.fields import Field, Kind
 from ivr_runtimes.query import instants, like, named
 from ivr_runtimes.query.document import Json, describe, read
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
-from ivr_runtimes.query.faults import invalid, member, show, unknown
+from ivr_runtimes.query.faults import invalid, member, unknown
 from ivr_runtimes.query.operators import OPERATORS, RELATIONS, SPELLINGS, Operator
 
 MAX_BYTES: Final = 4096
@@ -184,7 +185,9 @@ def _constant(node: Json, field: Field, place: str) -> Constant:
         raise invalid(
             place, f"{field.name} cannot be {describe(node)}", remedy=f"write a string: {_SAMPLES[field.kind]}"
         )
-    return _instant(node, place) if field.kind is Kind.TIME else node
+    if field.kind is Kind.TIME:
+        return _instant(node, place)
+    return node.lower() if field.name == "id" and node.isascii() else node  # both cases are one id
 
 
 def _instant(text: str, place: str) -> instants.Instant:

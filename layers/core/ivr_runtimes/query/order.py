@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from ivr_runtimes.echo import show
 from ivr_runtimes.fields import FIELDS, Field
 from ivr_runtimes.model import Row
 from ivr_runtimes.query import named
 from ivr_runtimes.query.document import Json, describe, read, read_item
 from ivr_runtimes.query.evaluate import reading
 from ivr_runtimes.query.expression import Constant
-from ivr_runtimes.query.faults import invalid, show
+from ivr_runtimes.query.faults import invalid
 
 _ITEM: Final = 'write "name", "-name" or {"name": "desc"}'
 

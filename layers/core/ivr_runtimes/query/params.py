@@ -8,7 +8,8 @@ import re
 from collections.abc import Collection
 from urllib.parse import unquote_to_bytes
 
-from ivr_runtimes.query.faults import invalid, show, unknown
+from ivr_runtimes.echo import show
+from ivr_runtimes.query.faults import invalid, unknown
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 

@@ -6,7 +6,8 @@ Owns their bounds. A number out of bounds is refused, never clamped. Called by `
 import re
 from typing import Final, TypeVar
 
-from ivr_runtimes.query.faults import invalid, show
+from ivr_runtimes.echo import show
+from ivr_runtimes.query.faults import invalid
 
 MAX_WINDOW: Final = 1_000_000
 """The greatest offset and the greatest limit."""
