@@ -134,6 +134,7 @@ class Flush:
         say(
             "write_failed",
             level=logging.WARNING,
+            about=result,
             result=result,
             rows=len(ids),
             retry_in_s=round(wait_s, 2),

@@ -201,6 +201,7 @@ def _token_of_events(settings: Settings) -> str | None:
 def _watch(metrics: Metrics, health: Health, lease: Lease) -> None:
     """Let the gauges that change by themselves be looked up when asked for."""
     metrics.lease.set_function(lease.count_down)
-    metrics.side_up.labels(side="engine").set_function(lambda: float(health.engine))
+    metrics.side_up.labels(side="engine").set_function(lambda: float(health.engine_up))
+    metrics.unreadable_rows.set_function(lambda: float(health.unreadable_rows))
     metrics.side_up.labels(side="aws").set_function(lambda: float(health.aws_up))
     metrics.side_up.labels(side="peers").set_function(lambda: float(health.peers_up))
