@@ -118,6 +118,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         may_write=lease.surely_ours,
         monotonic=clock.monotonic,
         lifetime_s=settings.request_lifetime_s,
+        at_once=max(1, settings.write_threads // 2),
     )
     signer = _signer(settings, clock)
     peers = Peers(networks=settings.peer_networks, signer=signer, health=health) if signer else None
