@@ -162,9 +162,9 @@ def test_20_000_dead_rows_are_gone_within_two_minutes_and_live_ones_never_wait_f
 ) -> None:
     """Ten minutes after 18,000 scripts had crashed a list still read 9,635 dead rows to show 36."""
     swept = lived(place, state, lambda node: node.run(120))
-    alone = lived(place, state, lambda node: node.run(120), dead=0)
+    alone = lived(place, state, lambda node: node.run(30), dead=0)
     assert swept.left() == 0
-    assert len(swept.lags_s) == len(alone.lags_s) > 4_000
+    assert len(swept.lags_s) > 100 * STARTS_PER_S
     assert max(alone.lags_s) <= LINGER_S + 2 * LATENCY_S
     assert max(swept.lags_s) <= max(alone.lags_s) + 0.001
     assert all(puts == 0 or dead == 0 for _, puts, dead in swept.table.offered), "never in one request with live ones"
@@ -176,7 +176,7 @@ def test_the_sweep_yields_to_a_table_that_throttles_and_goes_on_when_it_no_longe
     """What throttles the dead rows must not throttle the living: a table that takes little is left to them."""
 
     async def drive(node: Node) -> None:
-        loops = asyncio.create_task(node.run(200))
+        loops = asyncio.create_task(node.run(160))
         await asyncio.sleep(10)
         node.table.rows_per_s = STARTS_PER_S * 1.5
         await asyncio.sleep(60)
