@@ -111,7 +111,8 @@ class Sweep:
             return 0.0
         self._unknown = [row.id for row in rows if row.session == session and self._registry.get(row.id) is None]
         self._leisure = deque(row.id for row in rows if row.session != session)
-        self._pace_s = pace_s(len(self._leisure))
+        pace = pace_s(len(self._leisure))
+        self._pace_s = min(self._pace_s, pace) if again else pace  # what is left is no reason to slow down
         self._swept = session
         self._live = deque(self._registry.ids() if again else ())
         if again:

@@ -220,3 +220,19 @@ async def test_it_is_done_when_no_visible_row_is_left_that_should_not_be_there(
     assert not sweep.done
     flush()
     assert sweep.done
+
+
+async def test_the_second_look_does_not_slow_the_sweep_down(
+    sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, fill: Callable[..., None], table: FaultyTable
+) -> None:
+    """With each look the rows that were left got another 90 s, and 20,000 took more than two minutes."""
+    fill(*range(4_500), session=S0)
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    await sweep.step()
+    assert await sweep.step() == pytest.approx(0.5)
+    owed(ledger, time)
+    gone = [row.id for row in table.rows_of_node(sweep._place.site, sweep._place.node)][2_000:]
+    table.write(WriteBatch(site=sweep._place.site, puts=[], deletes=gone))
+    time.pass_s(LIFETIME_S)
+    await sweep.step()
+    assert await sweep.step() == pytest.approx(0.5)
