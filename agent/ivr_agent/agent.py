@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from ivr_agent import address, supervisor
+from ivr_agent import address, log, supervisor
 from ivr_agent.clock import Clock
 from ivr_agent.drain import EXTEND_INTERVAL_S
 from ivr_agent.events import KEEP_ALIVE_S
@@ -129,6 +129,7 @@ def loops(parts: Parts) -> Iterator[Loop]:
     yield Loop(IDLE_S, parts.sweep.step, parts.probe.resynced)
     yield Loop(EXTEND_INTERVAL_S, parts.drain.extend)
     yield Loop(supervisor.ALIVE_INTERVAL_S, supervisor.alive)
+    yield Loop(log.REMIND_INTERVAL_S, log.remind)
 
 
 def draining(parts: Parts) -> Iterator[Loop]:

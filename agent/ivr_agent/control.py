@@ -14,7 +14,7 @@ from ivr_agent.health import HEALTH_PATH, Health
 from ivr_agent.log import say
 from ivr_agent.metrics import OPEN_TEXT, TEXT, Metrics
 from ivr_agent.outcome import UndeliveredError, described
-from ivr_agent.peers import COMMANDS_PATH
+from ivr_agent.peers import COMMANDS_PATH, SIGNATURE_REMEDY
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
 from ivr_agent.signature import HEADERS, NODE, SESSION, BadSignatureError, Request, Signer
@@ -74,7 +74,14 @@ class Control:
             )
             command = Command.from_body(body.decode())
         except BadSignatureError as error:
-            say("peer_refused", level=logging.WARNING, error=str(error), peer=request.remote)
+            say(
+                "peer_refused",
+                level=logging.WARNING,
+                about=request.remote,
+                error=str(error),
+                peer=request.remote,
+                remedy=SIGNATURE_REMEDY,
+            )
             return 401, {"error": "bad_signature", "detail": str(error)}
         except (UnreadableCommandError, UnicodeDecodeError) as error:
             return 400, {"error": "invalid_command", "detail": str(error)}
@@ -97,7 +104,7 @@ class Control:
         try:
             outcome = await self._carrier.act(command)
         except UndeliveredError as error:
-            say("peer_command_undelivered", level=logging.WARNING, error=str(error), **described(command))
+            say("peer_command_undelivered", level=logging.WARNING, each=True, error=str(error), **described(command))
             return 503, {"error": "undelivered", "detail": str(error)}
-        say("peer_command", outcome=outcome, **described(command))
+        say("peer_command", each=True, outcome=outcome, **described(command))
         return 200, {"outcome": outcome}

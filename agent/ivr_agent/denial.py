@@ -47,4 +47,12 @@ class Denials:
             say("host_clock_wrong", level=logging.ERROR, ahead_s=round(ahead_s), error=str(error), remedy=CLOCK_REMEDY)
             return
         remedy = NAME_REMEDY if error.code in MISSING_CODES else RIGHTS_REMEDY
-        say("aws_denies", level=logging.ERROR, service=service, code=error.code, error=str(error), remedy=remedy)
+        say(
+            "aws_denies",
+            level=logging.ERROR,
+            about=what,
+            service=service,
+            code=error.code,
+            error=str(error),
+            remedy=remedy,
+        )

@@ -183,7 +183,7 @@ class Drain:
         if not task.cancelled() and (error := task.exception()) is not None:
             for message in messages:  # let go of: the queue hands them out again
                 self._in_hand.pop(message.receipt, None)
-            say("stop_failed", level=logging.ERROR, error=repr(error), trace=error)
+            say("stop_failed", level=logging.ERROR, about=type(error), error=repr(error), trace=error)
         self._metrics.in_hand.set(len(self._in_hand))
 
     async def _serve(self, pairs: Iterable[tuple[Message, Command]]) -> None:
@@ -195,7 +195,7 @@ class Drain:
             else:
                 self._metrics.stopped(outcome, command.stop_id)
                 level = logging.ERROR if outcome is Outcome.EXPIRED else logging.INFO
-                say("stop_outcome", level=level, outcome=outcome, **described(command))
+                say("stop_outcome", level=level, each=True, outcome=outcome, **described(command))
                 await self._delete(message)
 
     def _read(self, message: Message) -> Command | None:
@@ -212,12 +212,13 @@ class Drain:
         return None
 
     async def _bury(self, message: Message, reason: str) -> None:
-        say("dead_letter", level=logging.ERROR, message_id=message.message_id, error=reason)
+        say_of = partial(say, level=logging.ERROR, about=message.message_id, message_id=message.message_id)
+        say_of("dead_letter", error=reason)
         try:
             await self._service(self._inbox.dead_letter, message)
         except StoreError as error:
             self._in_hand.pop(message.receipt, None)
-            say("dead_letter_failed", level=logging.ERROR, message_id=message.message_id, error=str(error))
+            say_of("dead_letter_failed", error=str(error))
             return
         self._metrics.dead_letters.inc()
         await self._delete(message)
@@ -243,6 +244,7 @@ class Drain:
         say(
             "stop_undelivered",
             level=logging.WARNING,
+            each=True,
             error=reason,
             age_s=age_s,
             retry_in_s=wait_s,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from ivr_agent.address import Address
 from ivr_agent.exchange import BadAnswerError, Exchange
-from ivr_agent.wire import Answer, Problem, Snapshot, Status, Stop, read_snapshot
+from ivr_agent.wire import Answer, Problem, Snapshot, Status, Stop, read_snapshot, wrong_fields
 from ivr_runtimes.errors import IvrRuntimesError
 from ivr_runtimes.model import Verb
 from ivr_runtimes.names import RuntimeId, Session, StopId
@@ -28,6 +28,9 @@ COMMAND_TIMEOUT_S: Final = 4.0
 
 SNAPSHOT_TIMEOUT_S: Final = 10.0
 """A snapshot of tens of thousands of runtimes is some ten megabytes."""
+
+REFUSED_REMEDY: Final = ": give engine and agent the same engine_token"
+"""What to do about an engine that refuses us."""
 
 
 class EngineError(IvrRuntimesError):
@@ -90,8 +93,10 @@ class Engine:
         _expect_ok(status)
         try:
             return read_snapshot(body)
-        except ValueError as error:
-            raise EngineError(f"the engine's snapshot is unreadable: {type(error).__name__}") from None
+        except ValidationError as error:
+            raise EngineError(f"the engine's snapshot is unreadable: {wrong_fields(error)}") from None
+        except (ValueError, RecursionError) as error:
+            raise EngineError(f"the engine's snapshot is unreadable: no JSON ({type(error).__name__})") from None
 
     async def command(
         self, verb: Verb, runtime_id: RuntimeId, *, session: Session, stop_id: StopId
@@ -129,13 +134,12 @@ class Engine:
 
 def _expect_ok(status: int) -> None:
     if status != HTTPStatus.OK:
-        raise EngineError(f"the engine answered with status {status}")
+        refused = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+        raise EngineError(f"the engine answered with status {status}{REFUSED_REMEDY if refused else ''}")
 
 
 def _read(model: type[AnyBody], body: bytes) -> AnyBody:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise EngineError(
-            f"the engine's {model.__name__.lower()} is unreadable: {error.error_count()} faults"
-        ) from None
+        raise EngineError(f"the engine's {model.__name__.lower()} is unreadable: {wrong_fields(error)}") from None

@@ -24,6 +24,8 @@ MAX_BODY: Final = 4 * 1024 * 1024
 KEEP_ALIVE_S: Final = 3600.0
 """How long an idle connection is kept: an engine on which nothing happens by night need not open a new one."""
 
+STRANGER_REMEDY: Final = "an event came without the node's token: give engine and agent the same engine_token"
+
 
 class Events:
     """The application. `token`, if given, must come with every request as a bearer token (TCP)."""
@@ -76,6 +78,8 @@ class Events:
         """Refuse a request without the token; a header that comes twice must be right both times."""
         given = request.headers.getall("Authorization", [""])
         if self._expected is not None and not all(_equal(value, self._expected) for value in given):
+            self._metrics.events.labels(result="unauthorized").inc()
+            say("engine_refused", level=logging.ERROR, method=request.method, remedy=STRANGER_REMEDY)
             raise RefusedError(401, "unauthorized", "send Authorization: Bearer <the node's token>")
 
     def _done(self, reception: Reception) -> web.Response:
@@ -89,7 +93,13 @@ class Events:
 
     def _invalid(self, request: web.Request, detail: str) -> RefusedError:
         self._metrics.events.labels(result="invalid").inc()
-        say("invalid_event", level=logging.ERROR, method=request.method, detail=detail)
+        say(
+            "invalid_event",
+            level=logging.ERROR,
+            about=f"{request.method} {detail}",
+            method=request.method,
+            detail=detail,
+        )
         return RefusedError(400, "invalid_event", detail)
 
 

@@ -28,6 +28,12 @@ RETRY_FIRST_S: Final = 0.1
 RETRY_MOST_S: Final = 5.0
 """The longest wait between tries while AWS is away: within this it is noticed that it is back."""
 
+YIELD_FIRST_S: Final = 0.5
+"""How long what can wait rests after the first write that failed, whatever's it was; it doubles."""
+
+YIELD_MOST_S: Final = 10.0
+"""The longest rest of what can wait."""
+
 SET_ASIDE_S: Final = 300.0
 """How long a refused row rests before it is tried once more: the cause may have been ours to mend in the table."""
 
@@ -59,6 +65,7 @@ class Flush:
         self._may_write = may_write
         self._lifetime_s = lifetime_s
         self._backoff = backoff or Backoff(first_s=RETRY_FIRST_S, most_s=RETRY_MOST_S)
+        self._yielding = Backoff(first_s=YIELD_FIRST_S, most_s=YIELD_MOST_S)
         self._closed_until_s = 0.0
         self._refused: set[RuntimeId] = set()
 
@@ -105,11 +112,15 @@ class Flush:
     def _settle(self, batch: WriteBatch, unwritten: set[RuntimeId]) -> None:
         deletes = set(batch.deletes)
         for runtime_id in batch.ids - unwritten:
-            self._metrics.lag.observe(self._ledger.paid(runtime_id, deleted=runtime_id in deletes))
+            lag_s = self._ledger.paid(runtime_id, deleted=runtime_id in deletes)
+            if lag_s is not None:
+                self._metrics.lag.observe(lag_s)
             self._refused.discard(runtime_id)
         self._count("written", len(batch.ids) - len(unwritten))
         if len(unwritten) < len(batch.ids):
             self._open()
+        if not unwritten:
+            self._yielding.reset()
         if unwritten:
             self._retry_later(unwritten, "throttled", "the table took only a part")
 
@@ -127,13 +138,18 @@ class Flush:
         self._retry_later(ids, "ambiguous" if ambiguous else "unavailable", str(error))
 
     def _retry_later(self, ids: "Sequence[RuntimeId] | set[RuntimeId]", result: str, error: str) -> None:
-        wait_s = self._backoff.next_s()
-        self._closed_until_s = self._clock.monotonic() + wait_s
+        """Try these ids again after a while, and what can wait after a longer one: it must not take what is short."""
+        wait_s = self._yielding.next_s()
+        self._ledger.rest(wait_s)
+        if not self._ledger.is_leisure(ids):
+            wait_s = self._backoff.next_s()
+            self._closed_until_s = self._clock.monotonic() + wait_s
         self._ledger.unpaid(ids)
         self._count(result, len(ids))
         say(
             "write_failed",
             level=logging.WARNING,
+            about=result,
             result=result,
             rows=len(ids),
             retry_in_s=round(wait_s, 2),

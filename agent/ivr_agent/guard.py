@@ -4,6 +4,7 @@ Owns the rule on the Origin header: IVR scripts make HTTP calls too, and a page 
 through its user's machine. Errors that aiohttp answers by itself get the shape of ours. Used by `events` and `control`.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -11,6 +12,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from ivr_agent.log import say
 from ivr_agent.wire import AgentProblem
 from ivr_runtimes.errors import IvrRuntimesError
 from ivr_runtimes.names import Session
@@ -37,6 +39,13 @@ def guard(session: Callable[[], Session | None] = lambda: None) -> Middleware:
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         if "Origin" in request.headers:
+            say(
+                "origin_refused",
+                level=logging.WARNING,
+                about=request.remote,
+                method=request.method,
+                peer=request.remote,
+            )
             return _answer(403, "origin_refused", "a request with an Origin header is a script's", session())
         try:
             return await handler(request)

@@ -18,13 +18,18 @@ PEER_MEMORY_S: Final = 60.0
 class Health:
     """The last thing known of each side. `monotonic` is the clock in seconds.
 
-    SQS counts once it was asked: an agent that waits for its engine or its lease asks DynamoDB alone.
+    `engine` says whether it answers: that is all its lease hangs on. SQS counts once it was asked: an agent that waits
+    for its engine or its lease asks DynamoDB alone.
     """
 
     monotonic: Callable[[], float]
     engine: bool = False
     aws: dict[str, bool] = field(default_factory=lambda: {"dynamodb": False})
     lost_peers: dict[str, float] = field(default_factory=dict)
+    unreadable_rows: int = 0
+    """Scripts that the engine runs and nobody can list: rows of its snapshot that cannot be read."""
+    unlistable: bool = False
+    """True while not one of the scripts that the engine runs can be listed."""
 
     def peer(self, node: str, *, answered: bool) -> None:
         """Note whether a peer answered."""
@@ -39,6 +44,11 @@ class Health:
         return all(self.aws.values())
 
     @property
+    def engine_up(self) -> bool:
+        """True when the engine answers and what it runs can be listed: an answer of no use is none to callers."""
+        return self.engine and not self.unlistable
+
+    @property
     def peers_up(self) -> bool:
         """True unless a peer failed to answer within the last minute."""
         since_s = self.monotonic() - PEER_MEMORY_S
@@ -48,9 +58,9 @@ class Health:
     @property
     def ok(self) -> bool:
         """True when the agent can do its own node's job. A lost peer is told but is the peer's fault."""
-        return self.engine and self.aws_up
+        return self.engine_up and self.aws_up
 
-    def report(self) -> dict[str, str]:
-        """Return the sides as `/healthz` shows them: up or down."""
-        sides = {"engine": self.engine, "aws": self.aws_up, "peers": self.peers_up}
-        return {side: "up" if up else "down" for side, up in sides.items()}
+    def report(self) -> dict[str, str | int]:
+        """Return what `/healthz` shows: the sides, up or down, and how many scripts are missing from lists."""
+        sides = {"engine": self.engine_up, "aws": self.aws_up, "peers": self.peers_up}
+        return {side: "up" if up else "down" for side, up in sides.items()} | {"unreadable_rows": self.unreadable_rows}

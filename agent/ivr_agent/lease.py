@@ -130,7 +130,7 @@ class Lease:
             await self._renew()
         except StoreUnavailableError as error:
             self._metrics.renewals.labels(result="unavailable").inc()
-            say("lease_not_renewed", level=logging.WARNING, error=str(error))
+            say("lease_not_renewed", level=logging.WARNING, about=type(error), error=str(error))
             return RETRY_S
         except LeaseHeldError:
             return await self._contest()
@@ -205,7 +205,8 @@ class Lease:
         self._held = False
         try:
             row = self._seen = await self._read()
-        except StoreUnavailableError:
+        except StoreUnavailableError as error:
+            say("lease_not_renewed", level=logging.WARNING, about=type(error), error=str(error))
             return RETRY_S
         if row is None:
             return 0.0

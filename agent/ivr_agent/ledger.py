@@ -1,6 +1,7 @@
 """What is owed to the table: ids whose row must be written or deleted, and when.
 
-Owns the order of writing: coalesced per id, never one id in two requests at once, failed ids first again. Knows ids
+Owns the order of writing: coalesced per id, never one id in two requests at once, failed ids first again, and what can
+wait (rows that nobody sees) only when nothing else is due, in requests of its own. Knows ids
 and times (monotonic seconds) only; whether an id is to be put or deleted is decided when its request is made, from
 the registry, so the table always gets the current truth. `registry` and `sweep` add debts, `flush` pays them.
 """
@@ -29,8 +30,12 @@ class Ledger:
         self._monotonic = monotonic
         self._ready: dict[RuntimeId, float] = {}
         """Owed, oldest first -> since when."""
-        self._busy: dict[RuntimeId, float] = {}
-        """Being written -> owed since when."""
+        self._leisure: dict[RuntimeId, None] = {}
+        """Owed when nothing else is due, in this order."""
+        self._leisure_from_s = 0.0
+        """Not before this (monotonic): the table had too much to do."""
+        self._busy: dict[RuntimeId, float | None] = {}
+        """Being written -> owed since when; None: at leisure."""
         self._changed: dict[RuntimeId, float] = {}
         """Owed again while busy -> since when."""
         self._tried: dict[RuntimeId, float] = {}
@@ -47,14 +52,36 @@ class Ledger:
         """Whether an id is owed or being written."""
         return runtime_id in self._ready or runtime_id in self._busy
 
+    @property
+    def leisure(self) -> int:
+        """How many ids are owed or being written at leisure."""
+        return len(self._leisure) + sum(since_s is None for since_s in self._busy.values())
+
+    def is_leisure(self, ids: Iterable[RuntimeId]) -> bool:
+        """Whether these ids, of one batch being written, are owed at leisure."""
+        return all(self._busy[runtime_id] is None for runtime_id in ids)
+
     def owe(self, ids: Iterable[RuntimeId]) -> None:
         """Owe the table these ids."""
         now_s, idle = self._monotonic(), not self._ready
         for runtime_id in ids:
             book = self._changed if runtime_id in self._busy else self._ready
             book.setdefault(runtime_id, now_s)
+            self._leisure.pop(runtime_id, None)
         if self._ready and (idle or len(self._ready) >= MAX_BATCH):
             self.wake.set()
+
+    def owe_at_leisure(self, ids: Iterable[RuntimeId]) -> None:
+        """Owe the table these ids, of rows that it may hold, once nothing else is due."""
+        for runtime_id in ids:
+            if runtime_id not in self:
+                self._tried.setdefault(runtime_id, self._monotonic())
+                self._leisure[runtime_id] = None
+        self.wake.set()
+
+    def rest(self, wait_s: float) -> None:
+        """Write nothing at leisure for so long: the table has too much to do as it is."""
+        self._leisure_from_s = max(self._leisure_from_s, self._monotonic() + wait_s)
 
     def owe_at(self, due_s: float, ids: Iterable[RuntimeId]) -> None:
         """Owe the table these ids from `due_s` (monotonic) on, whatever happens until then."""
@@ -79,6 +106,7 @@ class Ledger:
     def forget(self) -> None:
         """Drop what was owed for a replaced session: its rows are invisible, and `sweep` collects them."""
         self._ready.clear()
+        self._leisure.clear()
         self._changed.clear()
         self._tried.clear()
 
@@ -95,9 +123,10 @@ class Ledger:
         self._collect_due(now_s)
         ids = list(itertools.islice(self._ready, MAX_BATCH))
         if len(ids) < MAX_BATCH and all(self._ready[id_] > now_s - LINGER_S for id_ in ids[:1]):
-            return []
+            ids = list(itertools.islice(self._leisure, MAX_BATCH)) if now_s >= self._leisure_from_s else []
         for runtime_id in ids:
-            self._busy[runtime_id] = self._ready.pop(runtime_id)
+            self._busy[runtime_id] = self._ready.pop(runtime_id, None)
+            self._leisure.pop(runtime_id, None)
             self._tried.pop(runtime_id, None)
             self._tried[runtime_id] = now_s
         return ids
@@ -105,14 +134,17 @@ class Ledger:
     def next_s(self) -> float | None:
         """Return the seconds until something can be taken, or None when nothing is owed."""
         waits = [self._heap[0][0] - self._monotonic()] if self._heap else []
+        if self._leisure:
+            waits.append(self._leisure_from_s - self._monotonic())
         if self._ready:
             lone = len(self._ready) < MAX_BATCH
             waits.append(next(iter(self._ready.values())) + LINGER_S - self._monotonic() if lone else 0.0)
         return max(0.0, min(waits)) if waits else None
 
-    def paid(self, runtime_id: RuntimeId, *, deleted: bool) -> float:
-        """Settle an id that the table took; return for how many seconds it had been owed."""
-        lag_s = self._monotonic() - self._busy[runtime_id]
+    def paid(self, runtime_id: RuntimeId, *, deleted: bool) -> float | None:
+        """Settle an id that the table took; return for how many seconds it had been owed, if it was no leisure."""
+        since_s = self._busy[runtime_id]
+        lag_s = None if since_s is None else self._monotonic() - since_s
         if deleted:
             self._tried.pop(runtime_id, None)
         self._release(runtime_id)
@@ -123,11 +155,14 @@ class Ledger:
 
         First, so that hours without AWS try the same few again, not ever more of them.
         """
-        first = {runtime_id: self._busy[runtime_id] for runtime_id in ids}
-        for runtime_id in first:
+        were = {runtime_id: self._busy[runtime_id] for runtime_id in ids}
+        first = {runtime_id: since_s for runtime_id, since_s in were.items() if since_s is not None}
+        for runtime_id in were:
             self._release(runtime_id)
+        for runtime_id in first:
             self._ready.pop(runtime_id, None)
         self._ready = first | self._ready
+        self._leisure = {id_: None for id_ in were if id_ not in self._ready} | self._leisure
         self.wake.set()
 
     def set_aside(self, runtime_id: RuntimeId, *, until_s: float) -> None:

@@ -1,6 +1,7 @@
 """The log: JSON lines on stderr, each with an `action`.
 
-Owns the line's shape. Never logs tokens, secrets or message bodies; values are fields, so nothing needs parsing.
+Owns the line's shape and its length. Never logs tokens, secrets or message bodies; values are fields, so nothing needs
+parsing. What comes again and again is held back by `repeats`.
 """
 
 import json
@@ -9,12 +10,44 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ivr_agent.repeats import Repeats
+
 LOGGER: Final = logging.getLogger("ivr_agent")
 
+MAX_TEXT: Final = 500
+"""Characters of one value: others' words (an error, an id of the engine's) may be of any length."""
 
-def say(action: str, *, level: int = logging.INFO, trace: BaseException | None = None, **fields: Any) -> None:
-    """Log one line. `fields` become the line's members; `trace` adds that error's traceback."""
-    LOGGER.log(level, action, exc_info=trace, extra={"fields": fields})
+MAX_ITEMS: Final = 20
+"""Items of a list that are shown."""
+
+MAX_TRACE: Final = 8_000
+"""Characters of a traceback; its end tells most."""
+
+REMIND_INTERVAL_S: Final = 5.0
+"""How often it is looked for lines that were held back and are due."""
+
+
+def say(
+    action: str,
+    *,
+    level: int = logging.INFO,
+    trace: BaseException | None = None,
+    about: object = "",
+    each: bool = False,
+    **fields: Any,
+) -> None:
+    """Log one line. `fields` become the line's members; `trace` adds that error's traceback.
+
+    A line is held back when one of the same action and `about` was written lately, unless `each` one counts.
+    """
+    LOGGER.log(level, action, exc_info=trace, extra={"fields": fields, "about": str(about), "each": each})
+
+
+async def remind() -> None:
+    """Write what was held back and is due. Called by a loop."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, Repeats):
+            handler.remind()
 
 
 class JsonLines(logging.Formatter):
@@ -28,15 +61,30 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "action": record.getMessage() if ours else "library",
         }
-        line |= getattr(record, "fields", {}) if ours else {"logger": record.name, "detail": record.getMessage()}
+        fields = getattr(record, "fields", {}) if ours else {"logger": record.name, "detail": record.getMessage()}
+        line |= {name: _short(value) for name, value in fields.items()}
+        if held_back := getattr(record, "held_back", 0):
+            line["held_back"] = held_back
         if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+            line["trace"] = self.formatException(record.exc_info)[-MAX_TRACE:]
+        return json.dumps(line)
+
+
+def _short(value: Any) -> Any:
+    """Return a value as a line may show it: no longer than can be read."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, dict):
+        return {str(name): _short(one) for name, one in list(value.items())[:MAX_ITEMS]}
+    if isinstance(value, list | tuple):
+        return [_short(one) for one in value[:MAX_ITEMS]]
+    text = str(value)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text)} characters)"
 
 
 def start(level: str) -> None:
     """Send our records from `level` on, and libraries' warnings, to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[Repeats(handler)], force=True)
     LOGGER.setLevel(level.upper())

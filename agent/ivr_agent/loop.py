@@ -70,7 +70,9 @@ async def _guarded(step: Step, failed: Callable[[str], None] | None) -> float | 
     except FatalError:
         raise
     except Exception as error:  # noqa: BLE001  # the loops' one guard: a defect in one pass must not end the daemon
-        say("loop_failed", level=logging.ERROR, loop=name, error=repr(error), trace=error)
+        say(
+            "loop_failed", level=logging.ERROR, about=f"{name} {type(error)}", loop=name, error=repr(error), trace=error
+        )
         if failed is not None:
             failed(name)
         return None

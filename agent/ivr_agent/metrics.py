@@ -25,6 +25,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.runtimes = self._gauge("runtimes", "Runtimes the engine runs now")
+        self.unreadable_rows = self._gauge("unreadable_rows", "Runtimes not listed: the engine's rows cannot be read")
         self.dirty = self._gauge("dirty_rows", "Rows owed to the table and not yet written")
         self.refused_rows = self._gauge("refused_rows", "Rows set aside because the table refuses them")
         self.in_hand = self._gauge("commands_in_hand", "Stop commands being carried out now")

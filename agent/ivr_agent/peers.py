@@ -5,8 +5,9 @@ of its row. No URL is ever read from the table, so a forged row cannot send a si
 """
 
 import asyncio
+import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from ivr_agent.engine import COMMAND_TIMEOUT_S
 from ivr_agent.health import Health
+from ivr_agent.log import say
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.signature import Request, Signer
 from ivr_runtimes.command import Command
@@ -28,6 +30,21 @@ TIMEOUT_S: Final = COMMAND_TIMEOUT_S + 2.0
 """A peer answers when its engine has, or gives up before us, so that we know the outcome whenever it does."""
 
 IPV6: Final = 6
+
+SIGNATURE_REMEDY: Final = "give all agents of the site the same peer_secret, and keep their hosts' clocks right"
+"""What to do about a signature that does not fit; agents reckon time by AWS's, so clocks come second."""
+
+STRANGER_REMEDY: Final = "see what listens there: it is no agent that this one can work with"
+"""What to do about an answer that no agent of a site gives another."""
+
+REMEDIES: Final[Mapping[int, str]] = {
+    401: SIGNATURE_REMEDY,
+    403: "let agents reach each other directly: a proxy between them refuses requests or adds an Origin header",
+    404: "it takes no commands of peers: give it peer_networks and peer_secret in place of single_node_site",
+    421: "another node's agent answers there: see that node's name, control_host and control_port; right after"
+    " a restart of its engine this ends by itself",
+}
+"""What to do about a peer that refuses us, by the status it answers."""
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -62,8 +79,22 @@ class Peers:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             self._health.peer(node.node, answered=False)
             raise UndeliveredError(f"the agent of {node.node} does not answer: {error!r}") from error
-        self._health.peer(node.node, answered=True)
-        return _outcome(node, status, answer)
+        return self._judge(node, status, _outcome(status, answer))
+
+    def _judge(self, node: Node, status: int, outcome: Outcome | None) -> Outcome:
+        """Return the outcome; a peer that takes no commands from us counts as lost, whatever it answers."""
+        says = f"the agent of {node.node} answered with status {status}"
+        engine_away = status == HTTPStatus.SERVICE_UNAVAILABLE
+        self._health.peer(node.node, answered=outcome is not None or engine_away)
+        if outcome is not None:
+            return outcome
+        if engine_away:
+            raise UndeliveredError(f"{says}: its own engine did not take the command")
+        remedy = REMEDIES.get(status, STRANGER_REMEDY)
+        say(
+            "peer_refuses", level=logging.ERROR, about=(node.node, status), peer=node.node, status=status, remedy=remedy
+        )
+        raise UndeliveredError(f"{says}: {remedy}")
 
     async def _send(self, url: str, request: Request) -> tuple[int, bytes]:
         headers = {**self._signer.sign(request), "Content-Type": "application/json"}
@@ -91,10 +122,9 @@ async def _addresses(node: Node) -> list[IPv4Address | IPv6Address]:
     return [ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
 
 
-def _outcome(node: Node, status: int, answer: bytes) -> Outcome:
-    if status != HTTPStatus.OK:
-        raise UndeliveredError(f"the agent of {node.node} answered with status {status}")
+def _outcome(status: int, answer: bytes) -> Outcome | None:
+    """Return the outcome that a peer tells; None when it tells none."""
     try:
-        return PeerAnswer.model_validate_json(answer).outcome
+        return PeerAnswer.model_validate_json(answer).outcome if status == HTTPStatus.OK else None
     except ValidationError:
-        raise UndeliveredError(f"the answer of {node.node}'s agent is unreadable") from None
+        return None

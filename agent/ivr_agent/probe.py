@@ -13,7 +13,7 @@ from ivr_agent.health import Health
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.registry import Registry
-from ivr_agent.wire import Status
+from ivr_agent.wire import Snapshot, Status
 from ivr_runtimes.names import Session
 
 SETTLE_S: Final = 0.5
@@ -21,6 +21,9 @@ SETTLE_S: Final = 0.5
 
 RETRY_S: Final = 1.0
 """How soon an engine that did not answer is asked again: it may be starting."""
+
+MAX_EXAMPLES: Final = 3
+"""Rows of a snapshot that cannot be read and are named in the log."""
 
 
 class Probe:
@@ -40,8 +43,8 @@ class Probe:
         self._health = health
         self._metrics = metrics
         self._owed_seq = -1
-        self._told_up: bool | None = None
-        """What the log says of the engine; None before it said anything."""
+        self._told = ""
+        """What the log says of the engine: `up`, or what its last probe failed with."""
 
     @property
     def up(self) -> bool:
@@ -70,15 +73,16 @@ class Probe:
             if self._must_resync(status):
                 await self._resync()
         except EngineError as error:
-            say("snapshot_failed", level=logging.WARNING, error=str(error), retry_in_s=RETRY_S)
+            say("snapshot_failed", level=logging.WARNING, about=error, error=str(error), retry_in_s=RETRY_S)
+            self._health.unlistable = self._registry.session != self.session
             return RETRY_S
-        self._metrics.runtimes.set(len(self._registry))
+        self._count()
         return SETTLE_S if self._owed_seq > self._registry.seq else None
 
     def _note(self, status: Status) -> None:
-        if not self._told_up:
+        if self._told != "up":
             say("engine_up", session=status.session)
-        self._health.engine = self._told_up = True
+        self._health.engine, self._told = True, "up"
         if status.session != self.session:
             say("session_new", session=status.session, before=self.session)
             self.session, self._owed_seq = status.session, -1
@@ -93,18 +97,43 @@ class Probe:
     async def _resync(self) -> None:
         first = self._registry.session != self.session
         snapshot = await self._engine.snapshot()
-        for row, wrong in snapshot.unreadable.items():
-            say("row_unreadable", level=logging.ERROR, row=row, error=wrong)
+        self._tell_unreadable(snapshot)
         if snapshot.session != self.session:
             self.wake.set()  # the engine was restarted in between: ask anew, the session comes first
             return
         self._registry.adopt(snapshot)
         self._metrics.snapshots.inc()
-        say("snapshot", session=snapshot.session, seq=snapshot.seq, runtimes=len(snapshot.runtimes))
+        say(
+            "snapshot",
+            session=snapshot.session,
+            seq=snapshot.seq,
+            runtimes=len(snapshot.runtimes),
+            unreadable=len(snapshot.unreadable),
+        )
         if first:
             self.resynced.set()
 
+    def _tell_unreadable(self, snapshot: Snapshot) -> None:
+        """Log one line for all rows that cannot be read: how many, and a few of each fault."""
+        if not snapshot.unreadable:
+            return
+        examples = list(snapshot.unreadable.items())[:MAX_EXAMPLES]
+        say(
+            "row_unreadable",
+            level=logging.ERROR,
+            about=sorted(set(snapshot.unreadable.values()))[:MAX_EXAMPLES],
+            rows=len(snapshot.unreadable),
+            readable=len(snapshot.runtimes),
+            examples=[{"row": row, "error": wrong} for row, wrong in examples],
+        )
+
+    def _count(self) -> None:
+        listable, unreadable = len(self._registry), len(self._registry.unreadable)
+        self._metrics.runtimes.set(listable)
+        self._health.unreadable_rows = unreadable
+        self._health.unlistable = unreadable > 0 and listable == 0
+
     def _lose(self, error: EngineError) -> None:
-        if self._told_up is not False:
-            say("engine_down", level=logging.WARNING, error=str(error))
-        self._health.engine = self._told_up = False
+        if self._told != str(error):
+            say("engine_down", level=logging.WARNING, about=error, error=str(error))
+        self._health.engine, self._told = False, str(error)

@@ -33,6 +33,8 @@ class Registry:
         self._ledger = ledger
         self.session: Session | None = None
         self.seq = -1
+        self.unreadable: set[str] = set()
+        """What the engine runs and the last snapshot could not tell: ids, or `row N`."""
         self._live: dict[RuntimeId, RuntimeState] = {}
         self._seqs: dict[RuntimeId, int] = {}
         """The last seq of every live runtime, and of those that ended beyond the gap (tombstones)."""
@@ -95,12 +97,13 @@ class Registry:
             self._advance(seq)
             return Reception.OLD
         self._seqs[runtime_id] = seq
+        self.unreadable.discard(runtime_id)
         return Reception.APPLIED
 
     def _begin(self, snapshot: Snapshot) -> None:
         self._ledger.forget()
         self.session, self.seq = snapshot.session, snapshot.seq
-        self._live = dict(snapshot.runtimes)
+        self._live, self.unreadable = dict(snapshot.runtimes), set(snapshot.unreadable)
         self._seqs = dict.fromkeys(self._live, snapshot.seq)
         self._ahead.clear()
         self._ledger.hold(self._live)
@@ -113,6 +116,7 @@ class Registry:
                 if self._live.get(runtime_id) != state:
                     self._live[runtime_id] = state
                     self._ledger.owe([runtime_id])
+        self.unreadable = {name for name in snapshot.unreadable if self._seqs.get(RuntimeId(name), -1) <= snapshot.seq}
         seen = snapshot.runtimes.keys() | snapshot.unreadable.keys()
         for runtime_id in [id_ for id_ in self._live if id_ not in seen and self._seqs[id_] <= snapshot.seq]:
             del self._live[runtime_id]

@@ -24,17 +24,23 @@ from ivr_runtimes.names import RuntimeId, Session
 from ivr_runtimes.ports import RowRef, RuntimeWriter
 
 PACE_S: Final = 1.0
-"""One batch of invisible rows per this long: garbage must never compete with what callers wait for."""
+"""One batch of invisible rows per this long at least, so that a few are no burst."""
 
-AGAIN_PACE_S: Final = 0.05
-"""One batch of live rows per this long, and only while little else is owed: news must not queue behind them."""
+CLEAR_WITHIN_S: Final = 90.0
+"""Within this long all invisible rows shall be gone, if the table keeps up: lists read, and pay for, what they skip."""
+
+FASTEST_S: Final = 0.05
+"""One batch per this long at most, of invisible rows and of live ones: 500 rows/s, half of what a partition takes."""
 
 RETRY_S: Final = 5.0
 """How soon the table is read again when it could not be."""
 
 
 class Sweep:
-    """The sweeping loop; `may_write` tells whether the node is surely ours; requests live `lifetime_s` at most."""
+    """The sweeping loop; `may_write` tells whether the node is surely ours; requests live `lifetime_s` at most.
+
+    `at_once` is how many batches of what can wait are written side by side: some writers stay free for what cannot.
+    """
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
         self,
@@ -47,6 +53,7 @@ class Sweep:
         may_write: Callable[[], bool],
         monotonic: Callable[[], float],
         lifetime_s: float,
+        at_once: int = 1,
     ) -> None:
         self._place = place
         self._registry = registry
@@ -56,6 +63,8 @@ class Sweep:
         self._may_write = may_write
         self._monotonic = monotonic
         self._lifetime_s = lifetime_s
+        self._at_once = at_once
+        self._pace_s = PACE_S
         self._swept: Session | None = None
         self._again_s: float | None = None
         """When (monotonic) to look once more; infinite once that is done."""
@@ -80,15 +89,16 @@ class Sweep:
             return await self._look(again=True)
         if self._live:
             self._owe_some(self._live)
-            return AGAIN_PACE_S
+            return FASTEST_S
         if self._leisure:
             self._owe_some(self._leisure)
-            return PACE_S
+            return self._pace_s
         return None
 
     def _owe_some(self, waiting: deque[RuntimeId]) -> None:
-        if len(self._ledger) < MAX_BATCH:
-            self._owe([waiting.popleft() for _ in range(min(MAX_BATCH, len(waiting)))])
+        """Owe one more batch, unless as many wait as may be written at once: the table sets the pace then."""
+        if self._ledger.leisure <= (self._at_once - 1) * MAX_BATCH:
+            self._ledger.owe_at_leisure([waiting.popleft() for _ in range(min(MAX_BATCH, len(waiting)))])
 
     async def _look(self, *, again: bool = False) -> float | None:
         session = self._registry.session
@@ -101,19 +111,24 @@ class Sweep:
             return 0.0
         self._unknown = [row.id for row in rows if row.session == session and self._registry.get(row.id) is None]
         self._leisure = deque(row.id for row in rows if row.session != session)
+        pace = pace_s(len(self._leisure))
+        self._pace_s = min(self._pace_s, pace) if again else pace  # what is left is no reason to slow down
         self._swept = session
         self._live = deque(self._registry.ids() if again else ())
         if again:
             self._again_s = math.inf
         elif self._again_s is None:
             self._again_s = self._monotonic() + self._lifetime_s
-        self._owe(self._unknown)
+        self._ledger.hold(self._unknown)
+        self._ledger.owe(self._unknown)
         say("swept", rows=len(rows), unknown=len(self._unknown), dead=len(self._leisure))
         return 0.0
 
-    def _owe(self, ids: list[RuntimeId]) -> None:
-        self._ledger.hold(ids)
-        self._ledger.owe(ids)
-
     def _rows(self) -> list[RowRef]:
         return list(self._table.rows_of_node(self._place.site, self._place.node))
+
+
+def pace_s(rows: int) -> float:
+    """Return how often, in seconds, a batch of that many invisible rows is owed: the more there are, the faster."""
+    batches = math.ceil(rows / MAX_BATCH)
+    return min(PACE_S, max(FASTEST_S, CLEAR_WITHIN_S / batches)) if batches else PACE_S

@@ -5,6 +5,7 @@ nothing of tables beyond how a state becomes a row.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +44,9 @@ ANY_CASE_DOMAIN: Final = "^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$"
 
 MAX_BATCH: Final = 500
 """Events in one request at most: some 200 KB, and a few milliseconds of the agent's time."""
+
+MAX_FAULTS: Final = 5
+"""Wrong fields that are named of one body: a batch of nothing but wrong ones would fill a page."""
 
 
 def _folded(name: object) -> Domain:
@@ -245,11 +249,20 @@ def read_snapshot(body: bytes) -> Snapshot:
             row = RuntimeState.model_validate(value)
             rows[row.id] = row
         except ValidationError as error:
-            name = value.get("id") if isinstance(value, dict) else None
-            unreadable[str(name).lower() if name else f"row {number}"] = wrong_fields(error)
+            unreadable[_name(value, number)] = wrong_fields(error)
     return Snapshot(raw.session, raw.seq, rows, unreadable)
 
 
+def _name(row: object, number: int) -> str:
+    """Return how a row that cannot be read is called: by its id, if that much of it can."""
+    name = row.get("id") if isinstance(row, dict) else None
+    is_id = isinstance(name, str) and re.fullmatch(RUNTIME_ID_PATTERN, name)
+    return str(name).lower() if is_id else f"row {number}"
+
+
 def wrong_fields(error: ValidationError) -> str:
-    """Name every wrong field and what is wrong with it, never its value."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())
+    """Name the wrong fields, the first few, and what is wrong with each, never its value."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    told = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:MAX_FAULTS]]
+    rest = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
+    return "; ".join(told + rest)

@@ -118,6 +118,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         may_write=lease.surely_ours,
         monotonic=clock.monotonic,
         lifetime_s=settings.request_lifetime_s,
+        at_once=max(1, settings.write_threads // 2),
     )
     signer = _signer(settings, clock)
     peers = Peers(networks=settings.peer_networks, signer=signer, health=health) if signer else None
@@ -201,6 +202,7 @@ def _token_of_events(settings: Settings) -> str | None:
 def _watch(metrics: Metrics, health: Health, lease: Lease) -> None:
     """Let the gauges that change by themselves be looked up when asked for."""
     metrics.lease.set_function(lease.count_down)
-    metrics.side_up.labels(side="engine").set_function(lambda: float(health.engine))
+    metrics.side_up.labels(side="engine").set_function(lambda: float(health.engine_up))
+    metrics.unreadable_rows.set_function(lambda: float(health.unreadable_rows))
     metrics.side_up.labels(side="aws").set_function(lambda: float(health.aws_up))
     metrics.side_up.labels(side="peers").set_function(lambda: float(health.peers_up))

@@ -92,6 +92,7 @@ class Engine:
         self._now_us = now_us
         self._publish = publish
         self._external_stop_delay_s = external_stop_delay_s
+        self._failed = 0
         self._runtimes: dict[str, Runtime] = {}
 
     def start(self, code: str, *, domain: str, rng: Random) -> str:
@@ -172,7 +173,10 @@ class Engine:
         except StopIteration as end:
             self._end(runtime, end.value)
         except Exception:  # the top guard of each runtime: a defect must not leave it behind, running for ever
-            log.exception("a script failed in an unforeseen way", extra={"action": "runtime_failed", "id": runtime.id})
+            self._failed += 1
+            if self._failed.bit_count() == 1:  # the first, second, fourth and so on: it may be every call
+                extra = {"action": "runtime_failed", "id": runtime.id, "failed": self._failed}
+                log.exception("a script failed in an unforeseen way", extra=extra)
             self._end(runtime, StopType.ERROR)
         else:
             runtime.timer = self._scheduler.call_later(wait_s, self._advance, runtime)

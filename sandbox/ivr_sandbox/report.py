@@ -49,6 +49,8 @@ class Outbox:
         self._filled = asyncio.Event()
         self._answered = True
         self._dropped = 0
+        self._refused = 0
+        """Events refused in a row."""
 
     def put(self, event: Event) -> None:
         """Take an event to deliver."""
@@ -82,8 +84,9 @@ class Outbox:
             self._unanswered(error)
             return False
         except RefusedError as refusal:
-            extra = {"action": "event_refused", "seq": event.seq}
-            log.error("the agent refused an event: %s", refusal, extra=extra)  # noqa: TRY400  # the text says it all
+            self._tell_refused(event, refusal)
+        else:
+            self._refused = 0
         self._restored()
         # A full outbox may have let go of this very event while it was under way.
         if self._waiting and self._waiting[0] is first:
@@ -102,6 +105,13 @@ class Outbox:
                 raise aiohttp.ClientError(f"status {answer.status}")
             if answer.status != 204:
                 raise RefusedError(f"status {answer.status}: {(await answer.text())[:500]}")
+
+    def _tell_refused(self, event: Event, refusal: RefusedError) -> None:
+        """Log the first refusal in a row, the second, the fourth and so on: an agent may refuse for hours."""
+        self._refused += 1
+        if self._refused.bit_count() == 1:
+            extra = {"action": "event_refused", "seq": event.seq, "refused": self._refused}
+            log.error("the agent refused an event: %s", refusal, extra=extra)
 
     def _unanswered(self, error: Exception) -> None:
         if self._answered:

@@ -4,17 +4,21 @@ Called by the functions' `lambda_handler`. Never decides what is listed or stopp
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
 
 from ivr_runtimes import meter
 from ivr_runtimes.caller import Caller, caller_of
-from ivr_runtimes.errors import ApiError, InternalError
+from ivr_runtimes.errors import ApiError, InternalError, StoreError
 from ivr_runtimes.event import Event, found_at, http_event
 from ivr_runtimes.response import Response, problem_response
 
 Serve = Callable[[Event, Caller], Response]
+
+MAX_CAUSE: Final = 300
+"""Characters of a cause in the log."""
 
 
 def answer(event: object, serve: Serve, *, domain_claim: str, logger: Logger, metrics: Metrics) -> Response:
@@ -40,5 +44,19 @@ def answer(event: object, serve: Serve, *, domain_claim: str, logger: Logger, me
 def _refusal(error: ApiError, event: object, *, logger: Logger, metrics: Metrics) -> Response:
     meter.outcome(metrics, error.code)
     level = logger.warning if error.status < InternalError.status else logger.error
-    level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail, extra=error.trail)
+    causes = list(_causes(error))
+    extra = {**error.trail, **({"cause": causes} if causes else {})}
+    level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail, extra=extra)
     return problem_response(error, request_id=str(found_at(event, "requestContext", "requestId") or ""))
+
+
+def _causes(error: ApiError) -> Iterator[str]:
+    """Yield what led to an error of the service's, the nearest first: of foreign errors the class alone.
+
+    Their text may quote a request with its credentials; that of a store's error is written for the log.
+    """
+    cause = error.__cause__ if error.status >= InternalError.status else None
+    while cause is not None:
+        name = type(cause).__name__
+        yield f"{name}: {cause}"[:MAX_CAUSE] if isinstance(cause, StoreError) else name
+        cause = cause.__cause__

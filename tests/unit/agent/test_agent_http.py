@@ -383,6 +383,67 @@ async def test_an_engine_that_is_not_there_or_speaks_nonsense_is_an_error(serve:
         await asked.snapshot()
 
 
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b'{"session": "s-1", "seq": "secret"}', "seq: "),
+        (b'{"seq": 1}', "session: Field required"),
+        (b'{"session": "\xff", "seq": 1', "body: Invalid JSON"),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_told_by_its_faults_never_by_its_values(
+    serve: Serve, asked: Engine, body: bytes, named: str
+) -> None:
+    """`unreadable: 1 faults` told an integrator nothing; values may be callers' data."""
+    await serve(raw_app(body))
+    with pytest.raises(EngineError, match=named) as status:
+        await asked.status()
+    with pytest.raises(EngineError, match=r"runtimes: Field required|no JSON") as snapshot:
+        await asked.snapshot()
+    assert "secret" not in f"{status.value}{snapshot.value}"
+
+
+async def test_a_snapshot_nested_without_end_is_unreadable_and_no_defect(serve: Serve, asked: Engine) -> None:
+    await serve(raw_app(b"[" * 200_000))
+    with pytest.raises(EngineError, match="no JSON"):
+        await asked.snapshot()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_engine_that_refuses_the_agent_is_told_with_the_remedy(
+    serve: Serve, asked: Engine, status: int
+) -> None:
+    await serve(engine_app({"/v1/status": (status, {"error": "unauthorized"})}, []))
+    with pytest.raises(EngineError, match="engine_token"):
+        await asked.status()
+
+
+def raw_app(body: bytes) -> web.Application:
+    """Serve an engine that answers status and snapshot with these bytes."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/v1/status", answer)
+    app.router.add_get("/v1/runtimes", answer)
+    return app
+
+
+async def test_who_is_refused_is_told_in_the_log(
+    serve: Serve, registry: Registry, probe: Probe, metrics: Metrics, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An engine with another token told all its events to nobody, and the agent's log said nothing."""
+    client = await serve(Events(registry=registry, probe=probe, metrics=metrics, token="right").app)
+    assert (await client.post("/v1/events", data=b"{}", headers={"Authorization": "Bearer wrong"})).status == 401
+    assert (await client.post("/v1/events", data=b"{}", headers={"Origin": "http://page"})).status == 403
+    told = [(record.getMessage(), record.__dict__["fields"]) for record in caplog.records]
+    assert [action for action, _ in told] == ["engine_refused", "origin_refused"]
+    assert "engine_token" in told[0][1]["remedy"]
+    assert not {"wrong", "right"} & set(str(told).split("'"))
+    assert b'ivr_agent_events_total{result="unauthorized"} 1.0' in metrics.text()
+
+
 # The control port
 
 
@@ -533,14 +594,14 @@ async def test_health_says_which_side_is_down(control: aiohttp.ClientSession, he
     answer = await control.get("/healthz")
     assert (answer.status, await answer.json()) == (
         503,
-        {"engine": "up", "aws": "down", "peers": "up", "agent_id": "a-1"},
+        {"engine": "up", "aws": "down", "peers": "up", "unreadable_rows": 0, "agent_id": "a-1"},
     )
     health.aws = {"dynamodb": True, "sqs": True}
     health.peer("site1_h8@192.168.0.12", answered=False)
     answer = await control.get("/healthz")
     assert (answer.status, await answer.json()) == (
         200,
-        {"engine": "up", "aws": "up", "peers": "down", "agent_id": "a-1"},
+        {"engine": "up", "aws": "up", "peers": "down", "unreadable_rows": 0, "agent_id": "a-1"},
     )
 
 

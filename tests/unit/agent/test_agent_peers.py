@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from ipaddress import ip_network
+from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from ivr_agent.clock import Clock
 from ivr_agent.health import PEER_MEMORY_S, Health
 from ivr_agent.memory import ManualTime
-from ivr_agent.outcome import UndeliveredError
+from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.peers import Peers
 from ivr_agent.signature import Signer
 from ivr_runtimes.command import Command
@@ -73,4 +77,74 @@ async def test_a_lost_peer_is_told_until_it_answers_or_is_forgotten(health: Heal
     health.peer("a", answered=True)
     assert not health.peers_up
     time.pass_s(PEER_MEMORY_S)
+    assert health.peers_up
+
+
+@pytest.fixture
+async def near(clock: Clock, health: Health, tmp_path: Path) -> AsyncIterator[Peers]:
+    """The client of an agent, with a Unix socket in place of the peer's port."""
+    peers = Peers(networks=(ip_network("192.168.0.0/24"),), signer=Signer("x" * 32, clock), health=health)
+    await peers.close()
+    peers._http = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "peer")))
+    yield peers
+    await peers.close()
+
+
+@asynccontextmanager
+async def answering(folder: Path, status: int, body: object) -> AsyncIterator[Node]:
+    """Run a peer that answers every command so."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(body, status=status)
+
+    app = web.Application()
+    app.router.add_post("/v1/commands", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.UnixSite(runner, str(folder / "peer")).start()
+    yield peer("192.168.0.12")
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "remedy"),
+    [
+        (401, {"error": "bad_signature"}, "peer_secret"),
+        (403, {"error": "origin_refused"}, "proxy"),
+        (404, {"error": "not_found"}, "single_node_site"),
+        (421, {"error": "misdirected"}, "control_port"),
+        (400, {"error": "invalid_command"}, "what listens there"),
+        (500, {}, "what listens there"),
+        (302, {}, "what listens there"),
+        (200, {"hello": "world"}, "what listens there"),
+    ],
+)
+async def test_a_peer_that_takes_no_commands_from_us_is_lost_and_the_log_says_what_to_do(
+    near: Peers,
+    tmp_path: Path,
+    health: Health,
+    command: Callable[..., Command],
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    body: object,
+    remedy: str,
+) -> None:
+    """A wrong `peer_secret` was 59 answers 401 and stops that came 10 s late, while health said `peers: up`."""
+    async with answering(tmp_path, status, body) as node:
+        with pytest.raises(UndeliveredError, match=remedy):
+            await near(command(6), node)
+    assert not health.peers_up
+    (line,) = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "peer_refuses"]
+    assert (line["peer"], line["status"]) == (node.node, status)
+    assert remedy in line["remedy"]
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, {"outcome": "acted"}), (503, {"error": "undelivered"})])
+async def test_a_peer_that_takes_commands_is_there_even_when_its_engine_is_away(
+    near: Peers, tmp_path: Path, health: Health, command: Callable[..., Command], status: int, body: object
+) -> None:
+    async with answering(tmp_path, status, body) as node:
+        health.peer(node.node, answered=False)
+        with nullcontext() if status == 200 else pytest.raises(UndeliveredError, match="engine"):
+            assert await near(command(6), node) is Outcome.ACTED
     assert health.peers_up

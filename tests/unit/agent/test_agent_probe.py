@@ -1,12 +1,14 @@
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from ivr_agent.engine import EngineError
 from ivr_agent.health import Health
 from ivr_agent.memory import MemoryEngine
-from ivr_agent.probe import RETRY_S, SETTLE_S, Probe
+from ivr_agent.metrics import Metrics
+from ivr_agent.probe import MAX_EXAMPLES, RETRY_S, SETTLE_S, Probe
 from ivr_agent.registry import Registry
 from ivr_agent.wire import RuntimeState, Snapshot, Status
 from ivr_runtimes.names import Session
@@ -123,3 +125,113 @@ async def test_a_restart_between_status_and_snapshot_is_asked_about_anew(probe: 
     assert probe.wake.is_set()
     await probe.step()
     assert registry.session == "s-2"
+
+
+def wrong_rows(number: int) -> dict[str, str]:
+    """The unreadable rows of a snapshot, two faults among them."""
+    return {f"row {n}": ("starttime: Field required", "type: Field required")[n % 2] for n in range(number)}
+
+
+class WithWrongRows(MemoryEngine):
+    """An engine of whose snapshot some rows cannot be read."""
+
+    wrong = 2000
+
+    async def snapshot(self) -> Snapshot:
+        return replace(await super().snapshot(), unreadable=wrong_rows(self.wrong))
+
+
+@pytest.fixture
+def wrong_probe(registry: Registry, health: Health, metrics: Metrics) -> Probe:
+    return Probe(engine=WithWrongRows(), registry=registry, health=health, metrics=metrics)
+
+
+async def test_rows_that_cannot_be_read_are_one_line_of_a_snapshot(
+    wrong_probe: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """2,000 of them made 12,181 lines in 30 s."""
+    await wrong_probe.step()
+    (line,) = [r.__dict__ for r in caplog.records if r.getMessage() == "row_unreadable"]
+    assert (line["fields"]["rows"], line["fields"]["readable"]) == (2000, 0)
+    assert [example["row"] for example in line["fields"]["examples"]] == [f"row {n}" for n in range(MAX_EXAMPLES)]
+    assert line["about"] == str(["starttime: Field required", "type: Field required"]), "a new fault is news"
+
+
+async def test_an_engine_of_which_nothing_can_be_listed_is_not_healthy_but_keeps_its_lease(
+    wrong_probe: Probe, health: Health, registry: Registry, state: State
+) -> None:
+    """/healthz said that all was fine while 2,000 scripts ran and every list was empty."""
+    health.aws = {"dynamodb": True}
+    await wrong_probe.step()
+    assert (health.ok, health.report()["engine"], health.report()["unreadable_rows"]) == (False, "down", 2000)
+    assert wrong_probe.up, "it carries out commands"
+    registry.put(Session("s-1"), 1, state(1))
+    await wrong_probe.step()
+    assert (health.ok, health.report()["unreadable_rows"]) == (True, 2000)
+
+
+async def test_an_engine_that_runs_nothing_is_healthy(probe: Probe, health: Health) -> None:
+    health.aws = {"dynamodb": True}
+    await probe.step()
+    assert health.ok
+
+
+async def test_a_script_that_could_not_be_read_counts_until_it_is_told_well_or_ends(
+    probe: Probe, engine: MemoryEngine, registry: Registry, health: Health, state: State
+) -> None:
+    unreadable = {state(1).id: "code: Field required", state(2).id: "code: Field required"}
+    registry.adopt(Snapshot(engine.session, 0, {}, unreadable))
+    await probe.step()
+    assert health.unreadable_rows == 2
+    registry.put(engine.session, engine.put(state(1)), state(1))
+    await probe.step()
+    assert health.unreadable_rows == 1
+    engine.seq += 1
+    registry.end(engine.session, engine.seq, state(2).id)
+    await probe.step()
+    assert (health.unreadable_rows, health.unlistable) == (0, False)
+
+
+async def test_an_engine_whose_first_snapshot_fails_is_not_healthy_until_one_is_read(
+    probe: Probe, engine: MemoryEngine, health: Health
+) -> None:
+    """Its status answers, so health said that all was well, and nothing of it was ever listed."""
+    health.aws = {"dynamodb": True}
+    probe._engine = WithoutSnapshot()
+    await probe.step()
+    assert (health.ok, probe.up) == (False, True)
+    probe._engine = engine
+    await probe.step()
+    assert health.ok
+
+
+async def test_a_later_snapshot_that_fails_leaves_what_was_listed(
+    probe: Probe, engine: MemoryEngine, health: Health, state: State
+) -> None:
+    health.aws = {"dynamodb": True}
+    await probe.step()
+    probe._engine = failing = WithoutSnapshot()
+    failing.put(state(1))
+    await probe.step()
+    assert await probe.step() == RETRY_S
+    assert health.ok
+
+
+async def test_what_an_engine_fails_with_is_told_anew_when_it_changes(
+    probe: Probe, engine: MemoryEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A token that no longer fitted looked like the connection that was refused a minute before."""
+    engine.down = True
+    for _ in range(3):
+        await probe.step()
+    probe._engine = RefusesToken()
+    await probe.step()
+    told = [record.__dict__["fields"]["error"] for record in caplog.records if record.getMessage() == "engine_down"]
+    assert told == ["the engine is down", "status 401"]
+
+
+class RefusesToken(MemoryEngine):
+    """An engine that was given another token."""
+
+    async def status(self) -> Status:
+        raise EngineError("status 401")

@@ -8,7 +8,7 @@ from ivr_agent.loop import NOT_OURS_S
 from ivr_agent.memory import ManualTime, run_inline
 from ivr_agent.place import Place
 from ivr_agent.registry import Registry
-from ivr_agent.sweep import AGAIN_PACE_S, PACE_S, RETRY_S, Sweep
+from ivr_agent.sweep import FASTEST_S, PACE_S, RETRY_S, Sweep
 from ivr_agent.wire import RuntimeState, Snapshot
 from ivr_runtimes.dynamo import MAX_BATCH
 from ivr_runtimes.errors import StoreUnavailableError
@@ -111,7 +111,7 @@ async def test_rows_of_dead_sessions_are_owed_one_batch_at_a_time_when_nothing_e
     fill(*range(MAX_BATCH + 5), session=S0)
     registry.adopt(Snapshot(S1, 0, {}, {}))
     await sweep.step()
-    assert len(ledger) == 0
+    assert ledger.leisure == 0
     assert await sweep.step() == PACE_S
     await sweep.step()
     assert len(owed(ledger, time)) == MAX_BATCH, "the second batch waited for the first"
@@ -185,7 +185,7 @@ async def test_what_a_killed_predecessor_wrote_late_is_put_right_when_nothing_of
     time.pass_s(1)
     await sweep.step()
     await sweep.step()
-    assert owed(ledger, time) == {state(1).id, state(2).id}
+    assert owed(ledger, time) | owed(ledger, time) == {state(1).id, state(2).id}
     time.pass_s(10 * LIFETIME_S)
     assert await sweep.step() is None, "once per life"
 
@@ -200,9 +200,9 @@ async def test_live_rows_are_written_once_more_without_holding_up_what_is_new(
         pass
     time.pass_s(LIFETIME_S)
     await sweep.step()
-    assert await sweep.step() == AGAIN_PACE_S
+    assert await sweep.step() == FASTEST_S
     await sweep.step()
-    assert len(ledger) == MAX_BATCH, "the second batch waits for the first"
+    assert ledger.leisure == MAX_BATCH, "the second batch waits for the first"
     written = owed(ledger, time)
     await sweep.step()
     assert written | owed(ledger, time) == {each.id for each in live}
@@ -220,3 +220,19 @@ async def test_it_is_done_when_no_visible_row_is_left_that_should_not_be_there(
     assert not sweep.done
     flush()
     assert sweep.done
+
+
+async def test_the_second_look_does_not_slow_the_sweep_down(
+    sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, fill: Callable[..., None], table: FaultyTable
+) -> None:
+    """With each look the rows that were left got another 90 s, and 20,000 took more than two minutes."""
+    fill(*range(4_500), session=S0)
+    registry.adopt(Snapshot(S1, 0, {}, {}))
+    await sweep.step()
+    assert await sweep.step() == pytest.approx(0.5)
+    owed(ledger, time)
+    gone = [row.id for row in table.rows_of_node(sweep._place.site, sweep._place.node)][2_000:]
+    table.write(WriteBatch(site=sweep._place.site, puts=[], deletes=gone))
+    time.pass_s(LIFETIME_S)
+    await sweep.step()
+    assert await sweep.step() == pytest.approx(0.5)

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from ivr_agent.place import Place
-from ivr_agent.wire import MAX_TEXT, Batch, Ended, EndedOne, RuntimeState, read_snapshot, wrong_fields
+from ivr_agent.wire import MAX_FAULTS, MAX_TEXT, Batch, Ended, EndedOne, RuntimeState, read_snapshot, wrong_fields
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.names import Session
 
@@ -78,7 +78,7 @@ def test_one_bad_row_does_not_spoil_a_snapshot(state: Callable[..., RuntimeState
     rows: list[Any] = [state(1).model_dump(mode="json"), {"id": "bad"}, {}, 7, surrogate]
     snapshot = read_snapshot(json.dumps({"session": "s-1", "seq": 3, "runtimes": rows}).encode())
     assert dict(snapshot.runtimes) == {state(1).id: state(1)}
-    assert set(snapshot.unreadable) == {"bad", "row 2", "row 3", state(2).id}
+    assert set(snapshot.unreadable) == {"row 1", "row 2", "row 3", state(2).id}, "no value of the row is repeated"
 
 
 def test_a_row_of_a_snapshot_with_too_long_a_text_costs_itself_only(state: Callable[..., RuntimeState]) -> None:
@@ -119,3 +119,20 @@ def test_a_row_has_the_folded_id(place: Place) -> None:
     told = RuntimeState.model_validate({**FULL, "id": FULL["id"].upper()})
     row = told.row(place.site, place.node, Session("s-1"), lwt="2019-11-05T08:36:41Z")
     assert (row.id, told.spelling) == (FULL["id"], FULL["id"].upper())
+
+
+def test_a_body_of_many_faults_names_the_first_few(state: Callable[..., RuntimeState]) -> None:
+    """A batch of 500 wrong events was an answer, and a line of the log, of 80 KB."""
+    events = [{"seq": number, "runtime": {"id": state(number).id}} for number in range(500)]
+    with pytest.raises(ValidationError) as caught:
+        Batch.model_validate({"session": "s-1", "events": events})
+    told = wrong_fields(caught.value)
+    assert len(told) < 1000
+    assert told.count(";") == MAX_FAULTS
+    assert told.endswith(" more")
+
+
+def test_a_row_is_called_by_its_id_only_where_that_is_one() -> None:
+    rows: list[Any] = [{"id": "x" * 100_000}, {"id": {"a": 1}}, {"id": FULL["id"]}]
+    snapshot = read_snapshot(json.dumps({"session": "s-1", "seq": 3, "runtimes": rows}).encode())
+    assert set(snapshot.unreadable) == {"row 0", "row 1", FULL["id"]}

@@ -260,6 +260,18 @@ def test_a_table_that_does_not_answer_is_503_with_retry_after(seeded, invoke):
     assert json.loads(answer["body"])["code"] == "list_unavailable"
 
 
+def test_the_log_says_why_the_list_cannot_be_read(seeded, invoke, caplog):
+    """`list_unavailable` stood in the log without its cause: a table that is gone looked like one that is slow."""
+    seeded.dynamodb.delete_table(TableName="ivr-test-runtimes")
+    answer = invoke(LIST, event())
+    (line,) = [record for record in caplog.records if getattr(record, "action", "") == "refused"]
+    (store, sdk) = line.cause
+    assert store.startswith("DeniedError: ")
+    assert "ResourceNotFoundException" in store
+    assert sdk.endswith("Exception"), "the class of a foreign error alone: its text may quote a request"
+    assert "cause" not in json.loads(answer["body"]), "for operators only"
+
+
 def test_pages_are_linked_until_the_list_ends(seeded, invoke):
     first = invoke(LIST, event(rawQueryString="limit=1&mask=code&offset=0"))
     link = first["headers"]["link"]

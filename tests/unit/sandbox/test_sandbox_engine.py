@@ -323,3 +323,9 @@ def test_a_defect_in_one_runtime_ends_it_and_no_other(
     assert events[-1] == Ended(3, failing, StopType.ERROR)
     assert [state.id for state in engine.snapshot().runtimes] == [healthy]
     assert [getattr(record, "action", None) for record in caplog.records] == ["runtime_failed"]
+    with caplog.at_level(logging.ERROR):
+        for _ in range(99):
+            engine.start("caller", domain="d", rng=rng)
+        time.pass_s(6)
+    told = [record.__dict__["failed"] for record in caplog.records]
+    assert told == [1, 2, 4, 8, 16, 32, 64], "a traceback of every call of a busy node would fill its disk"

@@ -195,6 +195,20 @@ async def test_a_refused_event_is_logged_and_does_not_hold_up_the_others(
     assert "reason" in caplog.text
 
 
+async def test_an_agent_that_refuses_everything_fills_no_log(
+    agent: Agent, deliver: Deliver, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where none of its events could be read, each of thousands was a line."""
+    agent.status = 400
+    box = outbox()
+    for seq in range(1, 101):
+        box.put(changed(seq))
+    deliver(box)
+    await until(lambda: not box._waiting)
+    refusals = [r.__dict__["refused"] for r in caplog.records if getattr(r, "action", "") == "event_refused"]
+    assert refusals == [1, 2, 4, 8, 16, 32, 64]
+
+
 async def test_silence_is_logged_once_and_so_is_its_end(
     tmp_path: Path, deliver: Deliver, caplog: pytest.LogCaptureFixture
 ) -> None:
