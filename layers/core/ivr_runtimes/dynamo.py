@@ -84,11 +84,11 @@ class RuntimeTable:
         body = codec.body_of(answer)
         if body is None:
             cost.add(read_units=_units(answer.get("ConsumedCapacity")), rows=answer.get("ScannedCount", 0))
-            return Page([to_row(item) for item in answer["Items"]], answer.get("LastEvaluatedKey"))
+            return Page([to_row(item) for item in answer["Items"]], answer.get("LastEvaluatedKey") or None)
         page = codec.decode(body, stretch.attributes or codec.ROW_ATTRIBUTES)
         units = page.ConsumedCapacity.CapacityUnits if page.ConsumedCapacity else 0.0
         cost.add(read_units=units, rows=page.ScannedCount)
-        return Page(page.Items, page.LastEvaluatedKey)
+        return Page(page.Items, page.LastEvaluatedKey or None)
 
     def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Row]:
         """Read the ids' rows at every site by strongly consistent BatchGetItems of at most 100 keys.
@@ -113,8 +113,8 @@ class RuntimeTable:
             items = answer["Responses"].get(self._table, [])
             cost.add(read_units=sum(map(_units, answer.get("ConsumedCapacity", []))), rows=len(items))
             found += items
-            wanted = answer.get("UnprocessedKeys")
-            if not wanted:
+            wanted = answer.get("UnprocessedKeys") or {}
+            if not wanted.get(self._table, {}).get("Keys"):
                 return found
             if time.monotonic() >= until:
                 raise StoreUnavailableError(f"keys stayed unprocessed for {UNPROCESSED_BUDGET_S} s")
@@ -134,7 +134,7 @@ class RuntimeTable:
             self._on_server_time,
             RequestItems={self._table: requests[:1]},
         )
-        return {_id_of(request) for request in answer.get("UnprocessedItems", {}).get(self._table, [])}
+        return {_id_of(request) for request in (answer.get("UnprocessedItems") or {}).get(self._table, [])}
 
     def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:
         """Read the site's partition and yield the node's rows: as dear as the site is large, so done twice a start."""
