@@ -4,7 +4,8 @@ Called by the functions' `lambda_handler`. Never decides what is listed or stopp
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 
 from aws_lambda_powertools import Logger, Metrics
 
@@ -13,6 +14,7 @@ from ivr_runtimes.caller import Caller, caller_of
 from ivr_runtimes.errors import ApiError, InternalError
 from ivr_runtimes.event import Event, found_at, http_event
 from ivr_runtimes.response import Response, problem_response
+from ivr_runtimes.unreadable import Notices, Unreadable
 
 Serve = Callable[[Event, Caller], Response]
 
@@ -42,3 +44,12 @@ def _refusal(error: ApiError, event: object, *, logger: Logger, metrics: Metrics
     level = logger.warning if error.status < InternalError.status else logger.error
     level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail, extra=error.trail)
     return problem_response(error, request_id=str(found_at(event, "requestContext", "requestId") or ""))
+
+
+def unread_rows(logger: Logger, metrics: Metrics, sites: Collection[str]) -> Notices:
+    """Return who is told of rows of these sites' that cannot be read: the log of each once, the metric of every one."""
+
+    def tell(table: str, row: Unreadable) -> None:
+        logger.warning("a row cannot be read", action="table_row_unreadable", table=table, **row._asdict())
+
+    return Notices(tell=tell, count=partial(meter.unreadable, metrics), sites=sites)

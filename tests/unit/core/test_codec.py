@@ -96,13 +96,6 @@ def test_a_query_is_decoded_into_rows_that_read_like_runtimes(caplog):
     assert not caplog.records
 
 
-def test_only_the_attributes_that_were_asked_for_are_made():
-    (player, _) = Service((200, PAGE)).page(attributes=frozenset({"id", "name"})).rows
-    assert (player.id, player.name) == (PLAYER.id, PLAYER.name)
-    with pytest.raises(AttributeError):
-        _ = player.code
-
-
 def test_other_operations_keep_botocores_parser():
     item = json.dumps({"Item": {"site": {"S": "SITE1"}}}).encode()
     answer = Service((200, item)).client.get_item(TableName="nodes", Key={})
