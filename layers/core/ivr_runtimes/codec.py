@@ -12,8 +12,8 @@ Called by `boto`, which makes the clients, and by `dynamo`.
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
 from http import HTTPStatus
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -168,11 +168,12 @@ class _Page(_Envelope, gc=False, kw_only=True):
 
 
 class _LoosePage(_Envelope, gc=False, kw_only=True):
-    Items: list[dict[str, Any]]
+    Items: list[msgspec.Raw]
 
 
 _page: Final = msgspec.json.Decoder(_Page)
 _loose_page: Final = msgspec.json.Decoder(_LoosePage)
+_row: Final = msgspec.json.Decoder(_DecodedRow)
 
 
 class QueryPage(NamedTuple):
@@ -209,31 +210,33 @@ def _decode(body: bytes) -> tuple[Any, list[Row], list[Unreadable]]:
     """Take the page as a whole if every row of it is in order, and row by row if not."""
     try:
         page: Any = _page.decode(body)
+        if soundness.all_sound(page.Items):
+            return page, page.Items, []
     except msgspec.ValidationError:
-        page = _loose_page.decode(body)
-        return page, *read_rows(page.Items)
-    if soundness.all_sound(page.Items):
-        return page, page.Items, []
-    return page, *read_rows(_loose_page.decode(body).Items)
+        pass
+    loose = _loose_page.decode(body)
+    return loose, *_sorted_out(loose.Items, _row.decode, msgspec.json.decode)
 
 
 def read_rows(items: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[Unreadable]]:
-    """Read items one by one; return the rows, and the items that are none."""
+    """Read items that botocore has parsed; return the rows, and the items that are none."""
+    return _sorted_out(items, partial(msgspec.convert, type=_DecodedRow), lambda item: item)
+
+
+def _sorted_out(
+    items: Iterable[Any], read: Callable[[Any], Any], whole: Callable[[Any], Any]
+) -> tuple[list[Row], list[Unreadable]]:
+    """Read items one by one; `whole` makes a mapping of one that is no row."""
     rows: list[Row] = []
     unreadable: list[Unreadable] = []
     for item in items:
-        row, fault = _read(item)
-        if row is None:
-            unreadable.append(unread(item, "id", fault))
-        else:
+        try:
+            row = read(item)
+            fault = soundness.fault_of(row)
+        except msgspec.ValidationError as error:
+            fault = re.sub("(?s)^Invalid enum value .* - at", "Invalid enum value - at", str(error))  # never its value
+        if fault is None:
             rows.append(row)
+        else:
+            unreadable.append(unread(whole(item), "id", fault))
     return rows, unreadable
-
-
-def _read(item: Mapping[str, Any]) -> tuple[Row | None, str]:
-    try:
-        row: Any = msgspec.convert(item, _DecodedRow)
-    except msgspec.ValidationError as error:
-        return None, re.sub("(?s)^Invalid enum value .* - at", "Invalid enum value - at", str(error))  # never its value
-    fault = soundness.fault_of(row)
-    return (None, fault) if fault else (row, "")

@@ -18,6 +18,9 @@ from ivr_runtimes.names import RUNTIME_ID_PATTERN
 _DIGITS: Final = bytes.maketrans(b"0123456789", b"0" * 10)
 _HEX_DIGITS: Final = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
 _TIME_SHAPE: Final = b"0000-00-00T00:00:00Z"
+_SOUND: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z#" + RUNTIME_ID_PATTERN[1:-1]
+).fullmatch
 _ID_SHAPE: Final = b"00000000-0000-0000-0000-000000000000"
 
 
@@ -36,6 +39,8 @@ def all_sound(rows: Sequence[Any]) -> bool:
 
 def fault_of(row: Any) -> str | None:
     """Say what is wrong with a row; None if it is well."""
+    if row.start_key == f"{row.starttime}#{row.id}" and _SOUND(row.start_key) and _dated([row.starttime]):
+        return None
     if not re.fullmatch(RUNTIME_ID_PATTERN, row.id):
         return "id: not a runtime's"
     if not _is_time(row.starttime):

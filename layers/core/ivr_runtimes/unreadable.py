@@ -62,13 +62,13 @@ class Notices:
                 self._tell(table, row)
 
 
-def text_of(item: Mapping[str, Any], name: str, kind: str = "S") -> str | None:
+def text_of(item: Any, name: str, kind: str = "S") -> str | None:
     """Return an attribute's value as an item writes it; None where there is none of that kind."""
-    attribute = item.get(name)
+    attribute = item.get(name) if isinstance(item, Mapping) else None
     value = attribute.get(kind) if isinstance(attribute, Mapping) else None
     return value if isinstance(value, str) else None
 
 
-def unread(item: Mapping[str, Any], key: str, fault: str) -> Unreadable:
+def unread(item: Any, key: str, fault: str) -> Unreadable:
     """Name a row that cannot be read by the sort key `key` of its table."""
     return Unreadable(text_of(item, "site") or "", (text_of(item, key) or "")[:MAX_KEY], fault)
