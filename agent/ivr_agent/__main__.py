@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from botocore.exceptions import BotoCoreError
 
@@ -21,6 +21,7 @@ from ivr_agent.clock import Clock
 from ivr_agent.drain import POLL_WAIT_S
 from ivr_agent.exits import Exit, FatalError
 from ivr_agent.log import say
+from ivr_agent.metrics import Metrics, notices
 from ivr_agent.settings import PREFIX, Settings, explain, load
 from ivr_agent.wiring import Stores
 from ivr_runtimes import boto
@@ -106,10 +107,13 @@ def _stores(settings: Settings, clock: Clock) -> Stores:
         raise SettingsError(
             f"wrong settings:\n  AWS: {error} (see AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_DYNAMODB, …)"
         ) from None
+    metrics = Metrics()
+    sides: dict[str, Any] = {"on_server_time": clock.observe, "notice": notices(metrics)}
     return Stores(
-        runtimes=RuntimeTable(tables, settings.runtimes_table, clock=clock.now_s, on_server_time=clock.observe),
-        nodes=NodeTable(tables, settings.nodes_table, on_server_time=clock.observe),
+        runtimes=RuntimeTable(tables, settings.runtimes_table, clock=clock.now_s, **sides),
+        nodes=NodeTable(tables, settings.nodes_table, **sides),
         inbox=Inbox(queues, settings.queue_url, settings.dead_letter_url),
+        metrics=metrics,
     )
 
 

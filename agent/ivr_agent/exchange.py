@@ -8,6 +8,7 @@ once more over a new one.
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -107,12 +108,12 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bool
         lines = await _lines(reader)
         try:
             version, status = lines[0].split(" ", 2)[:2]
-            code, keeps = int(status), KEEPS_OPEN[version]
+            code, keeps = int(_digits(status, 10)), KEEPS_OPEN[version]
         except (ValueError, KeyError):
             raise BadAnswerError(f"not a status line of HTTP/1.1: {lines[0][:80]!r}") from None
         if code >= HTTPStatus.OK:
             pairs = (line.partition(":") for line in lines[1:])
-            headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+            headers = {name.strip(" \t").lower(): value.strip(" \t") for name, _, value in pairs}
             return code, headers, _keeps(headers.get("connection", ""), unsaid=keeps)
 
 
@@ -168,9 +169,16 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
+def _digits(text: str, base: int) -> str:
+    """Return a number's digits, ASCII and nothing else (RFC 9112 section 6.2); `int` takes `1_0` and `+1` too."""
+    if not re.fullmatch("[0-9]+" if base == 10 else "[0-9A-Fa-f]+", text):
+        raise ValueError(text)
+    return text
+
+
 def _size(text: str, base: int) -> int:
     try:
-        size = int(text.strip(), base)
+        size = int(_digits(text.strip(" \t\r\n"), base), base)
     except ValueError:
         raise BadAnswerError("a length that is no number") from None
     if not 0 <= size <= MAX_BODY:

@@ -5,18 +5,30 @@ that ask for OpenMetrics get exemplars too: the stop id of the latest stop of ea
 without bound.
 """
 
+import logging
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from ivr_agent.log import say
 from ivr_agent.outcome import Outcome
+from ivr_runtimes.unreadable import Notices, Unreadable
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_TEXT: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 LAGS_S: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 """Around the promised 50 ms, and far enough to see for how long AWS was away."""
+
+
+def notices(metrics: "Metrics") -> Notices:
+    """Return who is told of rows that cannot be read: the log of each once, the metric of every one."""
+
+    def tell(table: str, row: Unreadable) -> None:
+        say("table_row_unreadable", level=logging.WARNING, table=table, **row._asdict())
+
+    return Notices(tell=tell, count=lambda table, rows: metrics.unreadable.labels(table=table).inc(rows))
 
 
 class Metrics:
@@ -46,6 +58,7 @@ class Metrics:
         self.dead_letters = self._counter("dead_letters", "Messages moved to the dead-letter queue by the agent")
         self.peer_requests = self._counter("peer_requests", "Requests of peers by the status answered", "status")
         self.loop_failures = self._counter("loop_failures", "Passes of a loop that ended in a defect", "loop")
+        self.unreadable = self._counter("unreadable_rows", "Rows of the tables that could not be read", "table")
         for outcome in Outcome:
             self.outcomes.labels(outcome=outcome)
 

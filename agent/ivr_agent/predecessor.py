@@ -12,6 +12,7 @@ import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from ivr_agent.health import HEALTH_PATH
+from ivr_runtimes.items import UNKNOWN_PORT
 from ivr_runtimes.model import Node
 
 ANSWER_WITHIN_S: Final = 1.0
@@ -41,6 +42,8 @@ def at_home(host: str, control_port: int) -> IsGone:
         """True where the row's port is ours, is nobody's, or is another agent's."""
         if row.control_port == control_port:
             return True
+        if row.control_port == UNKNOWN_PORT:
+            return False
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 return (await _identity(host, row.control_port)).agent_id != row.agent_id

@@ -161,7 +161,8 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    return sorted(name for name in environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    ours = (name for name in environ if name.upper().startswith(PREFIX))
+    return sorted(name for name in ours if not name.isascii() or name.upper() not in known)
 
 
 def _told(name: str, message: str) -> str:

@@ -27,6 +27,7 @@ from pydantic import (
 
 from ivr_runtimes.model import Runtime, State, StopType
 from ivr_runtimes.names import (
+    ANY_CASE_DOMAIN_PATTERN,
     RUNTIME_ID_PATTERN,
     SESSION_PATTERN,
     STOP_ID_PATTERN,
@@ -38,9 +39,6 @@ from ivr_runtimes.names import (
     StopId,
     fold_domain,
 )
-
-ANY_CASE_DOMAIN: Final = "^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$"
-"""What the schema says of a domain's name: the pattern of `names` before it is folded to lower case."""
 
 MAX_BATCH: Final = 500
 """Events in one request at most: some 200 KB, and a few milliseconds of the agent's time."""
@@ -54,6 +52,12 @@ def _folded(name: object) -> Domain:
     if domain is None:
         raise ValueError("not the name of a domain")
     return domain
+
+
+def _number(text: object) -> object:
+    if isinstance(text, str) and not re.fullmatch(r"[0-9]{1,18}", text):  # `int` also takes "1_0", " 1" and "+1"
+        raise ValueError("not a decimal number")
+    return text
 
 
 def _known(name: object) -> object:
@@ -96,7 +100,7 @@ STOPTYPES: Final = {
 AnyStopType = Annotated[
     StopType | None, BeforeValidator(_known), WithJsonSchema({"anyOf": [STOPTYPES, {"type": "null"}]})
 ]
-AnyCaseDomain = WithJsonSchema({"type": "string", "pattern": ANY_CASE_DOMAIN})
+AnyCaseDomain = WithJsonSchema({"type": "string", "pattern": ANY_CASE_DOMAIN_PATTERN})
 
 
 class RuntimeState(BaseModel):
@@ -148,7 +152,7 @@ class Ended(BaseModel):
 
     id: Id
     session: SessionName
-    seq: Annotated[int, Field(ge=0)]
+    seq: Annotated[int, BeforeValidator(_number), Field(ge=0)]
     stoptype: AnyStopType = None
 
 

@@ -5,7 +5,7 @@ tests, from memory.
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ivr_agent import __version__
@@ -45,6 +45,8 @@ class Stores:
     runtimes: RuntimeWriter
     nodes: LeaseTable
     inbox: CommandInbox
+    metrics: Metrics = field(default_factory=Metrics)
+    """What the stores count, and all others."""
 
 
 class Services(NamedTuple):
@@ -80,7 +82,7 @@ class Parts:
 def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int) -> Parts:
     """Wire an agent. Must run inside the event loop. `control_port` is the port really bound."""
     place = Place(site=settings.site, node=settings.node)
-    health, metrics = Health(clock.monotonic), Metrics()
+    health, metrics = Health(clock.monotonic), stores.metrics
     services = _services(settings, health, Denials(clock))
     ledger = Ledger(clock.monotonic)
     registry = Registry(ledger)

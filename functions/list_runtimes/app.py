@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ivr_runtimes import boto, meter
 from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
-from ivr_runtimes.edge import answer
+from ivr_runtimes.edge import answer, unread_rows
 from ivr_runtimes.event import Event, header, raw_query
 from ivr_runtimes.listing import RuntimeList
 from ivr_runtimes.paging import EXACT_COUNT, next_link, wants_count
@@ -24,10 +24,11 @@ from ivr_runtimes.settings import FunctionSettings, load
 logger = Logger()
 metrics = Metrics()
 settings = load(FunctionSettings, os.environ)
+notices = unread_rows(logger, metrics, settings.sites)
 client = boto.listing_client(boto.config(connect_timeout_s=0.5, read_timeout_s=2.0, attempts=3))
 listing = RuntimeList(
-    runtimes=RuntimeTable(client, settings.runtimes_table),
-    nodes=NodeTable(client, settings.nodes_table),
+    runtimes=RuntimeTable(client, settings.runtimes_table, notice=notices),
+    nodes=NodeTable(client, settings.nodes_table, notice=notices),
     sites=settings.sites,
 )
 

@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from ivr_runtimes import boto, meter
 from ivr_runtimes.caller import Caller
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
-from ivr_runtimes.edge import answer
+from ivr_runtimes.edge import answer, unread_rows
 from ivr_runtimes.event import Event
 from ivr_runtimes.request import stop_request
 from ivr_runtimes.response import STOP_REQUEST_ID, Response, no_content
@@ -24,11 +24,12 @@ from ivr_runtimes.stopping import RuntimeStop
 logger = Logger()
 metrics = Metrics()
 settings = load(StopSettings, os.environ)
+notices = unread_rows(logger, metrics, settings.sites)
 quick = boto.config(connect_timeout_s=0.5, read_timeout_s=1.0, attempts=2)
 dynamodb = boto.dynamodb_client(quick)
 stopping = RuntimeStop(
-    runtimes=RuntimeTable(dynamodb, settings.runtimes_table),
-    nodes=NodeTable(dynamodb, settings.nodes_table),
+    runtimes=RuntimeTable(dynamodb, settings.runtimes_table, notice=notices),
+    nodes=NodeTable(dynamodb, settings.nodes_table, notice=notices),
     queue=Outbox(boto.sqs_client(quick), settings.stop_queue_url_prefix),
     sites=settings.sites,
 )

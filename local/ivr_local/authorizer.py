@@ -104,14 +104,14 @@ def scopes_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the token's scopes: claim `scope`, else `scp`; a string separated by spaces, or an array."""
     held = claims.get("scope", claims.get("scp"))
     if isinstance(held, str):
-        return tuple(held.split())
+        return tuple(scope for scope in held.split(" ") if scope)  # other blanks separate nothing (RFC 6749, 3.3)
     return tuple(one for one in held if isinstance(one, str)) if isinstance(held, list) else ()
 
 
 def _token(authorization: str) -> str:
     """Return the token: "The identitySource can include only the token, or the token prefixed with Bearer"."""
     prefix, space, token = authorization.partition(" ")
-    return token.strip() if space and prefix.lower() == "bearer" else authorization
+    return token.strip(" ") if space and prefix.lower() == "bearer" else authorization
 
 
 def _challenge(scopes: tuple[str, ...], error: str, description: str) -> str:

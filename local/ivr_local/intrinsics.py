@@ -112,7 +112,7 @@ def _check(name: str, spec: Mapping[str, Tree], value: str) -> None:
 
 
 def _check_number(name: str, spec: Mapping[str, Tree], value: str) -> None:
-    if not re.fullmatch(r"-?\d+(\.\d+)?", value):
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
         raise TemplateError(f"parameter {name}: {value!r} is not a number")
     if not spec.get("MinValue", -inf) <= float(value) <= spec.get("MaxValue", inf):
         raise TemplateError(f"parameter {name}: {value} is not from {spec.get('MinValue')} to {spec.get('MaxValue')}")

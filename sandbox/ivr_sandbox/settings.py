@@ -151,7 +151,8 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _refuse_unknown_variables() -> None:
     known = {variable(name) for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    ours = (name for name in os.environ if name.upper().startswith(PREFIX))
+    unknown = sorted(name for name in ours if not name.isascii() or name.upper() not in known)
     if unknown:
         raise SettingsError("\n".join(f"{name}: no such setting; unset it or correct its spelling" for name in unknown))
 

@@ -151,12 +151,6 @@ def test_rows_left_out_by_their_values_count_as_looked_at(tables, five):
     assert flat(read_through(tables, both, limit=1)) == ids(five[1:2])
 
 
-def test_a_page_has_the_attributes_that_were_asked_for(tables, five):
-    wanted = frozenset({"id", "name", "stoptype", "starttime"})
-    (row,) = page(tables, Stretch(attributes=wanted, high=five[0].start_key)).rows
-    assert (row.id, row.name, row.stoptype, row.starttime) == (five[0].id, "TEST PLAY", None, five[0].starttime)
-
-
 def test_ids_are_read_at_all_sites_however_many_keys_that_takes(tables, five):
     cost = Cost()
     unknown = [RuntimeId(f"00000000-0000-0000-0000-{n:012x}") for n in range(60)]

@@ -152,20 +152,21 @@ def test_dead_rows_before_the_window_make_a_page_read_on_until_it_is_full(wire: 
     assert found.cost.calls >= 3, "the nodes, a page of dead rows, and more"
 
 
-def test_a_row_that_an_agent_of_another_version_wrote_is_shown_alike_by_every_plan(wire: Wire) -> None:
-    """A state we do not know and no time of the last write: the look-up by id once ended in a 500 on such a row."""
+def test_a_row_that_cannot_be_read_is_left_out_by_every_plan(wire: Wire) -> None:
+    """A state we do not know and no time of the last write: the look-up by id once ended in a 500 on such a row.
+
+    Whatever the mask shows, `test_unreadable_rows` has more such rows.
+    """
     row = long(1, name="odd")
     wire.fill(World([], [worlds.node(SITES[0], NODES[0], SESSIONS[0], 15.0)]))
     item = {**to_item(row), "state": {"S": "paused"}}
     del item["lwt"]
     wire.write([(RUNTIMES, {"PutRequest": {"Item": item}})])
-    shown = {"id": row.id, "ext": {"state": "paused", "lwt": None}}
     by_id = quote(json.dumps({"id": row.id}))
     for raw, kind in (("", "walk"), ("&limit=1", "page"), ("&order=name", "sort"), (f"&filter={by_id}", "keys")):
-        raw = "mask=id,ext.state,ext.lwt" + raw  # noqa: PLW2901  # each with the same mask
-        found = wire.ask(raw)
+        found = wire.ask("mask=id" + raw)
         assert found.plan == kind
-        assert json.loads(parse_list_query(raw).render(found.rows)) == [shown]
+        assert not found.rows
 
 
 def key(row: Runtime) -> dict[str, Any]:

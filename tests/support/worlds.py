@@ -25,7 +25,7 @@ GONE: Final = Site("GONE")
 LEASES_S: Final = (15.0, 0.0, -1.5, -2.5, -3600.0, 61.0, 3600.0)
 """Ahead of now: good, within the skew, lapsed, handed over, and from an impossible future."""
 
-NODES: Final = tuple(map(NodeName, ("n1@10.0.0.1", "n2@10.0.0.1", "nœud@[::1]")))
+NODES: Final = tuple(map(NodeName, ("n1@10.0.0.1", "n2@10.0.0.1", "n3@[::1]")))
 SESSIONS: Final = tuple(map(Session, ("s1", "s2")))
 IDS: Final = tuple(RuntimeId(f"{n:08x}-0624-e639-8061-a8000000000{n % 3}") for n in range(12))
 

@@ -11,15 +11,19 @@ Called by `boto`, which makes the clients, and by `dynamo`.
 """
 
 import logging
-from functools import cache, lru_cache
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
 from http import HTTPStatus
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ivr_runtimes import soundness
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.model import Row
+from ivr_runtimes.model import Row, State
+from ivr_runtimes.unreadable import Unreadable, unread
 
 COMPONENT: Final = "response_parser_factory"
 """The seam's name in a botocore session."""
@@ -30,8 +34,14 @@ READS: Final = frozenset({"QueryOutput", "ScanOutput"})
 BODY: Final = "ivr_runtimes.body"
 """Where a parsed answer carries the body that is still to be decoded."""
 
-ROW_ATTRIBUTES: Final = frozenset(name for name, kind in vars(Row).items() if isinstance(kind, property))
-"""Every attribute that a row of the list may be asked for."""
+ROW_ATTRIBUTES: Final = frozenset(name for name, kind in vars(Row).items() if isinstance(kind, property)) | {
+    "start_key"
+}
+"""Every attribute that is read of a row for the list."""
+
+REQUIRED: Final = ROW_ATTRIBUTES - {"stoptype", "rootcode", "rootname"}
+"""Those that every row has. One without any of them is not listed, whatever the query asks for, so that no answer
+depends on which fields it shows."""
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +117,22 @@ def _tell_moved() -> None:
 
 
 class _Text(msgspec.Struct, frozen=True, gc=False):
-    """An attribute's value: `{"S": "…"}`, or nothing."""
+    """An attribute's value: `{"S": "…"}`."""
+
+    S: str
+
+
+class _State(msgspec.Struct, frozen=True, gc=False):
+    """The value of `state`: one that we know."""
+
+    S: State
+
+
+class _Unset(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The value of an attribute that need not be there: a text, or nothing."""
 
     S: str | None = None
+    NULL: bool = True
 
 
 class Capacity(msgspec.Struct, gc=False):
@@ -118,36 +141,102 @@ class Capacity(msgspec.Struct, gc=False):
     CapacityUnits: float = 0.0
 
 
-class QueryPage(msgspec.Struct, gc=False):
-    """The answer to a Query (DynamoDB API reference, "Query", response syntax). `Items` are rows, as `model.Row`."""
+class _Envelope(msgspec.Struct, gc=False):
+    """The answer to a Query but for its items (DynamoDB API reference, "Query", response syntax)."""
 
-    Items: list[Any] = []
     ScannedCount: int = 0
     LastEvaluatedKey: dict[str, dict[str, str]] | None = None
     ConsumedCapacity: Capacity | None = None
 
 
-def decode(body: bytes, attributes: frozenset[str]) -> QueryPage:
-    """Decode a body into rows with those attributes; whatever else it holds is skipped.
+_DecodedRow: Final = msgspec.defstruct(
+    "DecodedRow",
+    [
+        *((f"{name}_", _State if name == "state" else _Text) for name in sorted(REQUIRED)),
+        *((f"{name}_", _Unset, _Unset()) for name in sorted(ROW_ATTRIBUTES - REQUIRED)),
+    ],
+    # A property whose getter is in C costs next to nothing, and rows read like `model.Runtime`.
+    namespace={"PATH": "{}_.S", **{name: property(attrgetter(f"{name}_.S")) for name in ROW_ATTRIBUTES}},
+    rename=lambda name: name[:-1],
+    # Rows hold no cycles, and counting them would make Python's collector run over and over.
+    gc=False,
+)
+
+
+class _Page(_Envelope, gc=False, kw_only=True):
+    Items: list[_DecodedRow]  # type: ignore[valid-type]
+
+
+class _LoosePage(_Envelope, gc=False, kw_only=True):
+    Items: list[msgspec.Raw]
+
+
+_page: Final = msgspec.json.Decoder(_Page)
+_loose_page: Final = msgspec.json.Decoder(_LoosePage)
+_row: Final = msgspec.json.Decoder(_DecodedRow)
+
+
+class QueryPage(NamedTuple):
+    """A Query's answer: the rows, as `model.Row`, those that cannot be read, where the next page begins, the cost."""
+
+    rows: list[Row]
+    unreadable: list[Unreadable]
+    resume: dict[str, dict[str, str]] | None
+    scanned: int
+    read_units: float
+
+
+def decode(body: bytes) -> QueryPage:
+    """Decode a body into rows; whatever else it holds is skipped.
 
     Raises `StoreUnavailableError` for what is not a Query's answer, such as half of one.
     """
     try:
-        return _decoder(attributes).decode(body)
+        page, rows, unreadable = _decode(body)
     except msgspec.DecodeError as error:
         raise StoreUnavailableError(f"the answer to a Query cannot be read: {error}") from error
+    units = page.ConsumedCapacity.CapacityUnits if page.ConsumedCapacity else 0.0
+    return QueryPage(rows, unreadable, page.LastEvaluatedKey or None, page.ScannedCount, units)
 
 
-@lru_cache(maxsize=64)  # as many as there are different masks and filters at a time
-def _decoder(attributes: frozenset[str]) -> msgspec.json.Decoder[QueryPage]:
-    row = msgspec.defstruct(
-        "DecodedRow",
-        [(f"{name}_", _Text, _Text()) for name in sorted(attributes)],
-        # A property whose getter is in C costs next to nothing, and rows read like `model.Runtime`.
-        namespace={"PATH": "{}_.S", **{name: property(attrgetter(f"{name}_.S")) for name in attributes}},
-        rename=lambda name: name[:-1],
-        # Rows hold no cycles, and counting them would make Python's collector run over and over.
-        gc=False,
-    )
-    page = msgspec.defstruct("DecodedPage", [("Items", list[row])], bases=(QueryPage,), gc=False)  # type: ignore[valid-type]
-    return msgspec.json.Decoder(page)
+def read_page(answer: Mapping[str, Any]) -> QueryPage:
+    """Read a Query's answer that botocore has parsed."""
+    rows, unreadable = read_rows(answer["Items"])
+    units = float((answer.get("ConsumedCapacity") or {}).get("CapacityUnits", 0.0))
+    return QueryPage(rows, unreadable, answer.get("LastEvaluatedKey") or None, answer.get("ScannedCount", 0), units)
+
+
+def _decode(body: bytes) -> tuple[Any, list[Row], list[Unreadable]]:
+    """Take the page as a whole if every row of it is in order, and row by row if not."""
+    try:
+        page: Any = _page.decode(body)
+        if soundness.all_sound(page.Items):
+            return page, page.Items, []
+    except msgspec.ValidationError:
+        pass
+    loose = _loose_page.decode(body)
+    return loose, *_sorted_out(loose.Items, _row.decode, msgspec.json.decode)
+
+
+def read_rows(items: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[Unreadable]]:
+    """Read items that botocore has parsed; return the rows, and the items that are none."""
+    return _sorted_out(items, partial(msgspec.convert, type=_DecodedRow), lambda item: item)
+
+
+def _sorted_out(
+    items: Iterable[Any], read: Callable[[Any], Any], whole: Callable[[Any], Any]
+) -> tuple[list[Row], list[Unreadable]]:
+    """Read items one by one; `whole` makes a mapping of one that is no row."""
+    rows: list[Row] = []
+    unreadable: list[Unreadable] = []
+    for item in items:
+        try:
+            row = read(item)
+            fault = soundness.fault_of(row)
+        except msgspec.ValidationError as error:
+            fault = re.sub("(?s)^Invalid enum value .* - at", "Invalid enum value - at", str(error))  # never its value
+        if fault is None:
+            rows.append(row)
+        else:
+            unreadable.append(unread(whole(item), "id", fault))
+    return rows, unreadable

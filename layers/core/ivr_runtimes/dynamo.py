@@ -6,17 +6,19 @@ Owns the items' shape and the requests; decides nothing about liveness or order 
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from ivr_runtimes import codec
 from ivr_runtimes.boto import OnServerTime, call, call_with_body, sends_own_bodies
 from ivr_runtimes.errors import ConditionFailedError, LeaseHeldError, StoreUnavailableError
-from ivr_runtimes.model import Node, Row, Runtime, State, StopType
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
+from ivr_runtimes.items import NOBODY, Item, to_node, to_runtime
+from ivr_runtimes.model import Node, Row, Runtime
+from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.ports import Cost, Page, RowRef, Stretch, WriteBatch
+from ivr_runtimes.unreadable import Notice, text_of, unheard, unread
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -45,16 +47,18 @@ UNPROCESSED_BUDGET_S: Final = 2.0
 HELD: Final = "(agent_id = :us AND lease_until <= :until) OR lease_until < :lapsed"
 """When the holder may write its node's row. A lease only moves forward: an earlier renewal that lands late is void."""
 
-FREE: Final = "attribute_not_exists(#site) OR agent_id IN (:free, :dead)"
-"""When anyone may write a node's row."""
-
-Item = Mapping[str, Any]
+FREE: Final = (
+    "attribute_not_exists(#site) OR agent_id IN (:free, :dead)"
+    " OR NOT attribute_type(agent_id, :text) OR NOT attribute_type(lease_until, :number)"
+)
+"""When anyone may write a node's row: also where it tells of no agent or no lease, which none could ever take."""
 
 
 class RuntimeTable:
     """Table `runtimes`: implements `RuntimeIndex`, `RuntimeLookup` and `RuntimeWriter`.
 
-    `clock` (epoch seconds) dates `expires_at`; `on_server_time` hears the `Date` of every answer.
+    `clock` (epoch seconds) dates `expires_at`; `on_server_time` hears the `Date` of every answer, `notice` of rows that
+    cannot be read.
     """
 
     def __init__(
@@ -64,9 +68,11 @@ class RuntimeTable:
         *,
         clock: Callable[[], float] = time.time,
         on_server_time: OnServerTime | None = None,
+        notice: Notice = unheard,
     ) -> None:
         self._client = client
         self._table = table
+        self._tell = partial(notice, "runtimes")
         self._clock = clock
         self._on_server_time = on_server_time
         sends_own_bodies(client, "BatchWriteItem")
@@ -82,27 +88,28 @@ class RuntimeTable:
             request["Limit"] = limit
         answer = self._call(self._client.query, ReturnConsumedCapacity="TOTAL", **request)
         body = codec.body_of(answer)
-        if body is None:
-            cost.add(read_units=_units(answer.get("ConsumedCapacity")), rows=answer.get("ScannedCount", 0))
-            return Page([to_row(item) for item in answer["Items"]], answer.get("LastEvaluatedKey"))
-        page = codec.decode(body, stretch.attributes or codec.ROW_ATTRIBUTES)
-        units = page.ConsumedCapacity.CapacityUnits if page.ConsumedCapacity else 0.0
-        cost.add(read_units=units, rows=page.ScannedCount)
-        return Page(page.Items, page.LastEvaluatedKey)
+        page = codec.read_page(answer) if body is None else codec.decode(body)
+        cost.add(read_units=page.read_units, rows=page.scanned)
+        self._tell(page.unreadable)
+        return Page(page.rows, page.resume)
 
     def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Row]:
         """Read the ids' rows at every site by strongly consistent BatchGetItems of at most 100 keys.
 
-        As lenient as `page`: a row that an agent of another version wrote is shown by every plan, or by none.
+        As strict as `page`: a row is shown by every plan, or by none.
         """
         keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for runtime_id in ids for site in sites]
         batches = [keys[at : at + MAX_KEYS] for at in range(0, len(keys), MAX_KEYS)]
-        return [to_row(item) for batch in batches for item in self._get(batch, cost)]
+        rows, unreadable = codec.read_rows(item for batch in batches for item in self._get(batch, cost))
+        self._tell(unreadable)
+        return rows
 
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
         """Read the id's row at every site in one strongly consistent BatchGetItem, unprocessed keys drained."""
         keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for site in sites]
-        return [to_runtime(item) for item in self._get(keys, Cost())]
+        read = [(item, *to_runtime(item)) for item in self._get(keys, Cost())]
+        self._tell([unread(item, "id", fault) for item, _, fault in read if fault])
+        return [runtime for _, runtime, _ in read if runtime is not None]
 
     def _get(self, keys: list[dict[str, Any]], cost: Cost) -> list[Item]:
         wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}
@@ -113,8 +120,8 @@ class RuntimeTable:
             items = answer["Responses"].get(self._table, [])
             cost.add(read_units=sum(map(_units, answer.get("ConsumedCapacity", []))), rows=len(items))
             found += items
-            wanted = answer.get("UnprocessedKeys")
-            if not wanted:
+            wanted = answer.get("UnprocessedKeys") or {}
+            if not wanted.get(self._table, {}).get("Keys"):
                 return found
             if time.monotonic() >= until:
                 raise StoreUnavailableError(f"keys stayed unprocessed for {UNPROCESSED_BUDGET_S} s")
@@ -134,7 +141,7 @@ class RuntimeTable:
             self._on_server_time,
             RequestItems={self._table: requests[:1]},
         )
-        return {_id_of(request) for request in answer.get("UnprocessedItems", {}).get(self._table, [])}
+        return {_id_of(request) for request in (answer.get("UnprocessedItems") or {}).get(self._table, [])}
 
     def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:
         """Read the site's partition and yield the node's rows: as dear as the site is large, so done twice a start."""
@@ -148,7 +155,7 @@ class RuntimeTable:
             "ConsistentRead": True,
         }
         for item in self._pages(self._client.query, request):
-            yield RowRef(RuntimeId(item["id"]["S"]), Session(item["session"]["S"]))
+            yield RowRef(RuntimeId(item["id"]["S"]), Session(text_of(item, "session") or ""))
 
     def _pages(self, method: Callable[..., Any], request: dict[str, Any]) -> Iterator[Item]:
         return _pages(self._call, method, request)
@@ -158,23 +165,36 @@ class RuntimeTable:
 
 
 class NodeTable:
-    """Table `nodes`: implements `NodeDirectory`, `NodeLookup` and `LeaseTable`."""
+    """Table `nodes`: implements `NodeDirectory`, `NodeLookup` and `LeaseTable`; `notice` as of `RuntimeTable`."""
 
-    def __init__(self, client: "DynamoDBClient", table: str, *, on_server_time: OnServerTime | None = None) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        table: str,
+        *,
+        on_server_time: OnServerTime | None = None,
+        notice: Notice = unheard,
+    ) -> None:
         self._client = client
         self._table = table
+        self._tell = partial(notice, "nodes")
         self._on_server_time = on_server_time
 
     def all_nodes(self, *, cost: Cost | None = None) -> list[Node]:
-        """Scan the table: one small row per node."""
+        """Scan the table: one small row per node. One that cannot be read is a dead node's."""
         request = {"TableName": self._table, "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
-        return [to_node(item) for item in _pages(self._call, self._client.scan, request, cost)]
+        return self._nodes(_pages(self._call, self._client.scan, request, cost))
 
     def read(self, site: Site, node: NodeName) -> Node | None:
-        """Read one node's row, strongly consistent."""
+        """Read one node's row, strongly consistent; None, too, where it names no session that can be."""
         key = {"site": {"S": site}, "node": {"S": node}}
         item = self._call(self._client.get_item, TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-        return to_node(item) if item else None
+        return next((found for found in self._nodes([item] if item else []) if found.session != NOBODY), None)
+
+    def _nodes(self, items: Iterable[Item]) -> list[Node]:
+        read = [(item, *to_node(item)) for item in items]
+        self._tell([unread(item, "node", fault) for item, _, fault in read if fault])
+        return [node for _, node, _ in read]
 
     def renew(self, node: Node, *, now_s: float, dead: str = "", held: str = "") -> None:
         """Put the node's row on condition that it is free, of the dead agent, ours and no later lease, or lapsed."""
@@ -189,7 +209,12 @@ class NodeTable:
         }
         if not held:
             request["ExpressionAttributeNames"] = {"#site": "site"}
-            request["ExpressionAttributeValues"] |= {":free": {"S": ""}, ":dead": {"S": dead}}
+            request["ExpressionAttributeValues"] |= {
+                ":free": {"S": ""},
+                ":dead": {"S": dead},
+                ":text": {"S": "S"},
+                ":number": {"S": "N"},
+            }
         try:
             self._call(self._client.put_item, TableName=self._table, Item=item, **request)
         except ConditionFailedError as error:
@@ -205,38 +230,6 @@ def to_item(row: Runtime) -> dict[str, Any]:
     return {name: {"S": str(value)} for name, value in values.items() if value is not None}
 
 
-def to_runtime(item: Item) -> Runtime:
-    """Read an item of table `runtimes`."""
-
-    def text(name: str) -> str | None:
-        value: str | None = item[name]["S"] if name in item else None
-        return value
-
-    stop_id = text("stop_id")
-    return Runtime(
-        id=RuntimeId(item["id"]["S"]),
-        site=Site(item["site"]["S"]),
-        node=NodeName(item["node"]["S"]),
-        domain=Domain(item["domain"]["S"]),
-        session=Session(item["session"]["S"]),
-        type=item["type"]["S"],
-        code=item["code"]["S"],
-        name=item["name"]["S"],
-        starttime=item["starttime"]["S"],
-        state=State(item["state"]["S"]),
-        stoptype=StopType.known(text("stoptype")),
-        stop_id=StopId(stop_id) if stop_id else None,
-        rootcode=text("rootcode"),
-        rootname=text("rootname"),
-        lwt=item["lwt"]["S"],
-    )
-
-
-def to_row(item: Item) -> Row:
-    """Read an item of which some attributes were asked for, as botocore parsed it."""
-    return cast("Row", SimpleNamespace(**{name: item.get(name, {}).get("S") for name in codec.ROW_ATTRIBUTES}))
-
-
 def to_node_item(node: Node) -> dict[str, Any]:
     """Return a node as an item, without `expires_at`."""
     return {
@@ -249,20 +242,6 @@ def to_node_item(node: Node) -> dict[str, Any]:
         "agent_version": {"S": node.agent_version},
         "started_at": {"S": node.started_at},
     }
-
-
-def to_node(item: Item) -> Node:
-    """Read an item of table `nodes`."""
-    return Node(
-        site=Site(item["site"]["S"]),
-        node=NodeName(item["node"]["S"]),
-        session=Session(item["session"]["S"]),
-        lease_until_s=float(item["lease_until"]["N"]),
-        agent_id=item["agent_id"]["S"],
-        control_port=int(item["control_port"]["N"]),
-        agent_version=item["agent_version"]["S"],
-        started_at=item["started_at"]["S"],
-    )
 
 
 _RUNTIME_ATTRIBUTES: Final = (*(field.name for field in fields(Runtime)), "start_key")
@@ -300,9 +279,8 @@ def _query(table: str, domain: Domain, stretch: Stretch) -> dict[str, Any]:
     if stretch.among:
         tests = [_membership(name, stretch.among[name], names, values) for name in sorted(stretch.among)]
         request["FilterExpression"] = " AND ".join(tests)
-    if stretch.attributes is not None:
-        names |= {f"#{name}": name for name in stretch.attributes}
-        request["ProjectionExpression"] = ",".join(f"#{name}" for name in sorted(stretch.attributes))
+    names |= {f"#{name}": name for name in codec.ROW_ATTRIBUTES}
+    request["ProjectionExpression"] = ",".join(f"#{name}" for name in sorted(codec.ROW_ATTRIBUTES))
     return request
 
 

@@ -4,7 +4,8 @@ Called by the functions' `lambda_handler`. Never decides what is listed or stopp
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from typing import Final
 
 from aws_lambda_powertools import Logger, Metrics
@@ -14,6 +15,7 @@ from ivr_runtimes.caller import Caller, caller_of
 from ivr_runtimes.errors import ApiError, InternalError, StoreError
 from ivr_runtimes.event import Event, found_at, http_event
 from ivr_runtimes.response import Response, problem_response
+from ivr_runtimes.unreadable import Notices, Unreadable
 
 Serve = Callable[[Event, Caller], Response]
 
@@ -60,3 +62,12 @@ def _causes(error: ApiError) -> Iterator[str]:
         name = type(cause).__name__
         yield f"{name}: {cause}"[:MAX_CAUSE] if isinstance(cause, StoreError) else name
         cause = cause.__cause__
+
+
+def unread_rows(logger: Logger, metrics: Metrics, sites: Collection[str]) -> Notices:
+    """Return who is told of rows of these sites' that cannot be read: the log of each once, the metric of every one."""
+
+    def tell(table: str, row: Unreadable) -> None:
+        logger.warning("a row cannot be read", action="table_row_unreadable", table=table, **row._asdict())
+
+    return Notices(tell=tell, count=partial(meter.unreadable, metrics), sites=sites)

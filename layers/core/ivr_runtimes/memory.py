@@ -1,7 +1,8 @@
 """The stores in memory: the same ports without AWS, for tests and for anyone who embeds the core.
 
 Behaves as the real ones do where callers can tell: start order, conditional renewal, visibility timeouts,
-receipts that die. Held to that by the one contract suite (tests/contract). Thread-safe.
+receipts that die. Held to that by the one contract suite (tests/contract). Thread-safe. It holds what its ports let in,
+so no row of it is unreadable.
 """
 
 import itertools

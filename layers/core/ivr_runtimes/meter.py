@@ -34,8 +34,13 @@ def listed(metrics: Metrics, *, rows: int, plan: str | None = None, read_units: 
         _count(metrics, "Lists", {"plan": plan.partition("+")[0]})
 
 
-def _count(metrics: Metrics, name: str, dimensions: dict[str, str]) -> None:
-    """Count one in a metric of its own, since EMF's dimensions hold for all metrics of a line."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=metrics.namespace) as single:
-        for key, value in {"service": str(metrics.service), **dimensions}.items():
-            single.add_dimension(name=key, value=value)
+def unreadable(metrics: Metrics, table: str, rows: int) -> None:
+    """Count rows of a table, `runtimes` or `nodes`, that could not be read."""
+    _count(metrics, "UnreadableRows", {"table": table}, value=rows)
+
+
+def _count(metrics: Metrics, name: str, dimensions: dict[str, str], *, value: int = 1) -> None:
+    """Count in a metric of its own, since EMF's dimensions hold for all metrics of a line."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=value, namespace=metrics.namespace) as single:
+        for key, of in {"service": str(metrics.service), **dimensions}.items():
+            single.add_dimension(name=key, value=of)

@@ -44,10 +44,7 @@ class Verb(StrEnum):
 
 
 class Row(Protocol):
-    """A runtime as the list reads it: a `Runtime`, or a row as the codec decoded it; None where nothing is set.
-
-    A row that the codec decoded has the attributes that were read, and no others.
-    """
+    """A runtime as the list reads it: a `Runtime`, or a row as the codec decoded it; None where nothing is set."""
 
     @property
     def id(self) -> str: ...

@@ -23,6 +23,10 @@ NODE_PATTERN: Final = r"^[A-Za-z0-9_.-]{1,64}@[A-Za-z0-9_.:\[\]-]{1,253}$"
 DOMAIN_PATTERN: Final = r"^[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?$"
 """A folded tenant name, 1 to 253 characters. No brackets, spaces or commas: a claim of several values never fits."""
 
+ANY_CASE_DOMAIN_PATTERN: Final = r"^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$"
+"""A tenant name as callers and engines may spell it, before it is folded. ASCII: folding maps no two of them on one
+but for their case, while `"\u212a".lower()`, the Kelvin sign's, is a plain `k`."""
+
 RUNTIME_ID_PATTERN: Final = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 """A UUID in its text form, otherwise opaque. Both cases are one id (RFC 9562 section 4): rows have the lower one."""
 
@@ -40,9 +44,8 @@ No comma, because HTTP joins repeated headers with commas. No quote inside, and 
 
 
 def fold_domain(name: str) -> Domain | None:
-    """Fold a tenant name to lower case; None when it is not a name of exactly one domain."""
-    folded = name.lower()
-    return Domain(folded) if re.fullmatch(DOMAIN_PATTERN, folded) else None
+    """Check a tenant name, then fold it to lower case; None when it is not a name of exactly one domain."""
+    return Domain(name.lower()) if re.fullmatch(ANY_CASE_DOMAIN_PATTERN, name) else None
 
 
 def is_runtime_id(text: str) -> bool:

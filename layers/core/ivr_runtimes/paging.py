@@ -17,7 +17,7 @@ _URL_SAFE: Final = "!$&'()*+,-./:;=?@_~%[]"
 """What stays as the caller wrote it; anything else, such as a bare `>` or a space, is escaped to fit a header."""
 
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-_COUNT: Final = re.compile(r'[\s]*count[\s]*=[\s]*(?:exact|"exact")[\s]*', re.IGNORECASE)
+_COUNT: Final = re.compile(r'[\s]*count[\s]*=[\s]*(?:exact|"exact")[\s]*', re.IGNORECASE | re.ASCII)
 
 
 def wants_count(prefer: str | None) -> bool:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from ivr_runtimes.names import Domain, RuntimeId, Site
-from ivr_runtimes.narrow import Narrowed, fields_of, narrow
+from ivr_runtimes.narrow import Narrowed, narrow
 from ivr_runtimes.ports import Stretch
 from ivr_runtimes.query import ListQuery
 from ivr_runtimes.query.cursor import Cursor
@@ -25,12 +25,6 @@ MAX_AMONG: Final = 100
 
 MAX_KEY_BYTES: Final = 1024
 """A sort key's greatest length: no row has a longer id, and DynamoDB refuses to be asked for one."""
-
-LIVENESS: Final = frozenset({"site", "node", "session"})
-"""What tells whether a row is alive."""
-
-PLACE: Final = frozenset({"id", "site", "starttime"})
-"""What tells where in the start order a row stands."""
 
 
 class Kind(StrEnum):
@@ -106,7 +100,6 @@ def _stretch(query: ListQuery, narrowed: Narrowed, after: Cursor | None) -> Stre
         high=narrowed.high,
         descending=bool(query.start_order and query.start_order.descending),
         among={name: values for name, values in narrowed.among.items() if _can_be_told(name, values)},
-        attributes=frozenset(_attributes(query, narrowed)),
     )
     return stretch if after is None else _from(stretch, after.start_key)
 
@@ -121,9 +114,3 @@ def _from(stretch: Stretch, key: str) -> Stretch:
 def _can_be_told(name: str, values: frozenset[str]) -> bool:
     """Tell whether the table may filter by these values. Empty strings it compares differently from store to store."""
     return name != "id" and len(values) <= MAX_AMONG and "" not in values
-
-
-def _attributes(query: ListQuery, narrowed: Narrowed) -> set[str]:
-    shown = {shown.attribute for shown in query.mask}
-    sorted_by = set() if query.start_order else {key.field.attribute for key in query.order}
-    return shown | sorted_by | LIVENESS | PLACE | set[str]().union(*map(fields_of, narrowed.rest))

@@ -31,14 +31,13 @@ class Cost:
 class Stretch:
     """A part of a domain's rows in start order: those whose `start_key` lies from `low` to `high`, both included.
 
-    `among` names values, by attribute, that rows must have; `attributes` those to read (None: all).
+    `among` names values, by attribute, that rows must have.
     """
 
     low: str | None = None
     high: str | None = None
     descending: bool = False
     among: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    attributes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +54,17 @@ class RuntimeIndex(Protocol):
     def page(
         self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
     ) -> Page:
-        """Read a page, live or dead rows alike, eventually consistent.
+        """Read a page, live or dead rows alike, eventually consistent. Rows that cannot be read are left out.
 
         The store looks at `limit` rows at most, `among` aside, and may return none of them though more follow.
         """
         ...
 
     def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> Sequence[Row]:
-        """Return the rows of those ids at those sites, of whatever domain, strongly consistent, in any order."""
+        """Return the rows of those ids at those sites, of whatever domain, strongly consistent, in any order.
+
+        Rows that `page` would leave out, this does, too.
+        """
         ...
 
 
@@ -70,7 +72,7 @@ class NodeDirectory(Protocol):
     """Every node of every site, for the list."""
 
     def all_nodes(self, *, cost: Cost | None = None) -> Sequence[Node]:
-        """Return all nodes' rows, strongly consistent."""
+        """Return all nodes' rows, strongly consistent. One that cannot be read is a dead node's."""
         ...
 
 
@@ -78,7 +80,11 @@ class RuntimeLookup(Protocol):
     """Runtimes by id, for the stop."""
 
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
-        """Return the rows of that id at the given sites, strongly consistent (two sites may claim the same id)."""
+        """Return the rows of that id at the given sites, strongly consistent (two sites may claim the same id).
+
+        Left out are rows that lack what a stop needs: domain, node and session. What a stop does not use is empty
+        where it cannot be read.
+        """
         ...
 
 
@@ -86,7 +92,7 @@ class NodeLookup(Protocol):
     """Nodes by name, for the stop and the agents."""
 
     def read(self, site: Site, node: NodeName) -> Node | None:
-        """Return a node's row, strongly consistent, or None."""
+        """Return a node's row, strongly consistent; None where there is none, or none that names its session."""
         ...
 
 
@@ -146,7 +152,8 @@ class LeaseTable(NodeLookup, Protocol):
         or a lapsed one, is written: a free row is the one we have handed over, and this a request that lands late.
 
         Lapsed without the readers' allowance for skew: the next agent has those seconds to take over unnoticed.
-        Free is a row that is not there or whose `agent_id` is empty: the last agent handed it over.
+        Free is a row that is not there, whose `agent_id` is empty (the last agent handed it over), or that no agent can
+        have written.
 
         Raises `LeaseHeldError` when another agent's lease holds, `AmbiguousWriteError` when no answer came.
         """

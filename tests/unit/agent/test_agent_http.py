@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from multidict import CIMultiDict
+from yarl import URL
 
 from ivr_agent.address import Address, listen
 from ivr_agent.carry import Carrier
@@ -241,6 +242,17 @@ async def test_an_end_of_a_type_that_nobody_knows_yet_is_an_end(
     assert (await events.put(f"/v1/runtimes/{state(1).id}", json=body)).status == 204
     assert (await events.delete(f"/v1/runtimes/{state(1).id}?session=s-1&seq=2&stoptype=hangup")).status == 204
     assert len(registry) == 0
+
+
+@pytest.mark.parametrize("number", ["%2B2", "%202", "0_2", "2.0", "%C2%A02", "%EF%BC%92", "", "2%0A"])
+async def test_a_seq_is_written_in_decimal_digits_and_nothing_else(
+    events: aiohttp.ClientSession, registry: Registry, state: State, number: str
+) -> None:
+    body = {"session": "s-1", "seq": 1, "runtime": state(1).model_dump(mode="json")}
+    assert (await events.put(f"/v1/runtimes/{state(1).id}", json=body)).status == 204
+    path = URL(f"/v1/runtimes/{state(1).id}?session=s-1&seq={number}", encoded=True)
+    assert (await events.delete(path)).status == 400
+    assert len(registry) == 1
 
 
 async def test_scripts_and_browsers_cannot_pose_as_the_engine(

@@ -85,6 +85,9 @@ def test_every_missing_setting_is_named_at_once_with_its_remedy(read: Any) -> No
         ({"LEASE_TTL_S": "120"}, "lease_ttl_s: "),
         ({"LOG_LEVEL": "loud"}, "log_level: "),
         ({"QUEUEURL": "https://x"}, "IVR_AGENT_QUEUEURL: no such setting"),
+        ({"\u017fITE": "SITE2"}, "IVR_AGENT_\u017fITE: no such setting"),  # the long s, whose upper case is S
+        ({"SITE": "SITE\u0661"}, "site: "),
+        ({"NODE": "h6@\uff11\uff10.0.0.1"}, "node: "),
     ],
 )
 def test_a_wrong_setting_is_named(read: Any, changes: dict[str, str | None], named: str) -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -136,3 +137,28 @@ def test_a_row_is_called_by_its_id_only_where_that_is_one() -> None:
     rows: list[Any] = [{"id": "x" * 100_000}, {"id": {"a": 1}}, {"id": FULL["id"]}]
     snapshot = read_snapshot(json.dumps({"session": "s-1", "seq": 3, "runtimes": rows}).encode())
     assert set(snapshot.unreadable) == {"row 0", "row 1", FULL["id"]}
+
+
+@pytest.mark.parametrize("name", ["\u212a.example", "\u0130.example", "a\u00e9", "a.example\n", "a\u00a0", "\uff41"])
+def test_a_domain_is_checked_before_it_is_folded_and_the_schema_says_the_same(name: str) -> None:
+    """The Kelvin sign folds to `k`: the agent took a name that the published schema refuses, for another tenant's."""
+    with pytest.raises(ValidationError, match="not the name of a domain"):
+        RuntimeState.model_validate({**FULL, "domain": name})
+    pattern = RuntimeState.model_json_schema()["properties"]["domain"]["pattern"]
+    assert not re.fullmatch(pattern, name)
+    assert re.fullmatch(pattern, "Test.RootDomain.ru")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "244f84aa-0624-e639-8061-a8000000000\u0666"),
+        ("id", FULL["id"] + "\n"),
+        ("starttime", "2019-11-05T08:36:4\u0660Z"),
+        ("starttime", "2019-11-05T08:36:40Z\n"),
+        ("stop_id", "key\u00a0"),
+    ],
+)
+def test_digits_and_blanks_outside_ascii_are_none(field: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=field):
+        RuntimeState.model_validate({**FULL, field: value})

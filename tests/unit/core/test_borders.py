@@ -74,10 +74,23 @@ def test_fields_of_later_versions_of_the_function_are_let_through():
         ("a.ru\n", None),
         (".a", None),
         ("a.", None),
+        ("\u212a.ru", None),
+        ("\u0130.ru", None),
+        ("\uff41.ru", None),
+        ("\u00e9.ru", None),
+        ("a\u00a0", None),
+        ("\u0661.ru", None),
     ],
 )
 def test_a_domain_is_one_folded_name(claim, domain):
     assert fold_domain(claim) == domain
+
+
+def test_no_letter_outside_ascii_folds_into_anothers_name():
+    """`"\u212a".lower()` is `k`: a tenant of that name listed and stopped the scripts of the one spelled with k."""
+    outside = [chr(code) for code in range(0x80, 0x110000)]
+    assert [letter for letter in outside if letter.lower().isascii()] == ["\u212a"], "the ones to think of"
+    assert all(fold_domain(f"{letter}.example") is None for letter in outside)
 
 
 def test_ids_and_keys_are_what_they_claim_to_be():

@@ -96,13 +96,6 @@ def test_a_query_is_decoded_into_rows_that_read_like_runtimes(caplog):
     assert not caplog.records
 
 
-def test_only_the_attributes_that_were_asked_for_are_made():
-    (player, _) = Service((200, PAGE)).page(attributes=frozenset({"id", "name"})).rows
-    assert (player.id, player.name) == (PLAYER.id, PLAYER.name)
-    with pytest.raises(AttributeError):
-        _ = player.code
-
-
 def test_other_operations_keep_botocores_parser():
     item = json.dumps({"Item": {"site": {"S": "SITE1"}}}).encode()
     answer = Service((200, item)).client.get_item(TableName="nodes", Key={})
@@ -136,6 +129,32 @@ def test_a_body_damaged_on_the_way_is_asked_for_again():
     service = Service((200, damaged), (200, PAGE), crc32=zlib.crc32(PAGE))
     assert service.page().rows[0].name == PLAYER.name
     assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("end", [{}, None])
+def test_an_empty_continuation_key_is_the_end_of_a_query_and_of_a_scan(end):
+    """`{}` was sent back as `ExclusiveStartKey`, which DynamoDB refuses: the last page ended the list in a 500."""
+    rows, nodes = [to_item(PLAYER)], [to_node_item(node_of(PLAYER, lease_until_s=1.5))]
+    last = [
+        json.dumps({"Items": items, "ScannedCount": 1, "LastEvaluatedKey": end}).encode() for items in (rows, nodes)
+    ]
+    assert Service((200, last[0])).page().resume is None
+    assert len(list(Service((200, last[0])).table.rows_of_node(PLAYER.site, PLAYER.node))) == 1
+    assert len(NodeTable(Service((200, last[1])).client, "nodes").all_nodes()) == 1
+
+
+@pytest.mark.parametrize("end", [{}, None])
+def test_an_empty_continuation_key_is_the_end_where_botocore_parses_too(monkeypatch, end):
+    monkeypatch.setattr(codec, "COMPONENT", "renamed_by_an_upgrade")
+    last = json.dumps({"Items": [to_item(PLAYER)], "ScannedCount": 1, "LastEvaluatedKey": end}).encode()
+    assert Service((200, last)).page().resume is None
+
+
+@pytest.mark.parametrize("rest", [None, {}, {"runtimes": {}}, {"runtimes": {"Keys": []}}])
+def test_no_unprocessed_keys_in_any_form_end_a_look_up(rest):
+    body = {"Responses": {"runtimes": [to_item(PLAYER)]}, "UnprocessedKeys": rest}
+    service = Service((200, json.dumps(body).encode()))
+    assert service.table.find(PLAYER.id, [PLAYER.site]) == [PLAYER]
 
 
 @pytest.mark.parametrize("body", [PAGE[:-20], b"", b"[]", b'{"Items": 1}'])

@@ -117,9 +117,3 @@ def test_too_many_keys_are_not_looked_up_one_by_one():
     many = [Site(f"S{n}") for n in range(MAX_KEY_READS // 20 + 1)]
     assert planned(filter={"id": ids}, sites=many).name == "walk"
     assert planned(filter={"id": ids}, sites=many[1:]).name == "keys"
-
-
-def test_no_more_attributes_are_read_than_show_filter_order_place_and_liveness_need():
-    found = planned("mask=code&order=name", filter=["isnull", ["property", "ext.rootcode"]])
-    assert found.stretch.attributes == {"code", "name", "rootcode", "id", "site", "node", "session", "starttime"}
-    assert "lwt" not in planned().stretch.attributes

@@ -65,6 +65,11 @@ def load_function(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Callable[...
 
 
 @pytest.fixture
+def context() -> Context:
+    return Context()
+
+
+@pytest.fixture
 def invoke(load_function: Callable[..., ModuleType]) -> Callable[..., dict[str, Any]]:
     def invoke(logical_id: str, event: dict[str, Any], stack: Stack | None = None) -> dict[str, Any]:
         answer: dict[str, Any] = load_function(logical_id, stack).lambda_handler(event, Context())

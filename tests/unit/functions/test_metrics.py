@@ -99,6 +99,34 @@ def test_a_defect_of_ours_is_counted_and_logged(capsys, caplog) -> None:
     assert [record.action for record in caplog.records] == ["failed", "refused"]
 
 
+def test_rows_that_cannot_be_read_are_counted_by_table_and_told_once_in_a_functions_life(
+    cloud, load_function, context, capsys, caplog
+) -> None:
+    """A row of a site and a node's name, nothing else, once made every list of every tenant a 500."""
+    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 15), now_s=time.time())
+    cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[PLAYER]))
+    for site in ("SITE1", "OLDSITE"):
+        item = {"site": {"S": site}, "node": {"S": "x@127.0.0.1"}}
+        cloud.dynamodb.put_item(TableName="ivr-test-nodes", Item=item)
+    function = load_function(LIST)
+    capsys.readouterr()
+    for _ in range(2):
+        answer = function.lambda_handler(event("list"), context)
+        assert (answer["statusCode"], len(json.loads(answer["body"]))) == (200, 1)
+        assert answer["headers"]["site-nodes"] == "SITE1=1/2, SITE2=0/0"
+    output = capsys.readouterr().out
+    assert read_back(output)["UnreadableRows", "service=list_runtimes", "table=nodes"] == 1
+    lines = [vars(record) for record in caplog.records if getattr(record, "action", "") == "table_row_unreadable"]
+    told = [{name: line[name] for name in ("levelname", "table", "site", "key", "fault")} for line in lines]
+    fault = "session, lease_until: missing, or not of its type"
+    assert told == [{"levelname": "WARNING", "table": "nodes", "site": "SITE1", "key": "x@127.0.0.1", "fault": fault}]
+
+
+@pytest.mark.parametrize("name", ["UnreadableRows", "table_row_unreadable"])
+def test_the_operators_page_explains_it(name) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
 def test_plan_and_read_units_are_told_where_they_are_known(capsys) -> None:
     metrics = Metrics(namespace=NAMESPACE, service="list_runtimes")
     meter.listed(metrics, rows=3, plan="page+range+site", read_units=1.5)

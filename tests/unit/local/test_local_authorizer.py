@@ -156,4 +156,5 @@ def test_a_route_without_scopes_takes_any_good_token() -> None:
 
 def test_scopes_are_words_not_substrings() -> None:
     assert scopes_of({"scope": " a  b "}) == ("a", "b")
+    assert scopes_of({"scope": "a\u00a0b c\td"}) == ("a\u00a0b", "c\td"), "spaces alone separate scopes"
     assert scopes_of({"scp": ["a b", 7]}) == ("a b",)

@@ -171,6 +171,7 @@ def test_a_parameter_that_breaks_its_constraint_is_an_error(given: dict[str, str
         parameter_values(DECLARED, given)
 
 
-def test_a_number_must_be_one() -> None:
-    with pytest.raises(TemplateError, match="'many' is not a number"):
-        parameter_values({"Days": {"Type": "Number"}}, {"Days": "many"})
+@pytest.mark.parametrize("given", ["many", "\u0663\u0660", "\uff17", "1_0"])
+def test_a_number_must_be_one(given: str) -> None:
+    with pytest.raises(TemplateError, match=f"'{given}' is not a number"):
+        parameter_values({"Days": {"Type": "Number"}}, {"Days": given})

@@ -116,6 +116,9 @@ def test_a_misspelt_setting_is_refused_in_the_file_and_in_the_environment(
     assert faults_of(file) == ["sede: no such setting; remove it or correct its spelling"]
     monkeypatch.setenv("IVR_SANDBOX_SEDE", "1")
     assert faults_of(file) == ["IVR_SANDBOX_SEDE: no such setting; unset it or correct its spelling"]
+    monkeypatch.delenv("IVR_SANDBOX_SEDE")
+    monkeypatch.setenv("IVR_SANDBOX_\u017fITE", "SITE2")  # the long s, whose upper case is S
+    assert faults_of(file) == ["IVR_SANDBOX_\u017fITE: no such setting; unset it or correct its spelling"]
 
 
 @pytest.mark.parametrize("text", ["node = ", None])

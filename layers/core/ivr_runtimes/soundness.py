@@ -1,0 +1,69 @@
+"""Whether a row's own parts agree: its id is a runtime's, its start a time, and its place in the index that of both.
+
+Owns what makes a row fit for the list, beyond having its attributes. A row at a wrong place in the index would be
+listed by one plan and not by another; one whose id is none could be neither stopped nor paged past. Called by `codec`,
+for thousands of rows of every list: a page in which all is well is judged by columns, in C.
+"""
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from ivr_runtimes.columns import tuples_of
+from ivr_runtimes.model import start_key
+from ivr_runtimes.names import RUNTIME_ID_PATTERN
+
+_DIGITS: Final = bytes.maketrans(b"0123456789", b"0" * 10)
+_HEX_DIGITS: Final = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
+_TIME_SHAPE: Final = b"0000-00-00T00:00:00Z"
+_SOUND: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z#" + RUNTIME_ID_PATTERN[1:-1]
+).fullmatch
+_ID_SHAPE: Final = b"00000000-0000-0000-0000-000000000000"
+
+
+def all_sound(rows: Sequence[Any]) -> bool:
+    """Tell whether all rows are well; False, too, where only a look at each can tell."""
+    if not rows:
+        return True
+    ids, starts, keys = zip(*tuples_of(rows, ("id", "starttime", "start_key")), strict=True)
+    return (
+        list(keys) == [f"{start}#{id_}" for start, id_ in zip(starts, ids, strict=True)]
+        and _shaped(ids, _HEX_DIGITS, _ID_SHAPE)
+        and _shaped(starts, _DIGITS, _TIME_SHAPE)
+        and _dated(starts)
+    )
+
+
+def fault_of(row: Any) -> str | None:
+    """Say what is wrong with a row; None if it is well."""
+    if row.start_key == f"{row.starttime}#{row.id}" and _SOUND(row.start_key) and _dated([row.starttime]):
+        return None
+    if not re.fullmatch(RUNTIME_ID_PATTERN, row.id):
+        return "id: not a runtime's"
+    if not _is_time(row.starttime):
+        return "starttime: not a time"
+    if row.start_key != start_key(row):
+        return "start_key: not that of starttime and id"
+    return None
+
+
+def _shaped(texts: Sequence[str], alike: bytes, shape: bytes) -> bool:
+    return "\n".join(texts).encode(errors="replace").translate(alike) == b"\n".join([shape] * len(texts))
+
+
+def _dated(starts: Sequence[str]) -> bool:
+    try:
+        deque(map(datetime.fromisoformat, starts), maxlen=0)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    """Tell whether it is a time as rows have them. A leap second, `:60`, is one."""
+    if not _shaped([text], _DIGITS, _TIME_SHAPE):
+        return False
+    return _dated([text[:17] + "59Z" if text[17:19] == "60" else text])
