@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ivr_agent.aws import Run
-from ivr_agent.clock import Clock
+from ivr_agent.clock import CONFIRMATIONS, Clock
 from ivr_agent.exits import SecondAgentError
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
@@ -154,7 +154,12 @@ class Lease:
         return max(0.0, self._until_s - self._clock.now_s()) if self._held else 0.0
 
     async def _look(self) -> None:
-        self._seen, self._looked = await self._read(), True
+        """Read the row; again while the answers contradict the host's clock and have yet to confirm each other."""
+        for _ in range(CONFIRMATIONS):
+            self._seen = await self._read()
+            if self._clock.synchronised:
+                break
+        self._looked = True
 
     async def _doubt(self) -> None:
         """Look whether a lease that has lapsed, because the engine is silent, was taken by another agent."""

@@ -7,7 +7,6 @@ Used by `dynamo` and `sqs`; the composition roots make the clients here.
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +23,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from ivr_runtimes import codec, descriptions
+from ivr_runtimes import codec, dates, descriptions
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 OnServerTime = Callable[[float], None]
-"""Called with the epoch seconds of an answer's `Date` header (whole seconds; RFC 9110 section 6.6.1)."""
+"""Called with the epoch seconds of an answer's `Date` header (whole seconds; RFC 9110 section 6.6.1), if it has one."""
 
 REFUSED_CODES: Final = frozenset(
     {"ValidationException", "ItemCollectionSizeLimitExceededException", "InvalidMessageContents"}
@@ -187,6 +186,6 @@ def _from_answer(error: ClientError) -> StoreError:
 
 
 def _tell_time(response: Any, on_server_time: OnServerTime | None) -> None:
-    date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    if on_server_time is not None and date:
-        on_server_time(parsedate_to_datetime(date).timestamp())
+    date_s = dates.epoch_s(response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
+    if on_server_time is not None and date_s is not None:
+        on_server_time(date_s)
