@@ -16,6 +16,7 @@ from typing import Final
 from ivr_agent.aws import Run
 from ivr_agent.carry import Carrier
 from ivr_agent.clock import Clock
+from ivr_agent.denial import level_of
 from ivr_agent.log import say
 from ivr_agent.loop import NOT_OURS_S, Backoff, Chance, backoff_s
 from ivr_agent.metrics import Metrics
@@ -111,7 +112,7 @@ class Drain:
             self._answered = False
             self._flooded = False
             retry_in_s = self._backoff.next_s()
-            say("queue_unavailable", level=logging.WARNING, error=str(error), retry_in_s=round(retry_in_s, 2))
+            say("queue_unavailable", level=level_of(error), error=str(error), retry_in_s=round(retry_in_s, 2))
             return retry_in_s
         finally:
             self._expected -= MAX_BATCH

@@ -24,6 +24,8 @@ class Health:
     monotonic: Callable[[], float]
     engine: bool = False
     aws: dict[str, bool] = field(default_factory=lambda: {"dynamodb": False})
+    aws_faults: dict[str, str] = field(default_factory=dict)
+    """What each service denies us, with the remedy."""
     lost_peers: dict[str, float] = field(default_factory=dict)
 
     def peer(self, node: str, *, answered: bool) -> None:
@@ -51,6 +53,9 @@ class Health:
         return self.engine and self.aws_up
 
     def report(self) -> dict[str, str]:
-        """Return the sides as `/healthz` shows them: up or down."""
+        """Return the sides as `/healthz` shows them, up or down, and what somebody must mend before AWS is up."""
         sides = {"engine": self.engine, "aws": self.aws_up, "peers": self.peers_up}
-        return {side: "up" if up else "down" for side, up in sides.items()}
+        report = {side: "up" if up else "down" for side, up in sides.items()}
+        return (
+            {**report, "aws_fault": "; ".join(sorted(set(faults)))} if (faults := self.aws_faults.values()) else report
+        )

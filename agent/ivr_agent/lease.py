@@ -11,6 +11,7 @@ from typing import Final
 
 from ivr_agent.aws import Run
 from ivr_agent.clock import CONFIRMATIONS, Clock
+from ivr_agent.denial import level_of
 from ivr_agent.exits import SecondAgentError
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
@@ -130,7 +131,7 @@ class Lease:
             await self._renew()
         except StoreUnavailableError as error:
             self._metrics.renewals.labels(result="unavailable").inc()
-            say("lease_not_renewed", level=logging.WARNING, error=str(error))
+            say("lease_not_renewed", level=level_of(error), error=str(error))
             return RETRY_S
         except LeaseHeldError:
             return await self._contest()
