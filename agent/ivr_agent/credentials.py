@@ -38,6 +38,9 @@ REFUSED_REST_S: Final = 10.0
 AHEAD_S: Final = 900
 """How long before their end credentials are replaced, beside the requests that still use them: botocore's figure."""
 
+SHORT_AHEAD_S: Final = 60
+"""The same for those that live for less than `AHEAD_S`: their source is not asked all the time."""
+
 _TEXT: Final = re.compile(r"[!-~]+")
 """What a header may hold of a credential: visible ASCII."""
 
@@ -56,6 +59,7 @@ class _Held:
     frozen: Any
     source: str
     ends_within: Callable[[int], bool]
+    ahead_s: int
 
 
 class Credentials:
@@ -91,7 +95,7 @@ class Credentials:
                 self._changed.wait_for(lambda: not self._looking, WAIT_S)
                 if (held := self._usable()) is None:
                     raise MissingCredentialsError(self._cause or cause_of(TimeoutError()))
-            elif self._refused or held.ends_within(AHEAD_S):
+            elif self._refused or held.ends_within(held.ahead_s):
                 self._begin_look()
             return held.frozen
 
@@ -101,7 +105,7 @@ class Credentials:
 
     def note_answer(self, parsed: dict[str, Any], **_: Any) -> None:
         """Note an answer of AWS: what it refuses may have been replaced at its source."""
-        if parsed.get("Error", {}).get("Code") in boto.DENIED_CODES:
+        if parsed.get("Error", {}).get("Code") in boto.DENIED_CODES - boto.MISSING_CODES:
             self._refused = True
 
     def _usable(self) -> _Held | None:
@@ -151,4 +155,5 @@ def _held(found: Any) -> _Held:
             raise UnusableCredentialsError(f"the {name} of {found.method} holds a blank or a control character")
     ends = isinstance(found, RefreshableCredentials)
     clean = frozen._replace(access_key=key, secret_key=secret, token=token)
-    return _Held(clean, found.method, found.refresh_needed if ends else lambda _: False)
+    ends_within: Callable[[int], bool] = found.refresh_needed if ends else lambda _: False
+    return _Held(clean, found.method, ends_within, SHORT_AHEAD_S if ends_within(AHEAD_S) else AHEAD_S)

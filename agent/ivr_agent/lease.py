@@ -29,6 +29,9 @@ RETRY_S: Final = 1.0
 IDLE_S: Final = 0.5
 """How soon to look again for an engine that does not answer yet."""
 
+LOOKS: Final = 2 * CONFIRMATIONS
+"""How often the row is read at most before the first lease, so that AWS's time can be confirmed: enough for an odd one."""
+
 STEP_S: Final = 0.002
 """By how much a lease that names another session ends later: the table, to the millisecond, tells the two apart."""
 
@@ -156,7 +159,7 @@ class Lease:
 
     async def _look(self) -> None:
         """Read the row; again while the answers contradict the host's clock and have yet to confirm each other."""
-        for _ in range(CONFIRMATIONS):
+        for _ in range(LOOKS):
             self._seen = await self._read()
             if self._clock.synchronised:
                 break

@@ -69,10 +69,12 @@ DENIED_CODES: Final = (
         "ExpiredTokenException",
         "IncompleteSignature",
         "IncompleteSignatureException",
+        "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidSecurity",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
+        "NotAuthorized",
         "OptInRequired",
         "UnrecognizedClientException",
     }

@@ -131,9 +131,9 @@ def test_many_requests_at_once_wait_for_one_look(late: Credentials, source: Sour
 def test_credentials_near_their_end_are_replaced_beside_the_requests(
     late: Credentials, source: Source, time: ManualTime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source.found = kept("AKOLD", ends_in_s=AHEAD_S - 60)
-    source.found._advisory_refresh_timeout = 0
+    source.found = kept("AKOLD", ends_in_s=AHEAD_S + 0.2)
     assert key_of(late) == "AKOLD"
+    real_time.sleep(0.25)
     source.found = OSError("the source is away: " + SECRET)
     for _ in range(3):
         time.pass_s(MOST_REST_S)
@@ -146,6 +146,18 @@ def test_credentials_near_their_end_are_replaced_beside_the_requests(
     settled(late)
     assert key_of(late) == "AKNEW"
     assert SECRET not in caplog.text
+
+
+def test_a_source_of_short_lived_credentials_is_not_asked_all_the_time(
+    late: Credentials, source: Source, time: ManualTime
+) -> None:
+    source.found = kept("AKSHORT", ends_in_s=300)
+    source.found._advisory_refresh_timeout = source.found._mandatory_refresh_timeout = 0
+    for _ in range(20):
+        late.get_frozen_credentials()
+        settled(late)
+        time.pass_s(REFUSED_REST_S)
+    assert source.looks == 1
 
 
 def test_credentials_that_have_ended_sign_nothing_more(late: Credentials, source: Source, time: ManualTime) -> None:
