@@ -30,7 +30,7 @@ IDLE_S: Final = 0.5
 """How soon to look again for an engine that does not answer yet."""
 
 LOOKS: Final = 2 * CONFIRMATIONS
-"""How often the row is read at most before the first lease, so that AWS's time can be confirmed: enough for an odd one."""
+"""How often the row is read at most before the first lease, so that the time is confirmed: enough for an odd one."""
 
 STEP_S: Final = 0.002
 """By how much a lease that names another session ends later: the table, to the millisecond, tells the two apart."""
