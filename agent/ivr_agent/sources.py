@@ -32,7 +32,7 @@ def session() -> Any:
 
 def look() -> Any:
     """Look for credentials as botocore does, by a session that has read no file yet; None if there are none."""
-    fresh = botocore.session.Session()
+    fresh = boto.new_session(botocore.session.Session)
     fresh.get_scoped_config()  # a profile that is named but missing must not lead to credentials of something else
     with suppress(UnknownCredentialError):
         chain = fresh.get_component("credential_provider")
