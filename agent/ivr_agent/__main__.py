@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 
 from botocore.exceptions import BotoCoreError
 
-from ivr_agent import __version__, log
+from ivr_agent import __version__, log, sources
 from ivr_agent.agent import Doors, doors, run
 from ivr_agent.clock import Clock
 from ivr_agent.drain import POLL_WAIT_S
@@ -96,12 +96,14 @@ def _leave(code: Exit) -> NoReturn:
 def _stores(settings: Settings, clock: Clock) -> Stores:
     """Make the stores. One attempt per request: the loops repeat by themselves, with the truth of that moment."""
     connect_s, read_s = settings.aws_connect_timeout_s, settings.aws_read_timeout_s
+    session = sources.session()
     try:
         tables = boto.dynamodb_client(
-            boto.config(connect_timeout_s=connect_s, read_timeout_s=read_s, attempts=1, connections=64)
+            boto.config(connect_timeout_s=connect_s, read_timeout_s=read_s, attempts=1, connections=64), session
         )
         queues = boto.sqs_client(
-            boto.config(connect_timeout_s=connect_s, read_timeout_s=read_s + POLL_WAIT_S, attempts=1, connections=16)
+            boto.config(connect_timeout_s=connect_s, read_timeout_s=read_s + POLL_WAIT_S, attempts=1, connections=16),
+            session,
         )
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(

@@ -49,12 +49,17 @@ class Service:
         try:
             result = await answer
         except StoreError as error:
-            self._health.aws[self._name] = not isinstance(error, StoreUnavailableError)
-            if isinstance(error, DeniedError):
-                self._denials.note(self._name, error)
+            self._note(error)
             raise
-        self._health.aws[self._name] = True
+        self._note(None)
         return result
+
+    def _note(self, error: StoreError | None) -> None:
+        self._health.aws[self._name] = not isinstance(error, StoreUnavailableError)
+        if isinstance(error, DeniedError):
+            self._health.aws_faults[self._name] = self._denials.note(self._name, error)
+        else:
+            self._health.aws_faults.pop(self._name, None)
 
     def close(self) -> None:
         """Let the threads end once they are free; does not wait for them."""

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from ivr_agent.aws import Run
 from ivr_agent.clock import Clock
 from ivr_agent.engine import EngineError, EngineSide, Refusal
-from ivr_agent.outcome import Outcome, UndeliveredError
+from ivr_agent.outcome import DeadlineInDoubtError, Outcome, UndeliveredError
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
 from ivr_agent.registry import Registry
@@ -18,6 +18,9 @@ from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.model import Node
 from ivr_runtimes.names import NodeName, RuntimeId, Session, StopId
 from ivr_runtimes.ports import NodeLookup
+
+CONTRADICTION_S: Final = 300.0
+"""Clocks further apart contradict each other: AWS takes no request signed by a host's clock that is further off."""
 
 RESULTS: Final = {"acted": Outcome.ACTED, "already_stopping": Outcome.ALREADY_STOPPING}
 
@@ -54,15 +57,27 @@ class Carrier:
         self._clock = clock
         self._forward = forward
 
-    async def carry(self, command: Command) -> Outcome:
-        """Carry out a command of our site's queue, wherever its node is."""
-        if not self._clock.synchronised:  # by a host clock that runs ahead a fresh command looks expired
-            raise UndeliveredError("AWS's time is not known yet")
+    async def carry(self, command: Command, *, queue_s: float | None = None) -> Outcome:
+        """Carry out a command of our site's queue, wherever its node is. `queue_s` is the time the queue told."""
         if self._clock.now_s() > command.deadline_s:
+            self._believe_the_clock(queue_s)
             return Outcome.EXPIRED
         if command.node == self._place.node:
             return await self.act(command)
         return await self._pass_on(command)
+
+    def _believe_the_clock(self, queue_s: float | None) -> None:
+        """Let no clock drop a stop that stands alone: by a wrong one a fresh command looks expired."""
+        if not self._clock.synchronised:
+            raise UndeliveredError("AWS's time is not known yet, and by the host's clock the deadline has passed")
+        ahead_s = {"host": -self._clock.host_ahead_s}
+        if queue_s is not None:
+            ahead_s["queue"] = self._clock.now_s() - queue_s
+        if all(abs(off_s) > CONTRADICTION_S for off_s in ahead_s.values()):
+            told = " and ".join(f"{off_s:.0f} s ahead of the {name}'s" for name, off_s in ahead_s.items())
+            raise DeadlineInDoubtError(
+                f"the clock by which the deadline has passed is {told}: see the Date of AWS's answers"
+            )
 
     async def act(self, command: Command) -> Outcome:
         """Carry out a command of our own node.

@@ -1,12 +1,14 @@
 """Time as AWS sees it, and time that never jumps.
 
 Owns the estimate of AWS's clock: the `Date` of its answers carried on by the monotonic clock, so that a wrong host
-clock cannot bend a lease or a deadline (DESIGN section 7). Asked by every loop; fed by the stores' threads.
+clock cannot bend a lease or a deadline, and a single wrong `Date` neither: what contradicts all else that is known
+must be confirmed first. Asked by every loop; fed by the stores' threads.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,6 +17,24 @@ DATE_RESOLUTION_S: Final = 1.0
 
 ROUND_TRIP_S: Final = 0.5
 """How old a prompt answer's `Date` may be when it is looked at; the skew allowance covers slower ones."""
+
+JUMP_S: Final = 10.0
+"""A `Date` further from the estimate contradicts it: a slow answer's may be the seconds old that we wait for one."""
+
+CONFIRMATIONS: Final = 3
+"""How many answers in a row must agree on a time that the estimate and the host's clock contradict."""
+
+CONFIRM_S: Final = 30.0
+"""For how long they must, once the clock is set: what a cache on the way repeats falls behind meanwhile."""
+
+
+@dataclass(slots=True)
+class _Claim:
+    """A time that contradicts what is known: the offset it was first told by, since when, and how often since."""
+
+    offset_s: float
+    since_s: float
+    told: int = 0
 
 
 class Clock:
@@ -28,16 +48,19 @@ class Clock:
         self._lock = threading.Lock()
         self._offset_s = wall() - monotonic()
         self._synchronised = False
+        self._claim: _Claim | None = None
 
     @property
     def synchronised(self) -> bool:
-        """True once AWS has answered: until then the time is the host's, and nothing final may be judged by it."""
+        """True once AWS has told the time: until then it is the host's, and nothing final may be judged by it."""
         return self._synchronised
 
     @property
     def host_ahead_s(self) -> float:
-        """How far the host's clock is ahead of AWS's, in seconds; 0 until AWS has answered."""
-        return self._wall() - self.now_s() if self._synchronised else 0.0
+        """How far the host's clock is ahead of what AWS tells, confirmed or not; 0 until it has told any."""
+        if self._synchronised:
+            return self._wall() - self.now_s()
+        return self._wall() - self.monotonic() - self._claim.offset_s if self._claim is not None else 0.0
 
     def now_s(self) -> float:
         """Return AWS's time in epoch seconds."""
@@ -46,14 +69,28 @@ class Clock:
     def observe(self, server_s: float) -> None:
         """Take in an answer's `Date`, in epoch seconds. Thread-safe.
 
-        Each answer bounds the truth on both sides; the estimate moves only as far as it must.
+        Each answer bounds the truth on both sides; the estimate moves only as far as it must. One that contradicts both
+        the estimate and the host's clock is a claim, and moves nothing until others have confirmed it.
         """
         with self._lock:
-            least_s = server_s - self.monotonic()
-            most_s = least_s + DATE_RESOLUTION_S + ROUND_TRIP_S
+            now_s = self.monotonic()
+            least_s = server_s - now_s
+            if not self._is_believed(server_s, now_s):
+                return
             if not self._synchronised:
                 self._offset_s, self._synchronised = least_s + DATE_RESOLUTION_S / 2, True
-            self._offset_s = min(max(self._offset_s, least_s), most_s)
+            self._offset_s = min(max(self._offset_s, least_s), least_s + DATE_RESOLUTION_S + ROUND_TRIP_S)
+            self._claim = None
+
+    def _is_believed(self, server_s: float, now_s: float) -> bool:
+        if abs(server_s - self._wall()) <= JUMP_S or abs(server_s - self.now_s()) <= JUMP_S:
+            return True
+        offset_s = server_s - now_s
+        if self._claim is None or abs(offset_s - self._claim.offset_s) > JUMP_S:
+            self._claim = _Claim(offset_s, now_s)
+        self._claim.told += 1
+        lasted_s = now_s - self._claim.since_s
+        return self._claim.told >= CONFIRMATIONS and (not self._synchronised or lasted_s >= CONFIRM_S)
 
 
 def rfc3339(epoch_s: float) -> str:

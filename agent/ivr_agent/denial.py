@@ -5,12 +5,13 @@ Called by `aws`. The loops treat a denial as any other time without AWS: they go
 """
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 from ivr_agent.clock import Clock
+from ivr_agent.credentials import MissingCredentialsError
 from ivr_agent.log import say
 from ivr_runtimes.boto import MISSING_CODES, SIGNATURE_CODES
-from ivr_runtimes.errors import DeniedError
+from ivr_runtimes.errors import DeniedError, StoreError
 
 AGAIN_S: Final = 600.0
 """How soon the same is said again."""
@@ -29,30 +30,32 @@ RIGHTS_REMEDY: Final = (
 )
 
 
+def level_of(error: StoreError) -> int:
+    """Return the level at which a loop tells that it must try again: what is denied stands in the log already."""
+    return logging.DEBUG if isinstance(error, DeniedError) else logging.WARNING
+
+
 class Denials:
     """What has been denied lately."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told: dict[tuple[str, str], float] = {}
+        self._told: dict[tuple[str, str, str], float] = {}
 
-    def note(self, service: str, error: DeniedError) -> None:
-        """Say it, unless that was done a moment ago."""
-        now_s, what = self._clock.monotonic(), (service, error.code)
-        if now_s < self._told.get(what, now_s):
-            return
-        self._told[what] = now_s + AGAIN_S
+    def note(self, service: str, error: DeniedError) -> str:
+        """Say it, unless that was done a moment ago; return what to do about it."""
+        action, fields = self._told_as(service, error)
+        now_s, what = self._clock.monotonic(), (action, error.code, str(fields.get("cause", service)))
+        if now_s >= self._told.get(what, now_s):
+            self._told[what] = now_s + AGAIN_S
+            say(action, level=logging.ERROR, **fields)
+        return f"{error.code}: {fields['remedy']}"
+
+    def _told_as(self, service: str, error: DeniedError) -> tuple[str, dict[str, Any]]:
+        if isinstance(error, MissingCredentialsError):
+            return "credentials_missing", {"cause": error.cause.what, "remedy": error.cause.remedy}
         ahead_s = self._clock.host_ahead_s
         if error.code in SIGNATURE_CODES and abs(ahead_s) > HOST_CLOCK_S:
-            say("host_clock_wrong", level=logging.ERROR, ahead_s=round(ahead_s), error=str(error), remedy=CLOCK_REMEDY)
-            return
+            return "host_clock_wrong", {"ahead_s": round(ahead_s), "error": str(error), "remedy": CLOCK_REMEDY}
         remedy = NAME_REMEDY if error.code in MISSING_CODES else RIGHTS_REMEDY
-        say(
-            "aws_denies",
-            level=logging.ERROR,
-            about=what,
-            service=service,
-            code=error.code,
-            error=str(error),
-            remedy=remedy,
-        )
+        return "aws_denies", {"service": service, "code": error.code, "error": str(error), "remedy": remedy}

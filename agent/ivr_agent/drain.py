@@ -16,10 +16,11 @@ from typing import Final
 from ivr_agent.aws import Run
 from ivr_agent.carry import Carrier
 from ivr_agent.clock import Clock
+from ivr_agent.denial import level_of
 from ivr_agent.log import say
 from ivr_agent.loop import NOT_OURS_S, Backoff, Chance, backoff_s
 from ivr_agent.metrics import Metrics
-from ivr_agent.outcome import Outcome, UndeliveredError, described
+from ivr_agent.outcome import DeadlineInDoubtError, Outcome, UndeliveredError, described
 from ivr_agent.place import Place
 from ivr_agent.receipts import Receipts
 from ivr_runtimes.command import Command
@@ -111,7 +112,7 @@ class Drain:
             self._answered = False
             self._flooded = False
             retry_in_s = self._backoff.next_s()
-            say("queue_unavailable", level=logging.WARNING, error=str(error), retry_in_s=round(retry_in_s, 2))
+            say("queue_unavailable", level=level_of(error), error=str(error), retry_in_s=round(retry_in_s, 2))
             return retry_in_s
         finally:
             self._expected -= MAX_BATCH
@@ -189,8 +190,11 @@ class Drain:
     async def _serve(self, pairs: Iterable[tuple[Message, Command]]) -> None:
         for message, command in pairs:
             try:
-                outcome = await self._carrier.carry(command)
+                outcome = await self._carrier.carry(command, queue_s=message.queue_s)
             except UndeliveredError as error:
+                if isinstance(error, DeadlineInDoubtError):
+                    self._metrics.deadlines_in_doubt.inc()
+                    say("deadline_in_doubt", level=logging.ERROR, error=str(error), **described(command))
                 await self._put_back(message, command, str(error))
             else:
                 self._metrics.stopped(outcome, command.stop_id)

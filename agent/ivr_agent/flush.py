@@ -12,6 +12,7 @@ from typing import Final
 
 from ivr_agent.aws import Run
 from ivr_agent.clock import Clock, rfc3339
+from ivr_agent.denial import level_of
 from ivr_agent.ledger import Ledger
 from ivr_agent.log import say
 from ivr_agent.loop import NOT_OURS_S, Backoff
@@ -135,9 +136,11 @@ class Flush:
         ambiguous = isinstance(error, AmbiguousWriteError)
         if ambiguous:  # the request may land late, over a newer one: write the truth once more when it no longer can
             self._ledger.owe_at(self._clock.monotonic() + self._lifetime_s, ids)
-        self._retry_later(ids, "ambiguous" if ambiguous else "unavailable", str(error))
+        self._retry_later(ids, "ambiguous" if ambiguous else "unavailable", str(error), level=level_of(error))
 
-    def _retry_later(self, ids: "Sequence[RuntimeId] | set[RuntimeId]", result: str, error: str) -> None:
+    def _retry_later(
+        self, ids: "Sequence[RuntimeId] | set[RuntimeId]", result: str, error: str, *, level: int = logging.WARNING
+    ) -> None:
         """Try these ids again after a while, and what can wait after a longer one: it must not take what is short."""
         wait_s = self._yielding.next_s()
         self._ledger.rest(wait_s)
@@ -148,7 +151,7 @@ class Flush:
         self._count(result, len(ids))
         say(
             "write_failed",
-            level=logging.WARNING,
+            level=level,
             about=result,
             result=result,
             rows=len(ids),

@@ -25,6 +25,8 @@ class Health:
     monotonic: Callable[[], float]
     engine: bool = False
     aws: dict[str, bool] = field(default_factory=lambda: {"dynamodb": False})
+    aws_faults: dict[str, str] = field(default_factory=dict)
+    """What each service denies us, with the remedy."""
     lost_peers: dict[str, float] = field(default_factory=dict)
     unreadable_rows: int = 0
     """Scripts that the engine runs and nobody can list: rows of its snapshot that cannot be read."""
@@ -61,6 +63,10 @@ class Health:
         return self.engine_up and self.aws_up
 
     def report(self) -> dict[str, str | int]:
-        """Return what `/healthz` shows: the sides, up or down, and how many scripts are missing from lists."""
+        """Return what `/healthz` shows: the sides, what is missing from lists, what somebody must mend before AWS is up."""
         sides = {"engine": self.engine_up, "aws": self.aws_up, "peers": self.peers_up}
-        return {side: "up" if up else "down" for side, up in sides.items()} | {"unreadable_rows": self.unreadable_rows}
+        report: dict[str, str | int] = {side: "up" if up else "down" for side, up in sides.items()}
+        report["unreadable_rows"] = self.unreadable_rows
+        if self.aws_faults:
+            report["aws_fault"] = "; ".join(sorted(set(self.aws_faults.values())))
+        return report

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ivr_agent.aws import Run
-from ivr_agent.clock import Clock
+from ivr_agent.clock import CONFIRMATIONS, Clock
+from ivr_agent.denial import level_of
 from ivr_agent.exits import SecondAgentError
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
@@ -27,6 +28,9 @@ RETRY_S: Final = 1.0
 
 IDLE_S: Final = 0.5
 """How soon to look again for an engine that does not answer yet."""
+
+LOOKS: Final = 2 * CONFIRMATIONS
+"""How often the row is read at most before the first lease, so that the time is confirmed: enough for an odd one."""
 
 STEP_S: Final = 0.002
 """By how much a lease that names another session ends later: the table, to the millisecond, tells the two apart."""
@@ -130,7 +134,7 @@ class Lease:
             await self._renew()
         except StoreUnavailableError as error:
             self._metrics.renewals.labels(result="unavailable").inc()
-            say("lease_not_renewed", level=logging.WARNING, about=type(error), error=str(error))
+            say("lease_not_renewed", level=level_of(error), about=type(error), error=str(error))
             return RETRY_S
         except LeaseHeldError:
             return await self._contest()
@@ -154,7 +158,12 @@ class Lease:
         return max(0.0, self._until_s - self._clock.now_s()) if self._held else 0.0
 
     async def _look(self) -> None:
-        self._seen, self._looked = await self._read(), True
+        """Read the row; again while the answers contradict the host's clock and have yet to confirm each other."""
+        for _ in range(LOOKS):
+            self._seen = await self._read()
+            if self._clock.synchronised:
+                break
+        self._looked = True
 
     async def _doubt(self) -> None:
         """Look whether a lease that has lapsed, because the engine is silent, was taken by another agent."""

@@ -87,4 +87,5 @@ def start(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[Repeats(handler)], force=True)
+    logging.getLogger("botocore").setLevel(logging.CRITICAL)  # its warnings may quote credentials; we tell what matters
     LOGGER.setLevel(level.upper())

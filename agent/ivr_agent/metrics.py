@@ -42,6 +42,7 @@ class Metrics:
         self.refused_rows = self._gauge("refused_rows", "Rows set aside because the table refuses them")
         self.in_hand = self._gauge("commands_in_hand", "Stop commands being carried out now")
         self.side_up = self._gauge("side_up", "1 while the side answers", "side")
+        self.clock_set = self._gauge("clock_set", "1 once AWS has told the time")
         self.lease = self._gauge("lease_seconds", "How much longer the node's lease holds")
         self.events = self._counter("events", "Engine events by what became of them", "result")
         self.snapshots = self._counter("snapshots", "Snapshots taken of the engine")
@@ -55,6 +56,9 @@ class Metrics:
         self.renewals = self._counter("lease_renewals", "Heartbeats by what became of them", "result")
         self.outcomes = self._counter("stop_outcomes", "Stop commands by their outcome", "outcome")
         self.undelivered = self._counter("stops_undelivered", "Times a stop command was put back to be tried again")
+        self.deadlines_in_doubt = self._counter(
+            "deadlines_in_doubt", "Times a stop was not called expired because AWS's time contradicts all other clocks"
+        )
         self.dead_letters = self._counter("dead_letters", "Messages moved to the dead-letter queue by the agent")
         self.peer_requests = self._counter("peer_requests", "Requests of peers by the status answered", "status")
         self.loop_failures = self._counter("loop_failures", "Passes of a loop that ended in a defect", "loop")

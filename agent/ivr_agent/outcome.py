@@ -38,6 +38,10 @@ class UndeliveredError(IvrRuntimesError):
     """The command's fate is not known; it comes back after a backoff."""
 
 
+class DeadlineInDoubtError(UndeliveredError):
+    """The deadline has passed only by a clock that contradicts all others."""
+
+
 def described(command: Command) -> dict[str, Any]:
     """Return what the log tells about a command: always who asked for it, never a token (none travels with it)."""
     fields = ("stop_id", "runtime_id", "domain", "requested_by", "verb", "site", "node")

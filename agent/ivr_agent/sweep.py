@@ -6,13 +6,13 @@ killed predecessor can land any longer: what landed after the first look may sho
 what lives, so then every live row is owed too. Only owes: `flush` deletes, and looks at the truth when it does.
 """
 
-import logging
 import math
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from ivr_agent.aws import Run
+from ivr_agent.denial import level_of
 from ivr_agent.ledger import Ledger
 from ivr_agent.log import say
 from ivr_agent.loop import NOT_OURS_S
@@ -105,7 +105,7 @@ class Sweep:
         try:
             rows = await self._service(self._rows)
         except StoreUnavailableError as error:
-            say("sweep_failed", level=logging.WARNING, error=str(error))
+            say("sweep_failed", level=level_of(error), error=str(error))
             return RETRY_S
         if session != self._registry.session:
             return 0.0

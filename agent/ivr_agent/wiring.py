@@ -148,7 +148,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
     control = Control(
         place=place, agent_id=us.agent_id, probe=probe, carrier=carrier, health=health, metrics=metrics, signer=signer
     )
-    _watch(metrics, health, lease)
+    _watch(metrics, health, lease, clock)
     return Parts(
         settings=settings,
         health=health,
@@ -201,8 +201,9 @@ def _token_of_events(settings: Settings) -> str | None:
     return None if settings.listen.path else settings.token()
 
 
-def _watch(metrics: Metrics, health: Health, lease: Lease) -> None:
+def _watch(metrics: Metrics, health: Health, lease: Lease, clock: Clock) -> None:
     """Let the gauges that change by themselves be looked up when asked for."""
+    metrics.clock_set.set_function(lambda: float(clock.synchronised))
     metrics.lease.set_function(lease.count_down)
     metrics.side_up.labels(side="engine").set_function(lambda: float(health.engine_up))
     metrics.unreadable_rows.set_function(lambda: float(health.unreadable_rows))

@@ -38,6 +38,13 @@ def test_an_empty_queue_answers_with_nothing(stores):
     assert stores.inbox.receive(wait_s=0) == []
 
 
+def test_a_message_tells_the_queues_own_time(stores):
+    """It is a witness when a deadline is judged: the agent's own clock may be the wrong one."""
+    stores.outbox.send(command())
+    (message,) = stores.inbox.receive(wait_s=2)
+    assert abs(message.queue_s - time.time()) < 5
+
+
 def test_a_received_message_is_hidden_until_it_is_handed_back(stores):
     stores.outbox.send(command())
     (message,) = stores.inbox.receive(wait_s=2)

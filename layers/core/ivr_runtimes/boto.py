@@ -7,7 +7,6 @@ Used by `dynamo` and `sqs`; the composition roots make the clients here.
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -18,13 +17,18 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    MetadataRetrievalError,
     NoCredentialsError,
     ParamValidationError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
 
-from ivr_runtimes import codec, descriptions
+from ivr_runtimes import codec, dates, descriptions
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 OnServerTime = Callable[[float], None]
-"""Called with the epoch seconds of an answer's `Date` header (whole seconds; RFC 9110 section 6.6.1)."""
+"""Called with the epoch seconds of an answer's `Date` header (whole seconds; RFC 9110 section 6.6.1), if it has one."""
 
 REFUSED_CODES: Final = frozenset(
     {"ValidationException", "ItemCollectionSizeLimitExceededException", "InvalidMessageContents"}
@@ -65,15 +69,27 @@ DENIED_CODES: Final = (
         "ExpiredTokenException",
         "IncompleteSignature",
         "IncompleteSignatureException",
+        "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidSecurity",
         "MissingAuthenticationToken",
         "MissingAuthenticationTokenException",
+        "NotAuthorized",
         "OptInRequired",
         "UnrecognizedClientException",
     }
 )
 """The service knows nothing of us, or of what we ask for (AWS: "Common errors" of DynamoDB and SQS)."""
+
+CREDENTIAL_ERRORS: Final = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+)
+"""There is nothing to sign a request with: it was not sent. Their texts may quote what a source of credentials said."""
 
 
 def config(*, connect_timeout_s: float, read_timeout_s: float, attempts: int, connections: int = 10) -> Config:
@@ -91,35 +107,35 @@ def config(*, connect_timeout_s: float, read_timeout_s: float, attempts: int, co
     )
 
 
-def dynamodb_client(settings: Config) -> "DynamoDBClient":
+def dynamodb_client(settings: Config, session: Any = None) -> "DynamoDBClient":
     """Return a DynamoDB client; region, endpoint and credentials come from AWS's own environment variables."""
-    client: DynamoDBClient = _session().create_client("dynamodb", config=settings)
+    client: DynamoDBClient = (session or _session()).create_client("dynamodb", config=settings)
     return client
 
 
 def listing_client(settings: Config) -> "DynamoDBClient":
     """Return a DynamoDB client whose Queries `codec` decodes: for the list."""
-    session = _new_session()
+    session = new_session()
     codec.install(session)
     client: DynamoDBClient = session.create_client("dynamodb", config=settings)
     return client
 
 
-def sqs_client(settings: Config) -> "SQSClient":
+def sqs_client(settings: Config, session: Any = None) -> "SQSClient":
     """Return an SQS client; region, endpoint and credentials come from AWS's own environment variables."""
-    client: SQSClient = _session().create_client("sqs", config=settings)
+    client: SQSClient = (session or _session()).create_client("sqs", config=settings)
     return client
 
 
 @cache
 def _session() -> Any:
     """Return the session of all other clients: another one would read the SDK's data again, 50 ms of CPU."""
-    return _new_session()
+    return new_session()
 
 
-def _new_session() -> Any:
+def new_session(make: Callable[[], Any] = botocore.session.get_session) -> Any:
     """Make a session of botocore's own: importing boto3 also brings the machinery of S3 transfers."""
-    session = botocore.session.get_session()
+    session = make()
     session.get_component("data_loader").file_loader = descriptions.Files()
     return session
 
@@ -133,8 +149,8 @@ def call(method: Callable[..., Any], on_server_time: OnServerTime | None = None,
         raise _from_answer(error) from error
     except ParamValidationError as error:
         raise RefusedWriteError(str(error)) from error
-    except NoCredentialsError as error:
-        raise DeniedError(str(error), code="NoCredentials") from error
+    except CREDENTIAL_ERRORS as error:
+        raise DeniedError(f"no credentials of AWS: {type(error).__name__}", code="NoCredentials") from None
     except (EndpointConnectionError, ConnectTimeoutError) as error:
         raise StoreUnavailableError(str(error)) from error
     except (BotoCoreError, ResponseParserError) as error:
@@ -187,6 +203,6 @@ def _from_answer(error: ClientError) -> StoreError:
 
 
 def _tell_time(response: Any, on_server_time: OnServerTime | None) -> None:
-    date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    if on_server_time is not None and date:
-        on_server_time(parsedate_to_datetime(date).timestamp())
+    date_s = dates.epoch_s(response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
+    if on_server_time is not None and date_s is not None:
+        on_server_time(date_s)

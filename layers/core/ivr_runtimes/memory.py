@@ -122,17 +122,25 @@ class _Held:
     visible_at_s: float = 0.0
     receipt: str = ""
     receive_count: int = 0
+    first_received_s: float | None = None
 
 
 class MemoryQueue:
     """One site's stop queue and its dead letters. Implements `CommandQueue` and `CommandInbox`.
 
-    `clock` is monotonic seconds; `dead_letters` holds the bodies sent there.
+    `clock` is monotonic seconds, `wall` epoch seconds; `dead_letters` holds the bodies sent there.
     """
 
-    def __init__(self, *, visibility_s: float = 15.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        visibility_s: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._visibility_s = visibility_s
         self._clock = clock
+        self._wall = wall
         self._messages: dict[str, _Held] = {}
         self._ids = itertools.count(1)
         self._arrived = threading.Condition()
@@ -191,11 +199,18 @@ class MemoryQueue:
         visible = [held for held in self._messages.values() if held.visible_at_s <= now][:10]
         for held in visible:
             held.receive_count += 1
+            held.first_received_s = held.first_received_s or self._wall()
             held.visible_at_s = now + self._visibility_s
             held.receipt = f"{held.message_id}.{held.receive_count}"
         return [
-            Message(body=h.body, receipt=h.receipt, message_id=h.message_id, receive_count=h.receive_count)
-            for h in visible
+            Message(
+                body=held.body,
+                receipt=held.receipt,
+                message_id=held.message_id,
+                receive_count=held.receive_count,
+                queue_s=held.first_received_s,
+            )
+            for held in visible
         ]
 
     def _by_receipt(self) -> dict[str, _Held]:

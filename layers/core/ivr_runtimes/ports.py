@@ -162,12 +162,17 @@ class LeaseTable(NodeLookup, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A received message: its body, the receipt to handle it by, and how often it was handed out."""
+    """A received message: its body, the receipt to handle it by, and how often it was handed out.
+
+    `queue_s` is the latest time the queue itself tells of it, in epoch seconds: when it was first handed out, or else
+    sent; None if it tells none. It is now, or was once: on the first receipt it is the queue's own clock.
+    """
 
     body: str
     receipt: str
     message_id: str
     receive_count: int
+    queue_s: float | None = None
 
 
 class CommandInbox(Protocol):

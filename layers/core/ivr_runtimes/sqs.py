@@ -20,6 +20,9 @@ MAX_BATCH: Final = 10
 GROUP_ID_LENGTH: Final = 128
 """MessageGroupId is at most 128 characters (SQS API reference). Longer domains that share them share a turn."""
 
+STAMPS: Final = ("SentTimestamp", "ApproximateFirstReceiveTimestamp")
+"""When SQS took a message and first handed it out, by its own clock, in epoch milliseconds (SQS API reference)."""
+
 
 class Outbox:
     """Implements `CommandQueue`: `<prefix><site>` is the URL of a site's queue."""
@@ -61,7 +64,7 @@ class Inbox:
             QueueUrl=self._queue_url,
             MaxNumberOfMessages=MAX_BATCH,
             WaitTimeSeconds=wait_s,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", *STAMPS],
         )
         return [_to_message(message) for message in answer.get("Messages", [])]
 
@@ -90,11 +93,14 @@ class Inbox:
 
 
 def _to_message(message: dict[str, Any]) -> Message:
+    attributes = message.get("Attributes", {})
+    stamps_ms = [int(told) for name in STAMPS if (told := attributes.get(name, "")).isdecimal()]
     return Message(
         body=message["Body"],
         receipt=message["ReceiptHandle"],
         message_id=message["MessageId"],
-        receive_count=int(message.get("Attributes", {}).get("ApproximateReceiveCount", "1")),
+        receive_count=int(attributes.get("ApproximateReceiveCount", "1")),
+        queue_s=max(stamps_ms) / 1000 if stamps_ms else None,
     )
 
 

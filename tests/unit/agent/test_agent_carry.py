@@ -2,10 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ivr_agent.carry import Carrier
-from ivr_agent.clock import Clock
+from ivr_agent.carry import CONTRADICTION_S, Carrier
+from ivr_agent.clock import CONFIRMATIONS, Clock
 from ivr_agent.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
-from ivr_agent.outcome import Outcome, UndeliveredError
+from ivr_agent.outcome import DeadlineInDoubtError, Outcome, UndeliveredError
 from ivr_agent.place import Place
 from ivr_agent.probe import Probe
 from ivr_agent.registry import Registry
@@ -194,8 +194,53 @@ async def test_a_host_clock_that_runs_ahead_drops_nothing_before_aws_has_told_th
     engine.put(state(6))
     with pytest.raises(UndeliveredError, match="time"):
         await carrier.carry(command(6))
-    clock.observe(EPOCH_S)
+    for _ in range(CONFIRMATIONS):
+        clock.observe(EPOCH_S)
     assert await carrier.carry(command(6)) is Outcome.ACTED
+
+
+async def test_a_stop_is_carried_out_though_aws_never_tells_the_time(
+    carrier: Carrier, engine: MemoryEngine, command: MakeCommand, state: State, time: ManualTime
+) -> None:
+    """A gateway on the way took the `Date` out of all answers: every stop of the site waited for it, in vain."""
+    carrier._clock = Clock(monotonic=time, wall=lambda: EPOCH_S)
+    engine.put(state(6))
+    assert await carrier.carry(command(6)) is Outcome.ACTED
+
+
+@pytest.mark.parametrize(
+    ("host_s", "queue_s", "final"),
+    [
+        (0, 0, True),
+        (0, -2 * DEADLINE_S, True),
+        (-2 * DEADLINE_S, 0, True),
+        (-CONTRADICTION_S + 2, -2 * DEADLINE_S, True),
+        (0, None, True),
+        (-2 * DEADLINE_S, -2 * DEADLINE_S, False),
+        (2 * DEADLINE_S, -2 * DEADLINE_S, False),
+        (-CONTRADICTION_S - 2, -CONTRADICTION_S - 2, False),
+        (-2 * DEADLINE_S, None, False),
+    ],
+)
+async def test_a_deadline_is_final_by_no_clock_that_stands_alone(
+    carrier: Carrier, command: MakeCommand, time: ManualTime, host_s: float, queue_s: float | None, *, final: bool
+) -> None:
+    """All answers came with a `Date` two hours ahead: stops of healthy nodes were called expired and deleted.
+
+    `host_s` and `queue_s` are how far the host's and the queue's clock are ahead of AWS's.
+    """
+    stop = command(6)
+    time.pass_s(DEADLINE_S + 1)
+    now_s = EPOCH_S + time.at_s
+    carrier._clock = clock = Clock(monotonic=time, wall=lambda: now_s + host_s)
+    for _ in range(CONFIRMATIONS):
+        clock.observe(now_s)
+    told_s = None if queue_s is None else now_s + queue_s
+    if final:
+        assert await carrier.carry(stop, queue_s=told_s) is Outcome.EXPIRED
+    else:
+        with pytest.raises(DeadlineInDoubtError, match="host"):
+            await carrier.carry(stop, queue_s=told_s)
 
 
 async def test_a_command_for_another_node_is_forwarded_to_its_agent(

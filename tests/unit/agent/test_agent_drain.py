@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from ivr_agent.carry import Carrier
-from ivr_agent.clock import Clock
+from ivr_agent.clock import CONFIRMATIONS, Clock
 from ivr_agent.drain import MAX_IN_HAND, RETURN_MOST_S, VISIBILITY_S, Drain
 from ivr_agent.log import JsonLines
 from ivr_agent.loop import NOT_OURS_S
-from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
+from ivr_agent.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.place import Place
@@ -33,7 +33,7 @@ class WatchedQueue(MemoryQueue):
     """A queue on manual time that notes visibility changes, never waits, and is away while `down`."""
 
     def __init__(self, time: ManualTime) -> None:
-        super().__init__(visibility_s=VISIBILITY_S, clock=time)
+        super().__init__(visibility_s=VISIBILITY_S, clock=time, wall=lambda: EPOCH_S + time.at_s)
         self.hidden: list[tuple[int, int]] = []
         self.down = False
 
@@ -51,7 +51,11 @@ class ScriptedCarrier:
     """Carries commands as the test says: `act` is awaited for each."""
 
     def __init__(self, act: Callable[[Command], Awaitable[Outcome]]) -> None:
-        self.carry = act
+        self._act = act
+
+    async def carry(self, command: Command, *, queue_s: float | None) -> Outcome:
+        assert queue_s is not None
+        return await self._act(command)
 
 
 @pytest.fixture
@@ -206,6 +210,27 @@ async def test_an_expired_stop_is_dropped_and_alarmed(
     await pass_over(drain)
     assert [line["level"] for line in lines(caplog, "stop_outcome")] == ["error"]
     assert len(queue) == 0
+
+
+async def test_a_stop_whose_deadline_is_in_doubt_goes_back_loudly(
+    drain: Drain,
+    queue: WatchedQueue,
+    command: MakeCommand,
+    metrics: Metrics,
+    time: ManualTime,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """AWS's answers tell a time two hours ahead of the host's and of the queue's: nothing is deleted by that time."""
+    drain._carrier._clock = clock = Clock(monotonic=time, wall=lambda: EPOCH_S + time.at_s)
+    queue.send(command(6))
+    for _ in range(CONFIRMATIONS):
+        clock.observe(EPOCH_S + 2 * DEADLINE_S)
+    await pass_over(drain)
+    assert (len(queue), queue.dead_letters) == (1, [])
+    (line,) = lines(caplog, "deadline_in_doubt")
+    assert (line["level"], line["stop_id"]) == ("error", "stop-6")
+    assert metrics.registry.get_sample_value("ivr_agent_deadlines_in_doubt_total") == 1
+    assert len(lines(caplog, "stop_undelivered")) == 1
 
 
 @pytest.mark.parametrize("body", ["rubbish", "{}", '{"v": 2}'])

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from ivr_agent.clock import Clock
+from ivr_agent.clock import CONFIRMATIONS, Clock
 from ivr_agent.exits import SecondAgentError
 from ivr_agent.lease import READ_S, RETRY_S, SOON_S, SWEEP_WITHIN_S, Lease
-from ivr_agent.memory import ManualTime, MemoryEngine, run_inline
+from ivr_agent.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
 from ivr_agent.predecessor import IsGone
@@ -56,7 +56,7 @@ def make(place: Place, nodes: FaultyNodes, probe: Probe, clock: Clock, metrics: 
             started_at="2019-11-05T08:36:40Z",
         )
         parts = {"table": nodes, "service": run_inline, "probe": probe, "clock": clock, "metrics": metrics}
-        return Lease(us=us, ttl_s=LEASE_TTL_S, **parts, **changes)  # type: ignore[arg-type]  # a dict's values
+        return Lease(us=us, ttl_s=LEASE_TTL_S, **{**parts, **changes})  # type: ignore[arg-type]  # a dict's values
 
     return make
 
@@ -83,6 +83,36 @@ async def test_a_heartbeat_vouches_for_the_session_that_the_engine_tells(
     assert row(nodes).lease_until_s == clock.now_s() + LEASE_TTL_S
     assert lease.ours()
     assert lease.count_down() == LEASE_TTL_S
+
+
+@pytest.mark.parametrize(("host_off_s", "looks"), [(0.0, 1), (-7200.0, CONFIRMATIONS), (7200.0, CONFIRMATIONS)])
+async def test_on_a_host_with_a_wrong_clock_the_first_lease_goes_by_awss_time_all_the_same(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime, host_off_s: float, looks: int
+) -> None:
+    """One answer that contradicts the host's clock proves nothing, so the row is read until others confirm it."""
+    reads: list[str] = []
+    clock = Clock(monotonic=time, wall=lambda: EPOCH_S + time.at_s + host_off_s)
+
+    async def service(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        reads.append(call.__name__)
+        clock.observe(EPOCH_S + time.at_s)
+        return call(*args, **kwargs)
+
+    lease = make("a", clock=clock, service=service)
+    await probe.step()
+    await lease.step()
+    assert reads == ["read"] * looks + ["renew"]
+    assert row(nodes).lease_until_s == pytest.approx(EPOCH_S + LEASE_TTL_S, abs=2)
+
+
+async def test_without_any_time_of_aws_the_lease_goes_by_the_hosts(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, time: ManualTime
+) -> None:
+    """A gateway takes the `Date` out of every answer: the row is read a few times in vain, and then it must do."""
+    lease = make("a", clock=Clock(monotonic=time, wall=lambda: EPOCH_S + time.at_s))
+    await probe.step()
+    assert await lease.step() is None
+    assert row(nodes).lease_until_s == pytest.approx(EPOCH_S + LEASE_TTL_S)
 
 
 async def test_a_lease_is_reckoned_from_when_the_engine_last_answered(

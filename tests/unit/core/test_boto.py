@@ -2,7 +2,18 @@
 
 import boto3
 import pytest
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectionClosedError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    SSOTokenLoadError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
 from botocore.stub import Stubber
 
 from ivr_runtimes import dynamo
@@ -62,6 +73,12 @@ def test_an_error_answer_means(client, stub, code, status, meaning):
         (ConnectionClosedError(endpoint_url="http://x"), AmbiguousWriteError),
         (EndpointConnectionError(endpoint_url="http://x"), StoreUnavailableError),
         (NoCredentialsError(), DeniedError),
+        (PartialCredentialsError(provider="env", cred_var="x"), DeniedError),
+        (CredentialRetrievalError(provider="custom-process", error_msg="planted"), DeniedError),
+        (MetadataRetrievalError(error_msg="planted"), DeniedError),
+        (TokenRetrievalError(provider="sso", error_msg="planted"), DeniedError),
+        (SSOTokenLoadError(error_msg="planted"), DeniedError),
+        (UnauthorizedSSOTokenError(), DeniedError),
     ],
 )
 def test_a_request_that_may_have_arrived_is_ambiguous_one_that_cannot_have_is_not(error, meaning):
@@ -71,6 +88,7 @@ def test_a_request_that_may_have_arrived_is_ambiguous_one_that_cannot_have_is_no
     with pytest.raises(meaning) as caught:
         call(method)
     assert caught.type is meaning
+    assert "planted" not in str(caught.value), "what a source of credentials said may quote one"
 
 
 def test_a_request_boto_itself_refuses_is_refused(client):
