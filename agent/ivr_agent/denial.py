@@ -48,7 +48,7 @@ class Denials:
         now_s, what = self._clock.monotonic(), (action, error.code, str(fields.get("cause", service)))
         if now_s >= self._told.get(what, now_s):
             self._told[what] = now_s + AGAIN_S
-            say(action, level=logging.ERROR, **fields)
+            say(action, level=logging.ERROR, about=what, **fields)
         return f"{error.code}: {fields['remedy']}"
 
     def _told_as(self, service: str, error: DeniedError) -> tuple[str, dict[str, Any]]:

@@ -63,7 +63,7 @@ class Health:
         return self.engine_up and self.aws_up
 
     def report(self) -> dict[str, str | int]:
-        """Return what `/healthz` shows: the sides, what is missing from lists, what somebody must mend before AWS is up."""
+        """Return what `/healthz` shows: the sides, what lists miss, what somebody must mend before AWS is up."""
         sides = {"engine": self.engine_up, "aws": self.aws_up, "peers": self.peers_up}
         report: dict[str, str | int] = {side: "up" if up else "down" for side, up in sides.items()}
         report["unreadable_rows"] = self.unreadable_rows

@@ -62,7 +62,7 @@ class Metrics:
         self.dead_letters = self._counter("dead_letters", "Messages moved to the dead-letter queue by the agent")
         self.peer_requests = self._counter("peer_requests", "Requests of peers by the status answered", "status")
         self.loop_failures = self._counter("loop_failures", "Passes of a loop that ended in a defect", "loop")
-        self.unreadable = self._counter("unreadable_rows", "Rows of the tables that could not be read", "table")
+        self.unreadable = self._counter("table_rows_unreadable", "Rows of the tables that could not be read", "table")
         for outcome in Outcome:
             self.outcomes.labels(outcome=outcome)
 

@@ -17,7 +17,7 @@ def test_rows_that_cannot_be_read_are_counted_each_time_and_told_once(caplog: py
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             notice("nodes", [Unreadable("SITE1", "x@127.0.0.1", "session: missing")])
-    assert b'ivr_agent_unreadable_rows_total{table="nodes"} 3.0' in metrics.text()
+    assert b'ivr_agent_table_rows_unreadable_total{table="nodes"} 3.0' in metrics.text()
     assert [record.getMessage() for record in caplog.records] == ["table_row_unreadable"]
 
 
