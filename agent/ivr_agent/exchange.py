@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Final
 
 from ivr_agent.address import Address
+from ivr_runtimes.errors import IvrRuntimesError
 
 MAX_BODY: Final = 64 * 1024
 """Bytes of an answer to a command: some hundred are usual."""
@@ -29,7 +30,7 @@ MAX_LINES: Final = 100
 """Lines of a head at most, each of 64 KiB at most."""
 
 
-class BadAnswerError(Exception):
+class BadAnswerError(IvrRuntimesError):
     """What came is no answer of HTTP/1, a compressed one, or too large a one."""
 
 

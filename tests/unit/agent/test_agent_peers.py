@@ -53,7 +53,7 @@ async def test_nothing_is_sent_outside_the_peer_networks(
 
 @pytest.mark.parametrize(("host", "url"), [("192.168.0.12", "192.168.0.12"), ("[fd00::1]", "[fd00::1]")])
 async def test_what_was_checked_is_what_is_called(peers: Peers, host: str, url: str) -> None:
-    assert await peers._allowed_host(peer(host)) == url
+    assert await peers._allowed_hosts(peer(host)) == [url]
 
 
 async def test_a_resolver_that_hangs_does_not_hold_a_command_for_ever(
