@@ -1,7 +1,7 @@
 """The log: JSON lines on stderr, each with an `action`.
 
-Owns the line's shape and its length. Never logs tokens, secrets or message bodies, nor the texts of libraries, which may
-quote them; values are fields, so nothing needs parsing. What comes again and again is held back by `repeats`.
+Owns the line's shape and its length. Never logs tokens, secrets or message bodies, nor the texts of libraries, which
+may quote them; values are fields, so nothing needs parsing. What comes again and again is held back by `repeats`.
 """
 
 import json

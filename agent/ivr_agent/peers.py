@@ -47,6 +47,8 @@ REMEDIES: Final[Mapping[int, str]] = {
     " a restart of its engine this ends by itself",
 }
 """What to do about a peer that refuses us, by the status it answers."""
+UNRESOLVABLE: Final = (ValueError, OverflowError)
+"""What `getaddrinfo` raises, besides OSError, for a host or port that it does not even look up."""
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -78,7 +80,7 @@ class Peers:
             async with asyncio.timeout(TIMEOUT_S):  # a resolver that hangs included
                 hosts = await self._allowed_hosts(node)
                 status, answer = await self._offer(hosts, node, request)
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: no name for a resolver
+        except (TimeoutError, aiohttp.ClientError, OSError, *UNRESOLVABLE) as error:
             self._health.peer(node.node, answered=False)
             raise UndeliveredError(f"the agent of {node.node} does not answer: {told(error)}") from error
         return self._judge(node, status, _outcome(status, answer))

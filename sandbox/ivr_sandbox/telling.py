@@ -5,6 +5,9 @@ Owns that rule. Called by `logs` and by whoever logs an error.
 
 import os
 import traceback
+from typing import Final
+
+HEAD: Final = "Traceback (most recent call last):\n"
 
 
 def told(error: BaseException) -> str:
@@ -16,8 +19,8 @@ def told(error: BaseException) -> str:
 
 def trace_of(error: BaseException) -> str:
     """Return where an error, and what led to it, came from: frames, and `told` of each."""
-    parts = ["".join(traceback.format_tb(error.__traceback__)) + told(error)]
+    parts = ["".join([HEAD, *traceback.format_tb(error.__traceback__), told(error)])]
     if isinstance(error, BaseExceptionGroup):
         parts += [trace_of(one) for one in error.exceptions]
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return "\nafter:\n".join(parts + ([trace_of(before)] if before is not None else []))
+    return "\n\nafter:\n".join(parts + ([trace_of(before)] if before is not None else []))

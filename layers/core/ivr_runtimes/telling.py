@@ -8,6 +8,7 @@ parts of botocore's texts. Only errors of our own tree are told in their own wor
 import os
 import re
 import socket
+import ssl
 import traceback
 from collections.abc import Iterator
 from typing import Any, Final
@@ -23,6 +24,8 @@ NAMES: Final = frozenset({"provider", "profile", "method", "region_name", "servi
 
 MAX_CAUSES: Final = 10
 
+HEAD: Final = "Traceback (most recent call last):\n"
+
 
 def told(error: BaseException) -> str:
     """Return what may be said of an error, in one line."""
@@ -34,8 +37,8 @@ def told(error: BaseException) -> str:
 
 def trace_of(error: BaseException) -> str:
     """Return where an error and its causes came from: their frames, and `told` of each."""
-    return "\nwhile handling:\n".join(
-        "".join(traceback.format_tb(one.__traceback__)) + told(one) for one in _chain(error)
+    return "\n\nafter:\n".join(
+        "".join([HEAD, *traceback.format_tb(one.__traceback__), told(one)]) for one in _chain(error)
     )
 
 
@@ -50,8 +53,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _reason(error: BaseException) -> str:
     cause = getattr(error, "os_error", error)  # aiohttp keeps the system's error there
-    if isinstance(cause, OSError):
-        return _of_system(cause)
+    if isinstance(cause, OSError) and (reason := _of_system(cause)):
+        return reason
+    if isinstance(error, ImportError):
+        return error.name or ""
     if isinstance(response := getattr(error, "response", None), dict):  # botocore's ClientError
         return _of_answer(getattr(error, "operation_name", "?"), response)
     if isinstance(template := getattr(error, "fmt", None), str):  # botocore's own errors
@@ -62,8 +67,8 @@ def _reason(error: BaseException) -> str:
 def _of_system(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return error.strerror or ""
-    if isinstance(reason := getattr(error, "reason", None), str) and re.fullmatch(CODE, reason):  # OpenSSL's
-        return reason
+    if isinstance(error, ssl.SSLError):
+        return _code(error.reason)
     return os.strerror(error.errno) if isinstance(error.errno, int) else ""
 
 
