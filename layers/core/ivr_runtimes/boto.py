@@ -5,6 +5,7 @@ Owns the clients' timeouts and retries, and what each way of failing means for t
 Used by `dynamo` and `sqs`; the composition roots make the clients here.
 """
 
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
@@ -93,6 +94,10 @@ CREDENTIAL_ERRORS: Final = (
 """There is nothing to sign a request with: it was not sent. Their texts may quote what a source of credentials said."""
 
 
+QUOTING: Final = ("botocore", "urllib3")
+"""Libraries whose own logs quote headers, URLs and answers. What may be said of their errors is in ours (`telling`)."""
+
+
 def config(*, connect_timeout_s: float, read_timeout_s: float, attempts: int, connections: int = 10) -> Config:
     """Return a client's configuration. `attempts` counts the first one.
 
@@ -136,6 +141,8 @@ def _session() -> Any:
 
 def new_session(make: Callable[[], Any] = botocore.session.get_session) -> Any:
     """Make a session of botocore's own: importing boto3 also brings the machinery of S3 transfers."""
+    for name in QUOTING:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     session = make()
     session.get_component("data_loader").file_loader = descriptions.Files()
     keys.keep_whole(session)
