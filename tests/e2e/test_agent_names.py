@@ -1,10 +1,11 @@
 """What agents make of nodes' names, with the real resolver: where one listens, and which peers are lost."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ NAME = "localhost"
 """A name that leads to loopback on every machine, as a host's own name does on Debian (127.0.1.1 in /etc/hosts)."""
 
 
+NO_LINKS: Mapping[str, str] = {}
+
+
 def values(folder: Path, **changes: Any) -> dict[str, Any]:
     return {
         "site": "SITE1",
@@ -47,13 +51,13 @@ def values(folder: Path, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def ended(folder: Path, **changes: Any) -> subprocess.CompletedProcess[str]:
+def ended(folder: Path, *, links: Mapping[str, str] = NO_LINKS, **changes: Any) -> subprocess.CompletedProcess[str]:
     """Run an agent that is to end by itself."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("IVR_AGENT_")}
     ours = {f"IVR_AGENT_{name.upper()}": str(value) for name, value in values(folder, **changes).items()}
     return subprocess.run(
         [sys.executable, "-m", "ivr_agent"],
-        env={**kept, **CREDENTIALS, **ours},
+        env={**kept, **CREDENTIALS, **ours, **links},
         capture_output=True,
         text=True,
         timeout=30,
@@ -87,6 +91,17 @@ def test_a_name_that_is_not_found_ends_with_3_for_the_resolver_may_come_later(tm
     end = ended(tmp_path, node="h6@no-such-host.invalid")
     assert end.returncode == 3
     assert "Traceback" not in end.stderr
+
+
+def test_service_links_are_named_once_and_keep_nothing_from_starting(tmp_path: Path) -> None:
+    """A Service named `ivr-agent` ended the agent of every pod of its namespace with exit 2."""
+    links = {"IVR_AGENT_PORT": "tcp://10.0.0.1:9470", "IVR_AGENT_SERVICE_HOST": "10.0.0.1"}
+    end = ended(tmp_path, links=links, node="h6@no-such-host.invalid")
+    assert end.returncode == 3, "it came as far as its addresses"
+    told = json.loads(end.stderr.splitlines()[0])
+    assert (told["action"], told["variables"]) == ("service_links_ignored", sorted(links))
+    assert "enableServiceLinks: false" in told["remedy"]
+    assert end.stderr.count("service_links_ignored") == 1
 
 
 @pytest.mark.parametrize(
