@@ -93,8 +93,8 @@ class AccessLine(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Log one request."""
-        took_ms = time * 1000
-        self.logger.info("%s %s %s %d %.0f ms", request.remote, request.method, request.path, response.status, took_ms)
+        path, took_ms = request.rel_url.raw_path, time * 1000  # still encoded: a path cannot forge a line
+        self.logger.info("%s %s %s %d %.0f ms", request.remote, request.method, path, response.status, took_ms)
 
 
 def application(*, gateway: Gateway, issuer: Issuer, behind: Behind, admin_token: str) -> web.Application:

@@ -22,6 +22,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from echo import BREAKS, Echo, echo
 from emulators import ROOT, free_port
@@ -354,8 +355,10 @@ async def test_the_local_gateway_logs_neither_queries_nor_headers(caplog: pytest
     headers = {"Authorization": f"Basic {PLANTED}", "Referer": f"http://h/?{PLANTED}", "User-Agent": PLANTED}
     async with aiohttp.ClientSession() as http:
         await http.get(f"http://127.0.0.1:{port}/things?access_token={PLANTED}", headers=headers)
+        await http.get(URL(f"http://127.0.0.1:{port}/things%0Aforged", encoded=True))
     await runner.cleanup()
     assert "GET /things 200" in caplog.text
+    assert "GET /things%0Aforged 404" in caplog.text
     assert PLANTED not in caplog.text
 
 
