@@ -282,7 +282,7 @@ def test_no_way_of_breaking_a_request_to_aws_tells_a_credential(other: Echo, mon
     for name, value in {**KEYS, "AWS_ENDPOINT_URL": f"http://user:{PLANTED}@127.0.0.1:{other.port}"}.items():
         monkeypatch.setenv(name, value)
     config = boto.config(connect_timeout_s=1, read_timeout_s=1, attempts=1)
-    session = boto._new_session()
+    session = boto.new_session()
     tables, queues = (session.create_client(name, "eu-central-1", config=config) for name in ("dynamodb", "sqs"))
     said = []
     for method, request in (

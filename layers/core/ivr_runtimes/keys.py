@@ -1,7 +1,7 @@
-"""AWS credentials as requests are signed with them: whole, wherever they come from.
+"""AWS's secrets as botocore's sources of credentials read them: without the line ends of variables and token files.
 
-Owns the line ends that variables, files and other programs leave at the end of a key or token, and the refusal of what
-no header can carry. Which source counts, and when it is asked again, stays botocore's business. Called by `boto`.
+Owns what those sources take from the environment, and from the files that it names. Which source counts, and when it is
+asked again, is botocore's business; what is signed with in the end, the agent's `credentials`. Called by `boto`.
 """
 
 import os
@@ -9,24 +9,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import NoCredentialsError
 from botocore.utils import FileWebIdentityTokenLoader
 
-from ivr_runtimes.secret import AWS_VARIABLES, REMEDY, fault_of, without_line_end
+from ivr_runtimes.secret import AWS_VARIABLES, without_line_end
 
 TOKEN: Final = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105  # the name of a variable
 TOKEN_FILE: Final = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105  # the name of a variable
 
 
-class UnusableCredentialsError(NoCredentialsError):
-    """A credential that was found holds what no header can carry; the text never quotes it."""
-
-    fmt = f"The AWS credentials hold a blank or a control character: {REMEDY}"
-
-
 def keep_whole(session: Any) -> None:
-    """Let a botocore session sign with credentials that have no line ends, whatever their source."""
+    """Let the sources of a botocore session read variables and token files without line ends."""
     resolver, environ = session.get_component("credential_provider"), _Environment()
     for provider in resolver.providers:
         match provider.METHOD:
@@ -36,24 +28,6 @@ def keep_whole(session: Any) -> None:
                 provider._environ = environ  # noqa: SLF001  # botocore shares this provider with roles to be assumed
             case "assume-role-with-web-identity":
                 provider._token_loader_cls = _TokenLoader  # noqa: SLF001  # the same
-    load = resolver.load_credentials
-    resolver.load_credentials = lambda: _whole(load())
-
-
-def _whole(found: Any) -> Any:
-    """Return the credentials; each time they are read for a signature, after a refresh too, they are whole."""
-    if found is not None:
-        frozen = found.get_frozen_credentials
-        found.get_frozen_credentials = lambda: _checked(frozen())
-    return found
-
-
-def _checked(keys: ReadOnlyCredentials) -> ReadOnlyCredentials:
-    parts = {name: getattr(keys, name) for name in ("access_key", "secret_key", "token")}
-    whole = {name: without_line_end(part) for name, part in parts.items() if part}
-    if any(map(fault_of, whole.values())):
-        raise UnusableCredentialsError
-    return keys._replace(**whole)
 
 
 class _TokenLoader(FileWebIdentityTokenLoader):
