@@ -20,6 +20,7 @@ from ivr_agent.agent import Doors, doors, run
 from ivr_agent.clock import Clock
 from ivr_agent.drain import POLL_WAIT_S
 from ivr_agent.exits import Exit, FatalError
+from ivr_agent.links import links
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics, notices
 from ivr_agent.settings import PREFIX, Settings, explain, load
@@ -28,9 +29,12 @@ from ivr_runtimes import boto
 from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.sqs import Inbox
+from ivr_runtimes.telling import told
 
 END_LIMIT_S: Final = 9.8
 """When an orderly stop is cut short at last: supervisors commonly kill after 10 s."""
+
+LINKS_REMEDY: Final = "Kubernetes made them of a Service's name; set enableServiceLinks: false in the pod's spec"
 
 
 def main() -> None:
@@ -44,6 +48,8 @@ def program(arguments: list[str]) -> Exit:
     try:
         settings = load(options.config, os.environ)
         log.start(settings.log_level)
+        if ignored := links(os.environ, PREFIX):
+            say("service_links_ignored", variables=ignored, remedy=LINKS_REMEDY)
         with doors(settings) as opened:
             clock = Clock()
             asyncio.run(_until_signalled(settings, opened, _stores(settings, clock), clock))
@@ -54,7 +60,7 @@ def program(arguments: list[str]) -> Exit:
         say("fatal", level=logging.CRITICAL, error=str(error))
         return error.exit_code
     except Exception as error:  # noqa: BLE001  # the program's last guard: the log keeps the trace
-        say("defect", level=logging.CRITICAL, error=repr(error), trace=error)
+        say("defect", level=logging.CRITICAL, error=told(error), trace=error)
         return Exit.DEFECT
     return Exit.OK
 
@@ -107,7 +113,7 @@ def _stores(settings: Settings, clock: Clock) -> Stores:
         )
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(
-            f"wrong settings:\n  AWS: {error} (see AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_DYNAMODB, …)"
+            f"wrong settings:\n  AWS: {told(error)} (see AWS_DEFAULT_REGION, AWS_ENDPOINT_URL_DYNAMODB, …)"
         ) from None
     metrics = Metrics()
     sides: dict[str, Any] = {"on_server_time": clock.observe, "notice": notices(metrics)}

@@ -5,9 +5,10 @@ Owns their grammar and the listening sockets made from them. A taken address is 
 
 import errno
 import os
+import re
 import socket
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,6 +17,13 @@ from ivr_agent.exits import ListenError
 
 MAX_UNIX_PATH: Final = 107
 """Bytes a Unix socket's path may have on Linux (unix(7): 108 with the final zero)."""
+
+
+MAX_HOST: Final = 253
+"""Characters that a host name may have (RFC 1035 section 2.3.4: 255 bytes, two of them not of the text)."""
+
+HOST: Final = re.compile(rb"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+"""Names that a resolver takes: labels of 1 to 63 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +64,63 @@ def listen(address: Address) -> socket.socket:
     return _listen_unix(address.path) if address.path else listen_tcp(address.host, address.port)
 
 
+def host_fault(host: str) -> str | None:
+    """Say why no resolver takes this host, if it is neither an address nor a possible name."""
+    if _ip(host) is not None:
+        return None
+    try:
+        name = host.encode("idna")
+    except UnicodeError:
+        name = b""
+    if HOST.fullmatch(name) and len(name.rstrip(b".")) <= MAX_HOST:
+        return None
+    return (
+        f"the host is no address, and no name that a resolver takes: labels of 1 to 63 letters, digits, - and _,"
+        f" separated by single dots, {MAX_HOST} characters in all"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address that a host leads to, and all that it takes to bind there."""
+
+    ip: IPv4Address | IPv6Address
+    family: socket.AddressFamily
+    where: tuple[object, ...]
+
+    def __str__(self) -> str:
+        return f"{self.ip} port {self.where[1]}"
+
+
+def resolve(host: str, port: int) -> list[Endpoint]:
+    """Return what a host leads to, as the resolver prefers; raises `ListenError`."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:  # ValueError: it is not even looked up
+        raise ListenError(f"cannot listen on {host} port {port}: {error}") from None
+    return [Endpoint(ip_address(str(where[0])), family, where) for family, *_, where in found]
+
+
 def listen_tcp(host: str, port: int) -> socket.socket:
     """Return a bound TCP socket; port 0 takes any free one. Raises `ListenError`."""
+    return bind(resolve(host, port)[0])
+
+
+def bind(endpoint: Endpoint) -> socket.socket:
+    """Return a TCP socket that is bound there; raises `ListenError`."""
     try:
-        family, kind, protocol, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
+        bound = socket.socket(endpoint.family, socket.SOCK_STREAM)
     except OSError as error:
-        raise ListenError(f"cannot listen on {host} port {port}: {error}") from None
+        raise ListenError(f"cannot listen on {endpoint}: {error.strerror}") from None
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(where)
+        bound.bind(endpoint.where)
         bound.listen()
     except OSError as error:
         bound.close()
         taken = error.errno == errno.EADDRINUSE
         reason = "it is taken by another process" if taken else error.strerror
-        raise ListenError(f"cannot listen on {host} port {port}: {reason}") from None
+        raise ListenError(f"cannot listen on {endpoint}: {reason}") from None
     return bound
 
 
@@ -108,7 +157,12 @@ def _answers(path: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
+    ip = _ip(host)
+    return ip is not None and ip.is_loopback
+
+
+def _ip(host: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host)
     except ValueError:
-        return False
+        return None

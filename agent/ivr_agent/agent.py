@@ -23,7 +23,8 @@ from ivr_agent.log import say
 from ivr_agent.loop import Step, every, pause
 from ivr_agent.settings import Settings
 from ivr_agent.wiring import Parts, Stores, build
-from ivr_runtimes.errors import StoreError
+from ivr_runtimes.errors import SettingsError, StoreError
+from ivr_runtimes.telling import told
 
 IDLE_S: Final = 1.0
 """How often a loop that is woken by events looks by itself."""
@@ -62,17 +63,31 @@ class Doors:
 
 @contextmanager
 def doors(settings: Settings) -> Iterator[Doors]:
-    """Bind both addresses; raises `ListenError`. Closes them at the end.
+    """Bind both addresses and close them at the end.
 
+    Raises `ListenError`, and `SettingsError` where no peer could reach us.
     A Unix socket's file goes first: while we listen nobody else binds there, so it is ours and not a successor's.
     """
-    control = address.listen_tcp(settings.bind_host, settings.control_port)
-    with control, address.listen(settings.listen) as events:
+    with _control_door(settings) as control, address.listen(settings.listen) as events:
         try:
             yield Doors(events=events, control=control)
         finally:
             if settings.listen.path:
                 Path(settings.listen.path).unlink(missing_ok=True)
+
+
+def _control_door(settings: Settings) -> socket.socket:
+    """Bind where peers reach us: a name leads to several addresses, or on many a host to loopback alone."""
+    found = address.resolve(settings.bind_host, settings.control_port)
+    for endpoint in found:
+        if settings.is_reachable(endpoint.ip):
+            return address.bind(endpoint)
+    leads_to = ", ".join(str(endpoint.ip) for endpoint in found)
+    raise SettingsError(
+        f"wrong settings:\n  node: its host {settings.bind_host} leads to {leads_to}, in none of peer_networks: no peer"
+        " could reach this agent. Name the node by an address in them, correct the name's entry in /etc/hosts or DNS,"
+        " or set control_host where the address is translated"
+    )
 
 
 async def run(settings: Settings, *, opened: Doors, stores: Stores, clock: Clock, stop: asyncio.Event) -> None:
@@ -172,7 +187,12 @@ async def _within(limit_s: float, what: str, work: Awaitable[None]) -> None:
         async with asyncio.timeout(limit_s):
             await work
     except (TimeoutError, StoreError) as error:
-        say("left_undone", level=logging.WARNING, what=what, error=str(error) or f"no answer within {limit_s} s")
+        say(
+            "left_undone",
+            level=logging.WARNING,
+            what=what,
+            error=told(error) if isinstance(error, StoreError) else f"no answer within {limit_s} s",
+        )
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ NAME_REMEDY: Final = (
 )
 RIGHTS_REMEDY: Final = (
     "give the host credentials that are valid and have the managed policy of its own site; see site and the names of"
-    " tables and queues"
+    " tables and queues (`aws sts get-caller-identity` tells whose credentials they are)"
 )
 
 

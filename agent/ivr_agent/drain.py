@@ -27,6 +27,7 @@ from ivr_runtimes.command import Command
 from ivr_runtimes.errors import StoreError, UnreadableCommandError
 from ivr_runtimes.ports import CommandInbox, Message
 from ivr_runtimes.sqs import MAX_BATCH
+from ivr_runtimes.telling import told
 
 POLL_WAIT_S: Final = 5
 """Length of a long poll: an idle agent asks 12 times a minute, and an orderly stop waits for one poll at most."""
@@ -184,7 +185,7 @@ class Drain:
         if not task.cancelled() and (error := task.exception()) is not None:
             for message in messages:  # let go of: the queue hands them out again
                 self._in_hand.pop(message.receipt, None)
-            say("stop_failed", level=logging.ERROR, about=type(error), error=repr(error), trace=error)
+            say("stop_failed", level=logging.ERROR, about=type(error), error=told(error), trace=error)
         self._metrics.in_hand.set(len(self._in_hand))
 
     async def _serve(self, pairs: Iterable[tuple[Message, Command]]) -> None:

@@ -19,6 +19,7 @@ from ivr_agent.wire import Answer, Problem, Snapshot, Status, Stop, read_snapsho
 from ivr_runtimes.errors import IvrRuntimesError
 from ivr_runtimes.model import Verb
 from ivr_runtimes.names import RuntimeId, Session, StopId
+from ivr_runtimes.telling import told
 
 STATUS_TIMEOUT_S: Final = 2.0
 """An engine that needs longer for its status cannot be vouched for: well under one heartbeat."""
@@ -119,7 +120,7 @@ class Engine:
         except TimeoutError:
             raise EngineError(f"no answer to POST {path} within {COMMAND_TIMEOUT_S} s") from None
         except (OSError, EOFError, BadAnswerError) as error:
-            raise EngineError(f"no answer of the engine: {error!r}") from error
+            raise EngineError(f"no answer of the engine: {told(error)}") from error
 
     async def _ask(self, method: str, path: str, *, timeout_s: float) -> tuple[int, bytes]:
         limit = aiohttp.ClientTimeout(total=timeout_s)
@@ -129,7 +130,7 @@ class Engine:
         except TimeoutError:
             raise EngineError(f"no answer to {method} {path} within {timeout_s} s") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineError(f"no connection to the engine: {error}") from error
+            raise EngineError(f"no connection to the engine: {told(error)}") from error
 
 
 def _expect_ok(status: int) -> None:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Final
 
 from ivr_agent.address import Address
+from ivr_runtimes.errors import IvrRuntimesError
 
 MAX_BODY: Final = 64 * 1024
 """Bytes of an answer to a command: some hundred are usual."""
@@ -29,8 +30,13 @@ MAX_LINES: Final = 100
 """Lines of a head at most, each of 64 KiB at most."""
 
 
-class BadAnswerError(Exception):
+class BadAnswerError(IvrRuntimesError):
     """What came is no answer of HTTP/1, a compressed one, or too large a one."""
+
+    def __init__(self, message: str, *, seen: str = "") -> None:
+        """Keep what was seen for who tests an engine. It is no part of the message: it may quote our token to a log."""
+        super().__init__(message)
+        self.seen = seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bool
             version, status = lines[0].split(" ", 2)[:2]
             code, keeps = int(_digits(status, 10)), KEEPS_OPEN[version]
         except (ValueError, KeyError):
-            raise BadAnswerError(f"not a status line of HTTP/1.1: {lines[0][:80]!r}") from None
+            raise BadAnswerError("not a status line of HTTP/1.1", seen=lines[0][:80]) from None
         if code >= HTTPStatus.OK:
             pairs = (line.partition(":") for line in lines[1:])
             headers = {name.strip(" \t").lower(): value.strip(" \t") for name, _, value in pairs}
@@ -144,7 +150,7 @@ def _keeps(connection: str, *, unsaid: bool) -> bool:
 async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
     """Read the body (RFC 9112 section 6.3); tell whether it took the connection's end to know where it ends."""
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise BadAnswerError(f"a compressed answer, Content-Encoding {headers['content-encoding'][:80]!r}")
+        raise BadAnswerError("a compressed answer", seen=headers["content-encoding"][:80])
     if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
         return b"", False
     if "transfer-encoding" in headers:

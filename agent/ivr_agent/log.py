@@ -1,7 +1,7 @@
 """The log: JSON lines on stderr, each with an `action`.
 
-Owns the line's shape and its length. Never logs tokens, secrets or message bodies; values are fields, so nothing needs
-parsing. What comes again and again is held back by `repeats`.
+Owns the line's shape and its length. Never logs tokens, secrets or message bodies, nor the texts of libraries, which
+may quote them; values are fields, so nothing needs parsing. What comes again and again is held back by `repeats`.
 """
 
 import json
@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ivr_agent.repeats import Repeats
+from ivr_runtimes.telling import trace_of
 
 LOGGER: Final = logging.getLogger("ivr_agent")
 
@@ -36,7 +37,7 @@ def say(
     each: bool = False,
     **fields: Any,
 ) -> None:
-    """Log one line. `fields` become the line's members; `trace` adds that error's traceback.
+    """Log one line. `fields` become the line's members; `trace` adds where that error came from.
 
     A line is held back when one of the same action and `about` was written lately, unless `each` one counts.
     """
@@ -61,12 +62,12 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "action": record.getMessage() if ours else "library",
         }
-        fields = getattr(record, "fields", {}) if ours else {"logger": record.name, "detail": record.getMessage()}
+        fields = getattr(record, "fields", {}) if ours else {"logger": record.name, "detail": template_of(record)}
         line |= {name: _short(value) for name, value in fields.items()}
         if held_back := getattr(record, "held_back", 0):
             line["held_back"] = held_back
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)[-MAX_TRACE:]
+        if record.exc_info and record.exc_info[1] is not None:
+            line["trace"] = trace_of(record.exc_info[1])[-MAX_TRACE:]
         return json.dumps(line)
 
 
@@ -80,6 +81,11 @@ def _short(value: Any) -> Any:
         return [_short(one) for one in value[:MAX_ITEMS]]
     text = str(value)
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text)} characters)"
+
+
+def template_of(record: logging.LogRecord) -> str:
+    """Return what a library says, without what it says it of: a URL, a header, another error's text."""
+    return str(record.msg).partition("\n")[0]  # asyncio fills its templates in by itself, from the second line on
 
 
 def start(level: str) -> None:

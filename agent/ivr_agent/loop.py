@@ -11,6 +11,7 @@ from typing import Final
 
 from ivr_agent.exits import FatalError
 from ivr_agent.log import say
+from ivr_runtimes.telling import told
 
 JITTER: Final = 0.2
 """Waits are shortened by up to this share, never lengthened: three heartbeats always fit one lease."""
@@ -71,7 +72,7 @@ async def _guarded(step: Step, failed: Callable[[str], None] | None) -> float | 
         raise
     except Exception as error:  # noqa: BLE001  # the loops' one guard: a defect in one pass must not end the daemon
         say(
-            "loop_failed", level=logging.ERROR, about=f"{name} {type(error)}", loop=name, error=repr(error), trace=error
+            "loop_failed", level=logging.ERROR, about=f"{name} {type(error)}", loop=name, error=told(error), trace=error
         )
         if failed is not None:
             failed(name)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
@@ -23,6 +24,7 @@ from ivr_agent.signature import Request, Signer
 from ivr_runtimes.command import Command
 from ivr_runtimes.model import Node
 from ivr_runtimes.names import host_of
+from ivr_runtimes.telling import told
 
 COMMANDS_PATH: Final = "/v1/commands"
 
@@ -45,6 +47,8 @@ REMEDIES: Final[Mapping[int, str]] = {
     " a restart of its engine this ends by itself",
 }
 """What to do about a peer that refuses us, by the status it answers."""
+UNRESOLVABLE: Final = (ValueError, OverflowError)
+"""What `getaddrinfo` raises, besides OSError, for a host or port that it does not even look up."""
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -74,11 +78,11 @@ class Peers:
         request = Request(method="POST", path=COMMANDS_PATH, body=body, node=node.node, session=command.session)
         try:
             async with asyncio.timeout(TIMEOUT_S):  # a resolver that hangs included
-                host = await self._allowed_host(node)
-                status, answer = await self._send(f"http://{host}:{node.control_port}{COMMANDS_PATH}", request)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+                hosts = await self._allowed_hosts(node)
+                status, answer = await self._offer(hosts, node, request)
+        except (TimeoutError, aiohttp.ClientError, OSError, *UNRESOLVABLE) as error:
             self._health.peer(node.node, answered=False)
-            raise UndeliveredError(f"the agent of {node.node} does not answer: {error!r}") from error
+            raise UndeliveredError(f"the agent of {node.node} does not answer: {told(error)}") from error
         return self._judge(node, status, _outcome(status, answer))
 
     def _judge(self, node: Node, status: int, outcome: Outcome | None) -> Outcome:
@@ -96,29 +100,33 @@ class Peers:
         )
         raise UndeliveredError(f"{says}: {remedy}")
 
+    async def _offer(self, hosts: Sequence[str], node: Node, request: Request) -> tuple[int, bytes]:
+        """Send the request to the first of the host's addresses that takes the connection."""
+        *others, last = hosts
+        for host in others:
+            with suppress(aiohttp.ClientConnectorError):
+                return await self._send(f"http://{host}:{node.control_port}{COMMANDS_PATH}", request)
+        return await self._send(f"http://{last}:{node.control_port}{COMMANDS_PATH}", request)
+
     async def _send(self, url: str, request: Request) -> tuple[int, bytes]:
         headers = {**self._signer.sign(request), "Content-Type": "application/json"}
         async with self._http.post(url, data=request.body, headers=headers, allow_redirects=False) as response:
             return response.status, await response.content.read(4096)
 
-    async def _allowed_host(self, node: Node) -> str:
-        """Return the peer's address, ready for a URL; what was checked is what is called."""
-        for address in await _addresses(node):
-            if any(address in network for network in self._networks):
-                return f"[{address}]" if address.version == IPV6 else str(address)
-        raise UndeliveredError(f"the host of {node.node} lies in none of peer_networks")
+    async def _allowed_hosts(self, node: Node) -> list[str]:
+        """Return the peer's addresses, ready for a URL; what was checked is what is called."""
+        allowed = [ip for ip in await _addresses(node) if any(ip in network for network in self._networks)]
+        if not allowed:
+            raise UndeliveredError(f"the host of {node.node} lies in none of peer_networks")
+        return [f"[{ip}]" if ip.version == IPV6 else str(ip) for ip in dict.fromkeys(allowed)]
 
 
 async def _addresses(node: Node) -> list[IPv4Address | IPv6Address]:
+    """Return what the host of a node leads to; raises `OSError` or `ValueError` where it leads nowhere."""
     host = host_of(node.node)
-    try:
+    with suppress(ValueError):  # a name: ask the resolver
         return [ip_address(host)]
-    except ValueError:
-        pass  # a name: ask the resolver
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, node.control_port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UndeliveredError(f"the host of {node.node} cannot be resolved: {error}") from error
+    found = await asyncio.get_running_loop().getaddrinfo(host, node.control_port, type=socket.SOCK_STREAM)
     return [ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
 
 

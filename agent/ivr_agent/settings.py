@@ -6,19 +6,35 @@ and credentials of AWS are boto3's own business (`AWS_DEFAULT_REGION`, `AWS_ENDP
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
-from ivr_agent.address import Address, parse
+from ivr_agent.address import Address, host_fault, parse
+from ivr_agent.links import is_link
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S
 from ivr_runtimes.names import NODE_PATTERN, SITE_PATTERN, NodeName, Site, host_of
+from ivr_runtimes.secret import fault_of, without_line_end, wrong_variables
 
 PREFIX: Final = "IVR_AGENT_"
 
@@ -33,10 +49,29 @@ def _networks(value: object) -> object:
     return json.loads(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",") if part]
 
 
+def _usable(secret: SecretStr) -> SecretStr:
+    if (fault := fault_of(secret.get_secret_value())) is not None:
+        raise ValueError(fault)
+    return secret
+
+
+def _host(host: str) -> str:
+    if host and (fault := host_fault(host)) is not None:
+        raise ValueError(fault)
+    return host
+
+
+def _node(node: NodeName) -> NodeName:
+    if (fault := host_fault(host_of(node))) is not None:
+        raise ValueError(fault)
+    return node
+
+
 AddressOf = Annotated[Address, NoDecode, BeforeValidator(_address)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
-Secret = Annotated[SecretStr, Field(min_length=32)]
+Token = Annotated[SecretStr, AfterValidator(_usable)]
+Secret = Annotated[SecretStr, Field(min_length=32), AfterValidator(_usable)]
 
 
 class Settings(BaseSettings):
@@ -53,7 +88,7 @@ class Settings(BaseSettings):
 
     site: Annotated[Site, StringConstraints(pattern=SITE_PATTERN)]
     """Code of the site this node belongs to, e.g. SITE1. No default: it decides which rows and queue are ours."""
-    node: Annotated[NodeName, StringConstraints(pattern=NODE_PATTERN)]
+    node: Annotated[NodeName, StringConstraints(pattern=NODE_PATTERN), AfterValidator(_node)]
     """Name of the node, `name@host`; its agent listens for peers on that host. No default: it must be unique."""
     runtimes_table: Annotated[str, Field(min_length=3)]
     """Name of the table of runtimes. No default: the stack that is deployed names it."""
@@ -67,9 +102,9 @@ class Settings(BaseSettings):
     """Where the engine answers: `unix:/path` or `http://127.0.0.1:PORT`. No default: it differs from node to node."""
     listen: AddressOf
     """Where the agent listens for its engine: the same forms. No default: it differs from node to node."""
-    engine_token: SecretStr | None = None
+    engine_token: Token | None = None
     """Token shared with the engine, both ways. Needed when either address is TCP; files' permissions guard sockets."""
-    control_host: str = ""
+    control_host: Annotated[str, AfterValidator(_host)] = ""
     """Address that the control port binds to. Default: the host part of `node`; set it where that is translated."""
     control_port: Annotated[int, Field(ge=0, le=65535)] = 9470
     """TCP port for peers, health and metrics. Default: any fixed port serves; 0 takes a free one and publishes it."""
@@ -103,13 +138,26 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # files of that kind are not read
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # files of that kind are not read
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the environment win over the TOML file, whose values are passed as arguments."""
+        """Let the environment, but for its service links, win over the TOML file, whose values come as arguments."""
+        environment = cast("EnvSettingsSource", env_settings)
+        read = environment.env_vars.items()
+        environment.env_vars = {name: value for name, value in read if not is_link(name, value)}
         return env_settings, init_settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_line_ends(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Drop the line ends that files and variables leave at the end of a value."""
+        return {name: without_line_end(value) if isinstance(value, str) else value for name, value in given.items()}
 
     @property
     def bind_host(self) -> str:
         """The address the control port binds to."""
         return self.control_host or host_of(self.node)
+
+    def is_reachable(self, address: IPv4Address | IPv6Address) -> bool:
+        """Tell whether peers, if there are any, can reach the agent where it binds."""
+        return self.single_node_site or bool(self.control_host) or _lies_in(address, self.peer_networks)
 
     @property
     def request_lifetime_s(self) -> float:
@@ -128,6 +176,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
     """
     values = _toml(path) if path else {}
     wrong = [f"{name}: no such setting. Remove it, or correct its spelling" for name in _unknown(environ)]
+    wrong += wrong_variables(environ)
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -161,7 +210,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    ours = (name for name in environ if name.upper().startswith(PREFIX))
+    ours = [name for name, value in environ.items() if name.upper().startswith(PREFIX) and not is_link(name, value)]
     return sorted(name for name in ours if not name.isascii() or name.upper() not in known)
 
 
@@ -178,7 +227,7 @@ def _conflicts(settings: Settings) -> list[str]:
     if not settings.single_node_site:
         missing = [name for name in ("peer_networks", "peer_secret") if not getattr(settings, name)]
         wrong += [_told(name, "missing, and the site is not declared single_node_site") for name in missing]
-        if settings.peer_networks and not _reachable(settings):
+        if settings.peer_networks and not _literal_is_reachable(settings):
             wrong.append(
                 _told("peer_networks", f"peers could not reach {settings.node}: its host lies in none of them")
             )
@@ -203,9 +252,14 @@ def _misplaced(settings: Settings) -> list[str]:
     ]
 
 
-def _reachable(settings: Settings) -> bool:
+def _literal_is_reachable(settings: Settings) -> bool:
     try:
         host = ip_address(host_of(settings.node))
     except ValueError:
-        return True  # a name: whoever sends to it resolves it
-    return any(host in network for network in settings.peer_networks)
+        return True  # a name: what it leads to is judged when it is bound
+    return _lies_in(host, settings.peer_networks)
+
+
+def _lies_in(address: IPv4Address | IPv6Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Tell whether peers reach an address: loopback lies in 0.0.0.0/0, too, but leads peers to themselves."""
+    return any(address in network and (network.is_loopback or not address.is_loopback) for network in networks)

@@ -10,6 +10,7 @@ import socket
 from typing import Final
 
 from ivr_agent.log import say
+from ivr_runtimes.telling import told
 
 READY: Final = "READY=1"
 """Both addresses are served and the loops run. The engine need not be there: the agent waits for it."""
@@ -32,7 +33,7 @@ def notify(message: str) -> None:
             way.setblocking(False)
             way.sendto(message.encode(), address)
     except OSError as error:
-        say("supervisor_not_told", level=logging.WARNING, message=message, error=str(error))
+        say("supervisor_not_told", level=logging.WARNING, message=message, error=told(error))
 
 
 async def alive() -> None:

@@ -20,6 +20,7 @@ from ivr_local.fleet import MAX_DELAY_MS, ClientConfig
 from ivr_local.intrinsics import TemplateError
 from ivr_local.stack import AUDIENCE, STACK_NAME, LocalStack, Plan
 from ivr_runtimes.errors import SettingsError
+from ivr_runtimes.telling import trace_of
 
 DELAY_VARIABLE: Final = "IVR_SANDBOX_EXTERNAL_STOP_DELAY_MS"
 
@@ -40,6 +41,9 @@ def main() -> int:
         return EXIT_SETTINGS
     except StartError as error:
         print(f"ivr_local: {error}", file=sys.stderr)  # noqa: T201  # for the person at the terminal
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001  # the program's last guard: the interpreter would tell more than is safe
+        print(f"ivr_local: {trace_of(error)}", file=sys.stderr)  # noqa: T201  # for the person at the terminal
         return EXIT_FAILED
 
 

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ivr_local.emulator import Endpoint, StartError
 from ivr_local.template import Stack
+from ivr_runtimes.telling import told
 
 SESSION_S: Final = 12 * 3600
 """How long credentials last: the longest that IAM allows (MaxSessionDuration), so a stack may run for a day's work."""
@@ -54,7 +55,7 @@ def admit(stack: Stack, endpoint: Endpoint, account_id: str) -> dict[str, dict[s
             for name, document in documents(stack).items()
         }
     except (BotoCoreError, ClientError) as error:
-        raise StartError(f"the roles of the template could not be made: {error}") from error
+        raise StartError(f"the roles of the template could not be made: {told(error)}") from error
 
 
 def credentials(endpoint: Endpoint, role_arn: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ivr_local import provision
 from ivr_local.processes import Child, ending, spawn
 from ivr_local.template import Stack
+from ivr_runtimes.telling import told
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -140,7 +141,7 @@ def furnish(stack: Stack, endpoint: Endpoint) -> dict[str, str]:
     try:
         return provision.create(stack, endpoint.client("dynamodb"), endpoint.client("sqs"))
     except (BotoCoreError, ClientError, provision.ProvisionError) as error:
-        raise StartError(f"tables and queues could not be made: {error}") from error
+        raise StartError(f"tables and queues could not be made: {told(error)}") from error
 
 
 def leased_nodes(endpoint: Endpoint, table: str) -> set[tuple[str, str]]:
@@ -149,4 +150,4 @@ def leased_nodes(endpoint: Endpoint, table: str) -> set[tuple[str, str]]:
     try:
         return {(row["site"]["S"], row["node"]["S"]) for row in dynamodb.scan(TableName=table)["Items"]}
     except (BotoCoreError, ClientError) as error:
-        raise StartError(f"the table of nodes cannot be read: {error}") from error
+        raise StartError(f"the table of nodes cannot be read: {told(error)}") from error

@@ -10,10 +10,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.names import DOMAIN_PATTERN, NODE_PATTERN, SITE_PATTERN, NodeName, host_of
+from ivr_runtimes.secret import without_line_end
 
 SCOPE_PATTERN: Final = r"^[!#-\[\]-~]{1,128}$"
 """One scope token, RFC 6749 section 3.3."""
@@ -35,6 +45,10 @@ def _on_loopback(node: str) -> str:
 
 LocalNode = Annotated[str, StringConstraints(pattern=NODE_PATTERN), AfterValidator(_on_loopback)]
 """The name of a node on this machine."""
+
+
+def _whole(secret: object) -> object:
+    return without_line_end(secret) if isinstance(secret, str) else secret
 
 
 class _Part(BaseModel):
@@ -60,7 +74,7 @@ class ClientConfig(_Part):
     """A program that may ask for tokens: of one domain, with these scopes and no others."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
-    secret: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,128}$")]
+    secret: Annotated[str, BeforeValidator(_whole), StringConstraints(pattern=r"^[\x21-\x7e]{8,128}$")]
     domain: Annotated[str, StringConstraints(pattern=DOMAIN_PATTERN)]
     scopes: Annotated[tuple[Annotated[str, StringConstraints(pattern=SCOPE_PATTERN)], ...], Field(min_length=1)]
 

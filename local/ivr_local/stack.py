@@ -30,6 +30,7 @@ from ivr_local.processes import Child, ending
 from ivr_local.state import StateDir
 from ivr_local.template import Stack
 from ivr_local.warmup import warm
+from ivr_runtimes.telling import trace_of
 
 STACK_NAME: Final = "ivr-runtimes-local"
 AUDIENCE: Final = "ivr-runtimes-local"
@@ -305,8 +306,18 @@ async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(POLL_INTERVAL_S)
 
 
+class Lines(logging.Formatter):
+    """Writes plain lines; of an error only where it came from, for texts of libraries may quote a header."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # the name is logging's
+        """Return the trace of an error."""
+        return trace_of(ei[1])
+
+
 def _access_log(file: Path) -> logging.Logger:
-    """Send this process's log to a file: requests by line and status, never headers, so never tokens."""
-    logging.basicConfig(filename=file, format="%(asctime)s %(name)s %(levelname)s %(message)s", force=True)
+    """Send this process's log to a file: requests by path and status, never queries or headers, so never tokens."""
+    handler = logging.FileHandler(file)
+    handler.setFormatter(Lines("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], force=True)
     logging.getLogger("ivr_local").setLevel(logging.INFO)
     return logging.getLogger("ivr_local.access")

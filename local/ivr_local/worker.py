@@ -1,8 +1,9 @@
 """One execution environment of a function: `python -m ivr_local.worker FD`, in the function's folder.
 
 Owns what the Lambda runtime does around a handler: load it once, call it for one event at a time, serialise what it
-returns, turn what it raises into an error document. Talks to `functions` in frames over an inherited socket and ends
-when that closes. Never imports anything of ours that a deployed function could not have.
+returns, turn what it raises into an error document (its kind alone: a text may quote a credential). Talks to
+`functions` in frames over an inherited socket and ends when that closes. Never imports anything of ours that a deployed
+function could not have.
 """
 
 import importlib
@@ -12,10 +13,11 @@ import socket
 import struct
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+
+from ivr_runtimes.telling import told, trace_of
 
 LENGTH: Final = struct.Struct(">I")
 READY: Final = b"R"
@@ -52,7 +54,7 @@ def main() -> None:
         try:
             handler = _load(os.environ["_HANDLER"])
         except Exception as error:  # noqa: BLE001  # the top-level guard of the init phase: whatever a module raises
-            traceback.print_exc()
+            print(trace_of(error), file=sys.stderr)  # noqa: T201  # the function's log
             _send(link, ERROR, _error_document(error))
             return
         _send(link, READY, b"")
@@ -65,7 +67,7 @@ def invoke(handler: Callable[[Any, Any], Any], invocation: dict[str, Any]) -> tu
     try:
         answer = json.dumps(handler(invocation["event"], _context(invocation)), ensure_ascii=False).encode()
     except Exception as error:  # noqa: BLE001  # the top-level guard of an invocation: becomes a function error
-        traceback.print_exc()
+        print(trace_of(error), file=sys.stderr)  # noqa: T201  # the function's log
         return ERROR, _error_document(error)
     finally:
         sys.stdout.flush()
@@ -97,7 +99,7 @@ def _context(invocation: dict[str, Any]) -> LambdaContext:
 
 
 def _error_document(error: Exception) -> bytes:
-    return json.dumps({"errorType": type(error).__name__, "errorMessage": str(error)}).encode()
+    return json.dumps({"errorType": type(error).__name__, "errorMessage": told(error)}).encode()
 
 
 def _send(link: socket.socket, kind: bytes, payload: bytes) -> None:

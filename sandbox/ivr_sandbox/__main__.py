@@ -6,6 +6,7 @@ Owns the wiring of the program and its life: settings, scripts, engine, server, 
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 import time
@@ -22,11 +23,15 @@ from ivr_sandbox.calls import Calls
 from ivr_sandbox.clock import Scheduler
 from ivr_sandbox.engine import Engine
 from ivr_sandbox.library import Library, place
+from ivr_sandbox.links import links
 from ivr_sandbox.report import Outbox
 from ivr_sandbox.server import SHUTDOWN_S, application
-from ivr_sandbox.settings import Settings, SettingsError
+from ivr_sandbox.settings import PREFIX, Settings, SettingsError
 
 log = logging.getLogger(__name__)
+
+DEFECT: Final = 1
+"""The exit code when the program ends by a fault of its own; the log holds the trace."""
 
 WRONG_SETTINGS: Final = 2
 """The exit code when the program cannot start as it is set."""
@@ -46,6 +51,9 @@ def main(argv: list[str] | None = None) -> int:
         chosen = settings.load(arguments.config)
         scripts = _scripts(chosen)
         logs.log_to_stderr(chosen.log_level)
+        if ignored := links(os.environ, PREFIX):
+            extra = {"action": "service_links_ignored", "variables": ignored}
+            log.info("Kubernetes made variables of a Service's name; set enableServiceLinks: false", extra=extra)
         asyncio.run(run(chosen, scripts))
     except SettingsError as error:
         return _refuse("wrong settings", error)
@@ -53,6 +61,9 @@ def main(argv: list[str] | None = None) -> int:
         return _refuse("wrong scripts", error)
     except address.ListenError as error:
         return _refuse("wrong settings", f"listen: {error}")
+    except Exception:  # the program's last guard: the log's trace quotes nothing, the interpreter's own might
+        log.exception("a defect of the sandbox", extra={"action": "defect"})
+        return DEFECT
     return 0
 
 

@@ -1,6 +1,7 @@
 """Structured logs: one JSON object per line on stderr, with an `action` that programs may rely on.
 
-Owns the shape of a line. Text for people is in `detail`; control characters leave here escaped.
+Owns the shape of a line. Text for people is in `detail`; control characters leave here escaped. Of errors and of what
+libraries say nothing is written that might quote a token.
 """
 
 import json
@@ -8,6 +9,10 @@ import logging
 import sys
 from datetime import UTC, datetime
 from typing import Final
+
+from ivr_sandbox.telling import trace_of
+
+OURS: Final = "ivr_sandbox"
 
 STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """What every record has; the rest came with `extra` and goes into the line."""
@@ -22,12 +27,19 @@ class JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "action": "log",
-            "detail": record.getMessage(),
+            "detail": _detail(record),
         }
         line |= {key: value for key, value in record.__dict__.items() if key not in STANDARD}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if record.exc_info and record.exc_info[1] is not None:
+            line["exception"] = trace_of(record.exc_info[1])
         return json.dumps(line, default=str)
+
+
+def _detail(record: logging.LogRecord) -> str:
+    """Return what a record says; of a library's record the template's first line, without what is filled in."""
+    if record.name.partition(".")[0] in {OURS, "__main__"}:
+        return record.getMessage()
+    return str(record.msg).partition("\n")[0]
 
 
 def log_to_stderr(level: str) -> None:

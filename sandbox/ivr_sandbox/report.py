@@ -8,12 +8,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Annotated, Final
 
 import aiohttp
+from pydantic import BaseModel, StringConstraints, ValidationError
 
 from ivr_sandbox.address import Address, base_url, connector
 from ivr_sandbox.model import Changed, Event
+from ivr_sandbox.telling import told
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,18 @@ NOT_LET_IN: Final = frozenset({401, 403})
 
 class RefusedError(Exception):
     """The agent answered, and not with 204; says what it answered."""
+
+
+class _Problem(BaseModel):
+    error: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
+
+
+def _code(body: bytes) -> str:
+    """Return the code in an agent's error; not its text, which may quote the request and so the token."""
+    try:
+        return f" {_Problem.model_validate_json(body).error}"
+    except ValidationError:
+        return ""
 
 
 class Outbox:
@@ -104,7 +118,7 @@ class Outbox:
             if answer.status >= 500 or answer.status in NOT_LET_IN:
                 raise aiohttp.ClientError(f"status {answer.status}")
             if answer.status != 204:
-                raise RefusedError(f"status {answer.status}: {(await answer.text())[:500]}")
+                raise RefusedError(f"status {answer.status}{_code(await answer.read())}; the agent's log says why")
 
     def _tell_refused(self, event: Event, refusal: RefusedError) -> None:
         """Log the first refusal in a row, the second, the fourth and so on: an agent may refuse for hours."""
@@ -116,7 +130,7 @@ class Outbox:
     def _unanswered(self, error: Exception) -> None:
         if self._answered:
             self._answered = False
-            log.warning("no answer from the agent: %r", error, extra={"action": "agent_unreachable"})
+            log.warning("no answer from the agent: %s", told(error), extra={"action": "agent_unreachable"})
         oldest_s = self._time() - self._give_up_s
         while self._waiting and self._waiting[0][0] < oldest_s:
             self._waiting.popleft()

@@ -7,7 +7,7 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import (
     AfterValidator,
@@ -21,11 +21,18 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from ivr_sandbox.address import Address, TcpAddress, parse
 from ivr_sandbox.ids import NODE_NUMBER_BITS
 from ivr_sandbox.library import place
+from ivr_sandbox.links import is_link
 
 PREFIX: Final = "IVR_SANDBOX_"
 
@@ -47,6 +54,13 @@ def _existing_folder(path: Path) -> Path:
     if not path.is_dir():
         raise ValueError(f"{path} is no folder; name the folder of the scripts")
     return path
+
+
+def _usable(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text.isprintable() or text != text.strip():  # HTTP takes no control characters, and trims blanks away
+        raise ValueError("holds a control character or a blank at an end; write it as one line of visible characters")
+    return secret
 
 
 class Domain(BaseModel):
@@ -78,7 +92,7 @@ class Settings(BaseSettings):
     agent: Annotated[Address, PlainValidator(parse)]
     """Where the agent takes the engine's events: an address of the same two forms."""
 
-    token: Annotated[SecretStr, Field(min_length=1)] | None = None
+    token: Annotated[SecretStr, Field(min_length=1), AfterValidator(_usable)] | None = None
     """The node's secret, the same for engine and agent: required if either address is TCP, unused otherwise."""
 
     scripts: Annotated[Path, AfterValidator(_existing_folder)]
@@ -95,6 +109,12 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least level that is logged; debug logs every start and end of a call."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_line_ends(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Drop the line ends that files and variables leave at the end of a value."""
+        return {name: value.rstrip("\r\n") if isinstance(value, str) else value for name, value in given.items()}
 
     @model_validator(mode="after")
     def _tcp_has_a_token(self) -> "Settings":
@@ -115,7 +135,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # no such file is read
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # no such folder is read
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the environment over the file, which `load` passes as arguments."""
+        """Put the environment, but for its service links, over the file, which `load` passes as arguments."""
+        environment = cast("EnvSettingsSource", env_settings)
+        read = environment.env_vars.items()
+        environment.env_vars = {name: value for name, value in read if not is_link(name, value)}
         return env_settings, init_settings
 
 
@@ -151,7 +174,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _refuse_unknown_variables() -> None:
     known = {variable(name) for name in Settings.model_fields}
-    ours = (name for name in os.environ if name.upper().startswith(PREFIX))
+    ours = [name for name, value in os.environ.items() if name.upper().startswith(PREFIX) and not is_link(name, value)]
     unknown = sorted(name for name in ours if not name.isascii() or name.upper() not in known)
     if unknown:
         raise SettingsError("\n".join(f"{name}: no such setting; unset it or correct its spelling" for name in unknown))

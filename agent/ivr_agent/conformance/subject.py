@@ -23,6 +23,7 @@ from ivr_agent.engine import COMMAND_TIMEOUT_S, SNAPSHOT_TIMEOUT_S, STATUS_TIMEO
 from ivr_agent.exchange import BadAnswerError, Exchange
 from ivr_agent.wire import Answer, FullSnapshot, Problem, RuntimeState, Status, wrong_fields
 from ivr_runtimes.model import State
+from ivr_runtimes.telling import told
 
 AnyBody = TypeVar("AnyBody", bound=BaseModel)
 
@@ -110,7 +111,7 @@ class Subject:
         except aiohttp.ClientConnectorError as error:
             raise Gone(f"no connection for {method} {path}: {error.strerror}") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise Failed(f"no answer to {method} {path} that can be read: {error!r}") from None
+            raise Failed(f"no answer to {method} {path} that can be read: {told(error)}") from None
 
     async def send(self, path: str, body: bytes) -> Reply:
         """Post a body as the agent posts its commands."""
@@ -120,10 +121,11 @@ class Subject:
         except TimeoutError:
             raise Failed(f"no answer to POST {path} within {self.limits.command_s:g} s") from None
         except BadAnswerError as error:
-            raise Failed(f"the agent cannot read the answer to POST {path}: {error}") from None
+            seen = f": {error.seen!r}" if error.seen else ""
+            raise Failed(f"the agent cannot read the answer to POST {path}: {error}{seen}") from None
         except (OSError, EOFError) as error:
             await self._must_be_there(path)
-            raise Failed(f"the answer to POST {path} broke off: {error!r}") from None
+            raise Failed(f"the answer to POST {path} broke off: {told(error)}") from None
         return Reply(status, {}, answer)
 
     async def status(self) -> Status:

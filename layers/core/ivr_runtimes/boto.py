@@ -5,6 +5,7 @@ Owns the clients' timeouts and retries, and what each way of failing means for t
 Used by `dynamo` and `sqs`; the composition roots make the clients here.
 """
 
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
@@ -28,7 +29,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from ivr_runtimes import codec, dates, descriptions
+from ivr_runtimes import codec, dates, descriptions, keys
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
@@ -37,6 +38,7 @@ from ivr_runtimes.errors import (
     StoreError,
     StoreUnavailableError,
 )
+from ivr_runtimes.telling import told
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -92,6 +94,10 @@ CREDENTIAL_ERRORS: Final = (
 """There is nothing to sign a request with: it was not sent. Their texts may quote what a source of credentials said."""
 
 
+QUOTING: Final = ("botocore", "urllib3")
+"""Libraries whose own logs quote headers, URLs and answers. What may be said of their errors is in ours (`telling`)."""
+
+
 def config(*, connect_timeout_s: float, read_timeout_s: float, attempts: int, connections: int = 10) -> Config:
     """Return a client's configuration. `attempts` counts the first one.
 
@@ -135,8 +141,11 @@ def _session() -> Any:
 
 def new_session(make: Callable[[], Any] = botocore.session.get_session) -> Any:
     """Make a session of botocore's own: importing boto3 also brings the machinery of S3 transfers."""
+    for name in QUOTING:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     session = make()
     session.get_component("data_loader").file_loader = descriptions.Files()
+    keys.keep_whole(session)
     return session
 
 
@@ -148,13 +157,13 @@ def call(method: Callable[..., Any], on_server_time: OnServerTime | None = None,
         _tell_time(error.response, on_server_time)
         raise _from_answer(error) from error
     except ParamValidationError as error:
-        raise RefusedWriteError(str(error)) from error
+        raise RefusedWriteError(told(error)) from error
     except CREDENTIAL_ERRORS as error:
-        raise DeniedError(f"no credentials of AWS: {type(error).__name__}", code="NoCredentials") from None
+        raise DeniedError(f"no credentials of AWS: {told(error)}", code="NoCredentials") from None
     except (EndpointConnectionError, ConnectTimeoutError) as error:
-        raise StoreUnavailableError(str(error)) from error
+        raise StoreUnavailableError(told(error)) from error
     except (BotoCoreError, ResponseParserError) as error:
-        raise AmbiguousWriteError(str(error)) from error
+        raise AmbiguousWriteError(told(error)) from error
     _tell_time(response, on_server_time)
     return response
 
@@ -192,14 +201,14 @@ def _from_answer(error: ClientError) -> StoreError:
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "ConditionalCheckFailedException":
-        return ConditionFailedError(str(error))
+        return ConditionFailedError(told(error))
     if code in DENIED_CODES:
-        return DeniedError(str(error), code=code)
+        return DeniedError(told(error), code=code)
     if code in REFUSED_CODES or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return RefusedWriteError(str(error))
+        return RefusedWriteError(told(error))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in {"ServiceUnavailable", "ThrottlingException"}:
-        return AmbiguousWriteError(str(error))
-    return StoreUnavailableError(str(error))
+        return AmbiguousWriteError(told(error))
+    return StoreUnavailableError(told(error))
 
 
 def _tell_time(response: Any, on_server_time: OnServerTime | None) -> None:

@@ -15,6 +15,7 @@ from ivr_runtimes.caller import Caller, caller_of
 from ivr_runtimes.errors import ApiError, InternalError, StoreError
 from ivr_runtimes.event import Event, found_at, http_event
 from ivr_runtimes.response import Response, problem_response
+from ivr_runtimes.telling import told, trace_of
 from ivr_runtimes.unreadable import Notices, Unreadable
 
 Serve = Callable[[Event, Caller], Response]
@@ -35,12 +36,17 @@ def answer(event: object, serve: Serve, *, domain_claim: str, logger: Logger, me
         response = serve(request, caller_of(request, domain_claim=domain_claim))
     except ApiError as error:
         response = _refusal(error, event, logger=logger, metrics=metrics)
-    except Exception:  # the last guard of the surface: the caller gets our error body, we get the trace
-        logger.exception("unexpected", action="failed")
+    except Exception as error:  # noqa: BLE001  # the surface's last guard: the caller gets our error body, we the trace
+        logger.error("unexpected", action="failed", extra=_explained(error))  # noqa: TRY400  # see there
         detail = "The request could not be served. Give its request_id to the operators of this service."
         response = _refusal(InternalError(detail), event, logger=logger, metrics=metrics)
     meter.answered(metrics, response, latency_ms=(time.monotonic() - begun_s) * 1000)
     return response
+
+
+def _explained(error: Exception) -> dict[str, str]:
+    """Return fields as `logger.exception` writes them, without texts of libraries: they may quote a credential."""
+    return {"exception_name": type(error).__name__, "error": told(error), "exception": trace_of(error)}
 
 
 def _refusal(error: ApiError, event: object, *, logger: Logger, metrics: Metrics) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -53,7 +54,19 @@ async def test_nothing_is_sent_outside_the_peer_networks(
 
 @pytest.mark.parametrize(("host", "url"), [("192.168.0.12", "192.168.0.12"), ("[fd00::1]", "[fd00::1]")])
 async def test_what_was_checked_is_what_is_called(peers: Peers, host: str, url: str) -> None:
-    assert await peers._allowed_host(peer(host)) == url
+    assert await peers._allowed_hosts(peer(host)) == [url]
+
+
+async def test_of_several_addresses_those_in_the_networks_are_called(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ips = ["127.0.1.1", "192.168.0.8", "10.0.0.8", "192.168.0.8", "fd00::8%eth0", "192.168.0.9"]
+
+    async def found(*_: object, **__: object) -> list[Any]:
+        return [(0, 0, 0, "", (ip, 9470)) for ip in ips]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+    assert await peers._allowed_hosts(peer("h8.example")) == ["192.168.0.8", "[fd00::8]", "192.168.0.9"]
 
 
 async def test_a_resolver_that_hangs_does_not_hold_a_command_for_ever(

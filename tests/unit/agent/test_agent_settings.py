@@ -109,6 +109,86 @@ def test_secrets_are_never_shown(read: Any) -> None:
     assert "oh-so-secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+def test_the_line_end_of_a_file_or_variable_is_no_part_of_a_value(read: Any, tmp_path: Path, end: str) -> None:
+    """An `engine_token` that ended in one went into a header: every pass failed, and the engine counted as down."""
+    file = tmp_path / "agent.toml"
+    file.write_text(f'peer_secret = """{"p" * 32}{end}"""\n', newline="")
+    settings = read(file, ENGINE_TOKEN=f"token{end}", PEER_SECRET=None, LOG_LEVEL=f"debug{end}")
+    assert settings.token() == "token"
+    assert settings.peer_secret.get_secret_value() == "p" * 32
+    assert settings.log_level == "debug"
+
+
+@pytest.mark.parametrize("name", ["ENGINE_TOKEN", "PEER_SECRET"])
+@pytest.mark.parametrize(
+    "wrong", ["\nPlanted", "Plan\nted", "Plan\rted", "Plan\x1bted", "Plan\ufeffted", " Planted", "Planted\t"]
+)
+def test_a_secret_that_no_header_carries_is_refused_at_the_start(read: Any, name: str, wrong: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name.lower()}: .*visible characters.*Set IVR_AGENT_{name}") as caught:
+        read(**{name: "x" * 40 + wrong if wrong[0] == "P" else wrong + "x" * 40})
+    assert "Plan" not in str(caught.value)
+
+
+def test_a_token_of_line_ends_alone_is_missing(read: Any) -> None:
+    with pytest.raises(SettingsError, match="engine_token: missing"):
+        read(ENGINE="http://127.0.0.1:7001", ENGINE_TOKEN="\n")
+
+
+def test_a_wrong_credential_of_aws_is_named_at_the_start(read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="AWS_SESSION_TOKEN: holds a control character") as caught:
+        load(None, {"AWS_SESSION_TOKEN": "Plan\nted", "AWS_SECRET_ACCESS_KEY": "fine\n"})
+    assert "Plan" not in str(caught.value)
+    assert "AWS_SECRET_ACCESS_KEY" not in str(caught.value)
+
+
+BAD_HOSTS = [
+    "a..b",
+    ".a",
+    ".",
+    "x" * 64,
+    f"{'x' * 64}.example",
+    "a:b",
+    "[",
+    "[]",
+    "1:2:3:4:5:6:7:8:9",
+]
+
+
+@pytest.mark.parametrize("host", BAD_HOSTS)
+def test_a_host_that_no_resolver_takes_is_a_wrong_setting(read: Any, host: str) -> None:
+    """An empty label, or one of 64 characters, ended the agent with a traceback."""
+    with pytest.raises(SettingsError, match=r"node: .*no name that a resolver takes.*Set IVR_AGENT_NODE"):
+        read(NODE=f"h6@{host}")
+
+
+@pytest.mark.parametrize("host", [*BAD_HOSTS, ".".join(["abcd"] * 51), "a b", "x\x7f", "\udcff", "http://h"])
+def test_so_is_such_a_control_host(read: Any, host: str) -> None:
+    with pytest.raises(SettingsError, match=r"control_host: .*no name that a resolver takes"):
+        read(CONTROL_HOST=host)
+
+
+@pytest.mark.parametrize("host", ["h6", "h_6.example.", f"{'x' * 63}.example", "1.2.3", "xn--bcher-kva.example", "H6"])
+def test_any_other_name_is_left_to_the_resolver(read: Any, host: str) -> None:
+    assert read(NODE=f"h6@{host}").bind_host == host
+
+
+ANYWHERE = "0.0.0.0"  # noqa: S104  # a container's agent binds there
+
+
+@pytest.mark.parametrize("host", [ANYWHERE, "::", "fe80::1%eth0", "b\u00fccher.example"])
+def test_a_control_host_may_be_any_address_or_name(read: Any, host: str) -> None:
+    assert read(CONTROL_HOST=host).bind_host == host
+
+
+@pytest.mark.parametrize("networks", ["0.0.0.0/0", "::/0, 0.0.0.0/0", "10.0.0.0/8"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.1.1", "[::1]"])
+def test_a_loopback_address_is_reached_by_loopback_peers_alone(read: Any, networks: str, host: str) -> None:
+    with pytest.raises(SettingsError, match="peers could not reach"):
+        read(NODE=f"h6@{host}", PEER_NETWORKS=networks)
+    assert read(NODE=f"h6@{host}", PEER_NETWORKS="127.0.0.0/8, ::1/128").bind_host == host.strip("[]")
+
+
 @pytest.mark.parametrize("text", ["site = ", "colour = 'red'\n"])
 def test_a_wrong_file_is_named(read: Any, tmp_path: Path, text: str) -> None:
     file = tmp_path / "agent.toml"

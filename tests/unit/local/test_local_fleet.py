@@ -86,6 +86,18 @@ def test_a_wrong_secret_is_not_repeated_in_the_error(tmp_path: Path) -> None:
     assert "short" not in str(caught.value).replace("should", "")
 
 
+@pytest.mark.parametrize("end", ["\\n", "\\r\\n"])
+def test_the_line_end_of_a_secret_is_no_part_of_it(tmp_path: Path, end: str) -> None:
+    assert loaded(tmp_path, GOOD.replace("sample-secret", f"sample-secret{end}")).clients[0].secret == "sample-secret"
+
+
+@pytest.mark.parametrize("inside", ["\\n", "\\t", "\\u001b", " "])
+def test_a_secret_that_no_header_carries_is_refused_and_not_quoted(tmp_path: Path, inside: str) -> None:
+    with pytest.raises(SettingsError, match=r"clients\[0\]\.secret: .*correct it") as caught:
+        loaded(tmp_path, GOOD.replace("sample-secret", f"planted{inside}secret"))
+    assert "planted" not in str(caught.value)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.toml: cannot be read"):
         load(tmp_path / "nowhere.toml")

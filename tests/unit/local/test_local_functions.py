@@ -127,7 +127,7 @@ async def test_output_goes_to_the_functions_log(start: StartFunction) -> None:
 @pytest.mark.parametrize(
     ("event", "says"),
     [
-        ({"do": "raise"}, "ValueError.*no such thing"),
+        ({"do": "raise"}, "ValueError"),
         ({"do": "unserialisable"}, "TypeError"),
         ({"do": "large", "more": 1}, "ResponseSizeTooLarge"),
     ],

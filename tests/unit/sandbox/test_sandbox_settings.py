@@ -109,6 +109,30 @@ def test_the_token_travels_over_tcp_only_and_never_into_text(file: Path, monkeyp
     assert "very-secret" not in repr(read)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_line_end_of_a_file_or_variable_is_no_part_of_a_token(
+    file: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setenv("IVR_SANDBOX_TOKEN", f"very-secret{end}")
+    assert settings.load(file).token_for(TcpAddress("127.0.0.1", 7001)) == "very-secret"
+    monkeypatch.delenv("IVR_SANDBOX_TOKEN")
+    file.write_text(f'token = """very-secret{end}"""\n' + file.read_text(), newline="")
+    assert settings.load(file).token_for(TcpAddress("127.0.0.1", 7001)) == "very-secret"
+
+
+@pytest.mark.parametrize(
+    "token", ["very\nsecret", "very\x1bsecret", "\nvery-secret", " very-secret", "very-secret\t", "\n"]
+)
+def test_a_token_that_no_header_carries_is_refused_and_not_quoted(
+    file: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("IVR_SANDBOX_TOKEN", token)
+    [fault] = faults_of(file)
+    assert fault.startswith("token: ")
+    assert "Set IVR_SANDBOX_TOKEN" in fault
+    assert "secret" not in fault.replace("The node's secret", "")
+
+
 def test_a_misspelt_setting_is_refused_in_the_file_and_in_the_environment(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

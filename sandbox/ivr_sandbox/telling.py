@@ -1,0 +1,26 @@
+"""What logs may say of an error: its kind and cause, never a library's own text, which may quote a header with a token.
+
+Owns that rule. Called by `logs` and by whoever logs an error.
+"""
+
+import os
+import traceback
+from typing import Final
+
+HEAD: Final = "Traceback (most recent call last):\n"
+
+
+def told(error: BaseException) -> str:
+    """Return what may be said of an error, in one line: its type, and the system's reason if there is one."""
+    kind, cause = type(error).__name__, getattr(error, "os_error", error)  # aiohttp keeps the system's error there
+    number = cause.errno if isinstance(cause, OSError) else None
+    return f"{kind}: {os.strerror(number)}" if isinstance(number, int) and number > 0 else kind
+
+
+def trace_of(error: BaseException) -> str:
+    """Return where an error, and what led to it, came from: frames, and `told` of each."""
+    parts = ["".join([HEAD, *traceback.format_tb(error.__traceback__), told(error)])]
+    if isinstance(error, BaseExceptionGroup):
+        parts += [trace_of(one) for one in error.exceptions]
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nafter:\n".join(parts + ([trace_of(before)] if before is not None else []))
