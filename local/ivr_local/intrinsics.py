@@ -175,7 +175,7 @@ def _inner(key: str, value: Tree, identifier: str, item: str) -> Tree:
 
 
 def _bind(tree: Tree, identifier: str, item: str) -> Tree:
-    """Put an item in the place of a loop's identifier in a value: of its `Ref` and within `Fn::Sub`, not in plain text."""
+    """Put an item in the place of a loop's identifier in a value: of its `Ref` and within `Fn::Sub`, not in text."""
     match tree:
         case {"Ref": name} if name == identifier:
             return item

@@ -136,7 +136,7 @@ def test_an_ampersand_in_a_resources_name_names_no_resource(tmp_path: Path) -> N
         return name
 
     loop = parsed(tmp_path, "Fn::ForEach::L: [X, [S2], {'Q${X}': !GetAtt [!Sub 'Queue&{X}', Arn]}]")
-    with pytest.raises(TemplateError, match="no resource Queue&{X}"):
+    with pytest.raises(TemplateError, match=r"no resource Queue&\{X\}"):
         resolve(unroll(loop, SCOPE), Scope(values={}, attribute=known))
 
 
