@@ -150,8 +150,15 @@ sam lint-cloud build build-here deploy deploy-check bench-cold:
 else
 sam: .venv-sam/.ready .venv-lambda/.ready ## install the AWS SAM CLI and Lambda's runtime interface (needs Python 3.13)
 
-lint-cloud: setup sam ## check template.yaml: cfn-lint, sam validate --lint for every environment, invariants
+# checkov sees the template expanded: it knows no loops. What it leaves out, and why, stands in .checkov.yaml; of cfn-lint
+# in .cfnlintrc.
+EXPANDED = .local/scan/template.json
+
+lint-cloud: setup sam .venv-checkov/.ready ## check template.yaml: cfn-lint, checkov, sam validate --lint for every environment, invariants
 	@.venv-sam/bin/cfn-lint template.yaml
+	@mkdir -p $(dir $(EXPANDED))
+	@$(BIN)/python -m delivery.expanded >$(EXPANDED)
+	@.venv-checkov/bin/checkov --config-file .checkov.yaml -f $(EXPANDED)
 	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
 	@$(BIN)/python -m pytest -q tests/iac -m "not e2e"
 
@@ -226,6 +233,13 @@ BASELINE = benchmarks/baselines/powertools_resource
 	@.venv-deploy/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/deploy.txt
 	@touch $@
 
+.venv-checkov/.ready: requirements/checkov.txt
+	@echo "Installing checkov into .venv-checkov (once)"
+	@rm -rf .venv-checkov
+	@"$(PYTHON313)" -m venv .venv-checkov
+	@.venv-checkov/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/checkov.txt
+	@touch $@
+
 UV = uv pip compile --quiet --upgrade --no-emit-index-url --no-header --generate-hashes
 
 lock: ## make the lock files anew (needs uv)
@@ -234,11 +248,13 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
 	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
 	@$(UV) --python-version 3.13 -c requirements/ministack.txt requirements/deploy.in -o requirements/deploy.txt
+	@$(UV) --python-version 3.13 --only-binary :all: requirements/checkov.in -o requirements/checkov.txt
 	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
 	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 
 	@$(UV) --universal --python-version 3.11 requirements/audit.in -o requirements/audit.txt
 
 clean: ## remove what the targets have made
-	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .local .aws-sam \
+	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+		.local .aws-sam \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis
