@@ -256,5 +256,4 @@ lock: ## make the lock files anew (needs uv)
 
 clean: ## remove what the targets have made
 	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
-		.local .aws-sam \
-		.pytest_cache .mypy_cache .ruff_cache .hypothesis
+		.local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

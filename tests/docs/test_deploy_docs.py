@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from builds import built
 from emulators import ROOT
@@ -154,3 +156,39 @@ def test_sam_local_invoke_goes_as_far_as_the_container_engine(tmp_path: Path, fu
     built_here = f"sam local invoke --template {built(machine())}/template.yaml --config-file {ROOT}/samconfig.toml"
     ran = sh(command.replace(".local/3000/sam-env.json", str(variables)).replace("sam local invoke", built_here))
     assert "requires a container runtime" in ran.stderr, ran.stderr
+
+
+def test_the_groups_that_outlive_the_stack_are_named(template: dict[str, Any]) -> None:
+    resources = [one for one in template["Resources"].values() if isinstance(one, dict)]
+    kept = [one for one in resources if "Retain" in str(one.get("DeletionPolicy"))]
+    names = [group["Properties"]["LogGroupName"]["Fn::Sub"] for group in kept]
+    assert len(names) == 3
+    section = PAGE.partition("### The stack is taken down")[2].partition("\n#")[0]
+    for name in names:
+        assert f"`{name.replace('${AWS::StackName}', '<stack>')}`" in section
+
+
+WAYS_OUT = re.findall(r"`aws ([^`]+)`", PAGE)
+
+
+@pytest.mark.parametrize("command", WAYS_OUT)
+def test_a_way_out_is_a_command_that_aws_has(command: str) -> None:
+    """Its operation and options are those of AWS's own models, which the command line is made of."""
+    service, operation, *rest = command.split()
+    loader = botocore.session.get_session()
+    if operation == "wait":
+        waiters = loader.get_waiter_model(service).waiter_names
+        assert rest.pop(0) in {xform_name(name, "-") for name in waiters}
+        return
+    model = loader.get_service_model(service)
+    operations = {xform_name(name, "-"): name for name in model.operation_names}
+    shape = model.operation_model(operations[operation]).input_shape
+    assert shape is not None
+    options = {f"--{xform_name(name, '-')}" for name in shape.members}
+    given = {word for word in rest if word.startswith("--")}
+    assert {word.replace("--no-", "--") for word in given} <= options
+    assert {f"--{xform_name(name, '-')}" for name in shape.required_members} <= given
+
+
+def test_there_are_ways_out() -> None:
+    assert {command.split()[1] for command in WAYS_OUT} >= {"update-table", "delete-stack", "detach-role-policy"}
