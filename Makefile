@@ -27,15 +27,16 @@ COMPILE = PYTHONHASHSEED=0 .venv-sam/bin/python -m compileall -q -f --invalidati
 SERVICES = dynamodb sqs
 # The layer for this machine's own processor, built afresh.
 HERE = .local/build
-# Of samconfig.toml: dev is what SAM calls default.
+# Of samconfig.toml: dev is what SAM calls default. An installation may keep its own file elsewhere.
 ENV ?= dev
+SAMCONFIG ?= samconfig.toml
 CONFIG_ENV = $(if $(filter dev,$(ENV)),default,$(ENV))
 NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ PYTHON313=/path/to/python3.13
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
-	build-here openapi scale lint audit format sam lint-cloud build deploy lock clean
+	build-here openapi scale lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,7 +68,7 @@ run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
 	@exec $(BIN)/python -m ivr_local --port $(PORT) $(ARGS)
 
 test: setup ## run every test (ARGS="-k stop" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --ignore tests/deploy $(ARGS)
 
 CASES ?= 100000
 
@@ -144,13 +145,20 @@ $(error parameters belong into samconfig.toml: the release hash would not know o
 endif
 
 ifeq ($(strip $(PYTHON313)),)
-sam lint-cloud build build-here deploy bench-cold:
+sam lint-cloud build build-here deploy deploy-check bench-cold:
 	@echo "$(NO_SAM)" >&2
 else
 sam: .venv-sam/.ready .venv-lambda/.ready ## install the AWS SAM CLI and Lambda's runtime interface (needs Python 3.13)
 
-lint-cloud: setup sam ## check template.yaml: cfn-lint, sam validate --lint for every environment, invariants
+# checkov sees the template expanded: it knows no loops. What it leaves out, and why, stands in .checkov.yaml; of cfn-lint
+# in .cfnlintrc.
+EXPANDED = .local/scan/template.json
+
+lint-cloud: setup sam .venv-checkov/.ready ## check template.yaml: cfn-lint, checkov, sam validate --lint for every environment, invariants
 	@.venv-sam/bin/cfn-lint template.yaml
+	@mkdir -p $(dir $(EXPANDED))
+	@$(BIN)/python -m delivery.expanded >$(EXPANDED)
+	@.venv-checkov/bin/checkov --config-file .checkov.yaml -f $(EXPANDED)
 	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
 	@$(BIN)/python -m pytest -q tests/iac -m "not e2e"
 
@@ -184,11 +192,15 @@ build-here: sam
 
 # The parameters are samconfig.toml's, with the release hash of what was built added to them. SAM's own variables are not
 # cleared here: this one target talks to AWS, as you.
-deploy: BUILD_ARGS += --config-env $(CONFIG_ENV)
+deploy: BUILD_ARGS += --config-file $(abspath $(SAMCONFIG)) --config-env $(CONFIG_ENV)
 deploy: setup build ## deploy to AWS (ENV=dev|staging|prod; DEPLOY_ARGS="--no-execute-changeset" for a look)
-	@parameters=$$($(BIN)/python delivery/release.py $(CONFIG_ENV) --build-dir $(BUILD_DIR)) && \
-		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-file $(CURDIR)/samconfig.toml --config-env $(CONFIG_ENV) \
+	@parameters=$$($(BIN)/python delivery/release.py $(CONFIG_ENV) --build-dir $(BUILD_DIR) --deployed \
+		--samconfig $(SAMCONFIG) $(DEPLOY_ARGS)) && \
+		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-file $(abspath $(SAMCONFIG)) --config-env $(CONFIG_ENV) \
 		--template-file $(BUILD_DIR)/template.yaml --parameter-overrides $$parameters $(DEPLOY_ARGS)
+
+deploy-check: setup sam .venv-deploy/.ready ## deploy into an emulated CloudFormation and use what that made (tests/deploy)
+	@$(BIN)/python -m pytest tests/deploy $(ARGS)
 endif
 
 .venv-lambda/.ready: requirements/lambda.txt
@@ -214,6 +226,20 @@ BASELINE = benchmarks/baselines/powertools_resource
 	@.venv-sam/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/sam.txt
 	@touch $@
 
+.venv-deploy/.ready: requirements/deploy.txt
+	@echo "Installing the emulated CloudFormation into .venv-deploy (once)"
+	@rm -rf .venv-deploy
+	@"$(PYTHON313)" -m venv .venv-deploy
+	@.venv-deploy/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/deploy.txt
+	@touch $@
+
+.venv-checkov/.ready: requirements/checkov.txt
+	@echo "Installing checkov into .venv-checkov (once)"
+	@rm -rf .venv-checkov
+	@"$(PYTHON313)" -m venv .venv-checkov
+	@.venv-checkov/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/checkov.txt
+	@touch $@
+
 UV = uv pip compile --quiet --upgrade --no-emit-index-url --no-header --generate-hashes
 
 lock: ## make the lock files anew (needs uv)
@@ -221,11 +247,13 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --universal --python-version 3.13 -c requirements/dev.txt pyproject.toml -o layers/core/requirements.txt
 	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
 	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
+	@$(UV) --python-version 3.13 -c requirements/ministack.txt requirements/deploy.in -o requirements/deploy.txt
+	@$(UV) --python-version 3.13 --only-binary :all: requirements/checkov.in -o requirements/checkov.txt
 	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
 	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 
 	@$(UV) --universal --python-version 3.11 requirements/audit.in -o requirements/audit.txt
 
 clean: ## remove what the targets have made
-	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-audit .local .aws-sam \
-		.pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+		.local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,6 +23,11 @@ OUT_OF_REACH = (
 )
 """How pip-audit ends, without a report, where it gets no connection. Whatever else ends it is a failure."""
 
+ACCEPTED = {
+    "CVE-2024-23342": "ecdsa, which checkov wants: of signing, which nothing here does with it; no fix is planned",
+}
+"""What is known, cannot be mended and does no harm where it is used, by its id or an alias, with the reason."""
+
 
 def audit(lock: Path, program: Path = PIP_AUDIT) -> int:
     """Audit one lock file, say what was found and return the exit code."""
@@ -49,13 +54,21 @@ def _judged(lock: Path, dependencies: Sequence[dict[str, Any]]) -> int:
         return _without_report(lock, "it read no package from the file")
     if len(unknown) == len(dependencies):
         return _skipped(lock, dependencies[0]["skip_reason"])
-    found = [(one, vulnerability) for one in dependencies for vulnerability in one.get("vulns", ())]
+    told = [(one, vulnerability) for one in dependencies for vulnerability in one.get("vulns", ())]
+    found = [(one, vulnerability) for one, vulnerability in told if not _accepted(lock, vulnerability)]
     for one, vulnerability in found:
         remedy = ", ".join(vulnerability["fix_versions"]) or "none yet"
         print(f"{lock}: {one['name']} {one['version']}: {vulnerability['id']}, fixed in: {remedy}")  # noqa: T201
     asked = len(dependencies) - len(unknown)
     print(f"{lock}: {asked} packages looked up, {len(found)} vulnerabilities; not known to PyPI: {unknown}")  # noqa: T201
     return FAILED if found else PASSED
+
+
+def _accepted(lock: Path, vulnerability: dict[str, Any]) -> bool:
+    known = ACCEPTED.keys() & {vulnerability["id"], *vulnerability.get("aliases", ())}
+    for name in known:
+        print(f"{lock}: {vulnerability['id']} is accepted: {ACCEPTED[name]}")  # noqa: T201
+    return bool(known)
 
 
 def _skipped(lock: Path, why: str) -> int:

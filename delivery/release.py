@@ -1,12 +1,17 @@
 """What `make deploy` adds to samconfig.toml's parameters: the hash of everything that makes a release.
 
-    python delivery/release.py default|staging|prod --build-dir .aws-sam/build
+    python delivery/release.py default|staging|prod --build-dir .aws-sam/build [--deployed]
 
 Prints the parameters for `sam deploy --parameter-overrides`, the hash as `Release` among them; refuses a layer that was
 built for another processor than the one deployed. Owns what counts as a change: a byte of the built functions or layer,
-a parameter, the template. SAM publishes a new version of a function
-when its code's hash changes, and does not see that another layer or another parameter changes it, too (SAM issues 3802
-and 3820); so a snapshot of SnapStart, or the alias, would stay behind. Deploys nothing. Called by the Makefile.
+a parameter, the template. SAM publishes a new version of a function when its code's hash changes, and does not see that
+another layer or another parameter changes it, too (SAM issues 3802 and 3820); so a snapshot of SnapStart, or the alias,
+would stay behind.
+
+With `--deployed` it asks CloudFormation for the stack. SAM retains versions, also those of an update that was rolled
+back, and Lambda publishes no version that is the same as its last one, which CloudFormation takes for an error: the
+retry of a failed update would fail for ever. So an update's release is salted with the time of the update before it,
+successful or not, and a release that runs already keeps its salt. Deploys nothing. Called by the Makefile.
 """
 
 import argparse
@@ -14,8 +19,13 @@ import hashlib
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_PROCESSOR = "arm64"
@@ -27,6 +37,12 @@ PROCESSORS = {"-aarch64-": "arm64", "-x86_64-": "x86_64"}
 LENGTH = 16
 """Digits of the hash: plenty to tell releases apart, short enough to read in a function's description."""
 
+SALT_LENGTH = 8
+"""Digits behind the hash that tell an update from an earlier attempt at the same release."""
+
+STACK_OPTIONS = ("stack_name", "region", "profile")
+"""The options of `sam deploy` that say which stack is meant, also by their names in samconfig.toml."""
+
 
 def tree_hash(folder: Path) -> str:
     """Return the SHA-256 of a folder: of every file's path and bytes, whatever their times and owners."""
@@ -37,10 +53,15 @@ def tree_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def settings_of(environment: str, samconfig: Path = ROOT / "samconfig.toml") -> dict[str, Any]:
+    """Return what `sam deploy` reads of an environment; raises `KeyError` for one that samconfig.toml does not have."""
+    tables = tomllib.loads(samconfig.read_text(encoding="utf-8"))[environment]
+    return {**tables["global"]["parameters"], **tables["deploy"]["parameters"]}
+
+
 def parameters_of(environment: str, samconfig: Path = ROOT / "samconfig.toml") -> list[str]:
-    """Return an environment's `Name=value` parameters; raises `KeyError` for one that samconfig.toml does not have."""
-    config = tomllib.loads(samconfig.read_text(encoding="utf-8"))
-    found: list[str] = config[environment]["global"]["parameters"]["parameter_overrides"]
+    """Return an environment's `Name=value` parameters."""
+    found: list[str] = settings_of(environment, samconfig)["parameter_overrides"]
     return found
 
 
@@ -48,6 +69,37 @@ def release(build: Path, parameters: Iterable[str]) -> str:
     """Return the release hash of a build (functions, layer and template in it) with those parameters."""
     whole = "\n".join([tree_hash(build), *sorted(parameters)])
     return hashlib.sha256(whole.encode()).hexdigest()[:LENGTH]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What CloudFormation says of a stack: the release that runs, and when it was last updated, if ever."""
+
+    release: str
+    updated_at: str
+
+
+def deployed(settings: Mapping[str, Any]) -> Deployed | None:
+    """Ask for the stack of those settings; nothing is returned when there is none yet."""
+    session = boto3.Session(profile_name=settings.get("profile"), region_name=settings.get("region"))
+    client: Any = session.client("cloudformation")
+    try:
+        (stack,) = client.describe_stacks(StackName=settings["stack_name"])["Stacks"]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    given = {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", ())}
+    return Deployed(release=given.get("Release", ""), updated_at=str(stack.get("LastUpdatedTime", "never")))
+
+
+def attempt(wanted: str, stack: Deployed | None) -> str:
+    """Return the release to deploy: what runs if that is the one wanted, else one that was never tried before."""
+    if stack is None:
+        return wanted
+    if stack.release.startswith(wanted):
+        return stack.release
+    return wanted + hashlib.sha256(stack.updated_at.encode()).hexdigest()[:SALT_LENGTH]
 
 
 def processors_of(build: Path) -> set[str]:
@@ -72,16 +124,38 @@ def fault(build: Path, parameters: Iterable[str]) -> str | None:
 
 def main() -> None:
     """Print the parameters."""
-    parser = argparse.ArgumentParser(description="Print the parameters of a deployment, its release hash included.")
-    parser.add_argument("environment", choices=["default", "staging", "prod"])
-    parser.add_argument("--build-dir", type=Path, required=True)
-    options = parser.parse_args()
+    options = _options()
     if not (options.build_dir / "template.yaml").is_file():
         sys.exit(f"{options.build_dir}: nothing is built there; run `make build`")
-    parameters = parameters_of(options.environment)
+    parameters = parameters_of(options.environment, options.samconfig)
     if why_not := fault(options.build_dir, parameters):
         sys.exit(f"release: {why_not}")
-    print(" ".join([*parameters, f"Release={release(options.build_dir, parameters)}"]))  # noqa: T201  # its output
+    wanted = release(options.build_dir, parameters)
+    if options.deployed:
+        wanted = attempt(wanted, _stack(options))
+    print(" ".join([*parameters, f"Release={wanted}"]))  # noqa: T201  # its output
+
+
+def _options() -> argparse.Namespace:
+    """Read the arguments; of those of `sam deploy`, which may follow, the ones that say which stack is meant."""
+    description = "Print the parameters of a deployment, its release hash included."
+    parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    parser.add_argument("environment", choices=["default", "staging", "prod"])
+    parser.add_argument("--build-dir", type=Path, required=True)
+    parser.add_argument("--samconfig", type=Path, default=ROOT / "samconfig.toml", help="the settings of SAM")
+    parser.add_argument("--deployed", action="store_true", help="ask AWS whether the release was tried before")
+    for name in STACK_OPTIONS:
+        parser.add_argument(f"--{name.replace('_', '-')}")
+    options, _ = parser.parse_known_args()
+    return options
+
+
+def _stack(options: argparse.Namespace) -> Deployed | None:
+    given = {name: getattr(options, name) for name in STACK_OPTIONS if getattr(options, name)}
+    try:
+        return deployed(settings_of(options.environment, options.samconfig) | given)
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"release: the stack cannot be asked for: {error}")
 
 
 if __name__ == "__main__":

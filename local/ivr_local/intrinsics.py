@@ -1,8 +1,9 @@
 """CloudFormation as a language: reads a template's YAML and computes the intrinsic functions in it.
 
-Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, conditions with `Fn::If`, and the
-parameters' constraints, each as AWS documents it; knows nothing of what the resources are for. A function, tag,
-reference or attribute that it does not know is an error: nothing is ever passed on half expanded. `template` calls it.
+Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, `Fn::Split`, conditions with `Fn::If`,
+and the parameters' constraints, each as AWS documents it, or does it where that differs; knows nothing of what the
+resources are for. A function, tag, reference or attribute that it does not know is an error: nothing is ever passed on
+half expanded. `template` calls it.
 """
 
 import re
@@ -143,22 +144,47 @@ def _loop(key: str, loop: Tree, scope: Scope) -> dict[str, Tree]:
         raise TemplateError(f"{key} runs over {items!r}, which is no list")
     entries: dict[str, Tree] = {}
     for item in items:
-        bound = unroll(_bind(body, identifier, item), scope)
+        bound = unroll(_fragment(body, identifier, item), scope)
         if twice := entries.keys() & bound.keys():
             raise TemplateError(f"{key}: {', '.join(sorted(twice))} comes out twice")
         entries |= bound
     return entries
 
 
+def _fragment(body: Mapping[str, Tree], identifier: str, item: str) -> dict[str, Tree]:
+    """Put an item in the place of a loop's identifier in its keys: `${X}` as it is, `&{X}` as a logical id can hold it.
+
+    AWS's page promises both forms in values as well. What an account does is in cloudformation-coverage-roadmap 2150
+    and cfn-language-discussion 162: in values `&{X}` stays as it is.
+    """
+    bare = re.sub(r"\W|_", "", item)
+    return {
+        key.replace(f"${{{identifier}}}", item).replace(f"&{{{identifier}}}", bare): _inner(
+            key, value, identifier, item
+        )
+        for key, value in body.items()
+    }
+
+
+def _inner(key: str, value: Tree, identifier: str, item: str) -> Tree:
+    match value:
+        case [inner, collection, dict(body)] if key.startswith(FOR_EACH):
+            return [inner, _bind(collection, identifier, item), _fragment(body, identifier, item)]
+        case _:
+            return _bind(value, identifier, item)
+
+
 def _bind(tree: Tree, identifier: str, item: str) -> Tree:
-    """Put an item in the place of a loop's identifier: `${X}` as it is, `&{X}` without what no logical id can hold."""
+    """Put an item in the place of a loop's identifier in a value: of its `Ref` and within `Fn::Sub`, not in text."""
     match tree:
-        case str():
-            return tree.replace(f"${{{identifier}}}", item).replace(f"&{{{identifier}}}", re.sub(r"\W|_", "", item))
         case {"Ref": name} if name == identifier:
             return item
+        case {"Fn::Sub": str(text)}:
+            return {"Fn::Sub": text.replace(f"${{{identifier}}}", item)}
+        case {"Fn::Sub": [str(text), dict(names)]} if identifier not in names:
+            return {"Fn::Sub": [text.replace(f"${{{identifier}}}", item), _bind(names, identifier, item)]}
         case dict():
-            return {_bind(key, identifier, item): _bind(value, identifier, item) for key, value in tree.items()}
+            return {key: _inner(str(key), value, identifier, item) for key, value in tree.items()}
         case list():
             return [_bind(value, identifier, item) for value in tree]
         case _:
@@ -253,10 +279,19 @@ def _join(argument: Tree, scope: Scope) -> str:
             raise TemplateError(f"Fn::Join takes a delimiter and a list of strings, not {wrong!r}")
 
 
+def _split(argument: Tree, scope: Scope) -> list[str]:
+    match resolve(argument, scope):
+        case [str(delimiter), str(text)] if delimiter:
+            return text.split(delimiter)
+        case wrong:
+            raise TemplateError(f"Fn::Split takes a delimiter and a string, not {wrong!r}")
+
+
 _FUNCTIONS: Final[dict[str, Callable[[Tree, Scope], Tree]]] = {
     "Ref": _ref,
     "Fn::GetAtt": _get_att,
     "Fn::Sub": _sub,
     "Fn::Join": _join,
+    "Fn::Split": _split,
     "Fn::If": _if,
 }

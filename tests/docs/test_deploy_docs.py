@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 from builds import built
 from emulators import ROOT
@@ -65,7 +67,7 @@ def test_every_issuer_has_a_sample_token_with_the_scopes_that_its_section_names(
 
 def test_every_make_target_of_the_page_is_run_by_the_gate() -> None:
     targets = {line.split()[1] for line in blocks("") if line.startswith("make ")}
-    assert targets == {"lint-cloud", "build", "test-iam"}
+    assert targets == {"lint-cloud", "build", "test-iam", "deploy-check"}
     run = set(re.findall(r"[a-z-]+", " ".join(re.findall(r"make (.*)", GATE))))
     assert targets <= run
 
@@ -128,7 +130,8 @@ def test_the_first_list_is_one_line(stack: Stack) -> None:
     """With the address of the embedded stack and a token of its issuer in the place of AWS's."""
     lines = blocks("aws")
     (line,) = [line for line in lines if line.startswith("curl ")]
-    assert [one.split()[0] for one in lines] == ["make", "export", "curl"], "only the line with `aws` is not run"
+    programs = [one.split()[0] for one in lines]
+    assert programs == ["make", ".venv-sam/bin/sam", "export", "curl"], "tests/deploy runs the others"
     token = stack.token(stack.domains[0])
     eventually(lambda: stack.rows(token), within_s=40)
     given = f"API=http://127.0.0.1:{stack.port} TOKEN={token}"
@@ -153,3 +156,39 @@ def test_sam_local_invoke_goes_as_far_as_the_container_engine(tmp_path: Path, fu
     built_here = f"sam local invoke --template {built(machine())}/template.yaml --config-file {ROOT}/samconfig.toml"
     ran = sh(command.replace(".local/3000/sam-env.json", str(variables)).replace("sam local invoke", built_here))
     assert "requires a container runtime" in ran.stderr, ran.stderr
+
+
+def test_the_groups_that_outlive_the_stack_are_named(template: dict[str, Any]) -> None:
+    resources = [one for one in template["Resources"].values() if isinstance(one, dict)]
+    kept = [one for one in resources if "Retain" in str(one.get("DeletionPolicy"))]
+    names = [group["Properties"]["LogGroupName"]["Fn::Sub"] for group in kept]
+    assert len(names) == 3
+    section = PAGE.partition("### The stack is taken down")[2].partition("\n#")[0]
+    for name in names:
+        assert f"`{name.replace('${AWS::StackName}', '<stack>')}`" in section
+
+
+WAYS_OUT = re.findall(r"`aws ([^`]+)`", PAGE)
+
+
+@pytest.mark.parametrize("command", WAYS_OUT)
+def test_a_way_out_is_a_command_that_aws_has(command: str) -> None:
+    """Its operation and options are those of AWS's own models, which the command line is made of."""
+    service, operation, *rest = command.split()
+    loader = botocore.session.get_session()
+    if operation == "wait":
+        waiters = loader.get_waiter_model(service).waiter_names
+        assert rest.pop(0) in {xform_name(name, "-") for name in waiters}
+        return
+    model = loader.get_service_model(service)
+    operations = {xform_name(name, "-"): name for name in model.operation_names}
+    shape = model.operation_model(operations[operation]).input_shape
+    assert shape is not None
+    options = {f"--{xform_name(name, '-')}" for name in shape.members}
+    given = {word for word in rest if word.startswith("--")}
+    assert {word.replace("--no-", "--") for word in given} <= options
+    assert {f"--{xform_name(name, '-')}" for name in shape.required_members} <= given
+
+
+def test_there_are_ways_out() -> None:
+    assert {command.split()[1] for command in WAYS_OUT} >= {"update-table", "delete-stack", "detach-role-policy"}

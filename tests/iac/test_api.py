@@ -26,6 +26,12 @@ def test_every_route_asks_for_exactly_one_scope_of_its_own(stack: Stack) -> None
     assert len(set(scopes)) == len(scopes)
 
 
+def test_a_scope_is_as_long_as_api_gateway_takes_it(expanded_with: Any) -> None:
+    """AuthorizationScopes: strings of 1 to 64 characters (API Gateway V2 API reference, "Routes")."""
+    stack = expanded_with(ScopeRead="r" * 64, ScopeStop="s" * 64)
+    assert {scope for route in stack.routes for scope in route.scopes} == {"r" * 64, "s" * 64}
+
+
 def test_scopes_issuer_and_audiences_are_the_installations(expanded_with: Any) -> None:
     stack = expanded_with(ScopeRead="calls/read", ScopeStop="calls/stop", JwtIssuer="https://i", JwtAudience="a, b")
     assert {scope for route in stack.routes for scope in route.scopes} == {"calls/read", "calls/stop"}
@@ -100,6 +106,8 @@ def test_nothing_but_the_api_invokes_a_function(stack: Stack) -> None:
         ("JwtAudience", ""),
         ("ScopeRead", "two scopes"),
         ("ScopeStop", ""),
+        ("ScopeRead", "r" * 65),
+        ("ScopeStop", "s" * 65),
         ("DomainClaim", "a b"),
         ("LogLevel", "info"),
         ("Architecture", "riscv"),
@@ -113,6 +121,8 @@ def test_nothing_but_the_api_invokes_a_function(stack: Stack) -> None:
         ("Environment", "test"),
         ("CorsOrigins", "*"),
         ("CorsOrigins", "https://a.example/path"),
+        ("CorsOrigins", "https://a.example, https://b.example"),
+        ("CorsOrigins", "https://a.example,"),
         ("Release", "latest"),
     ],
 )

@@ -52,6 +52,19 @@ def test_one_vulnerability_fails_however_many_packages_are_not_known(audit: Any,
     assert "c 2: PYSEC-1, fixed in: 3" in capsys.readouterr().out
 
 
+def test_what_is_accepted_passes_by_name_and_reason_and_takes_nothing_else_along(
+    audit: Any, tmp_path: Path, capsys: Any
+) -> None:
+    """checkov wants ecdsa, whose authors plan no fix of CVE-2024-23342."""
+    known = {"id": "PYSEC-2026-1325", "aliases": ["CVE-2024-23342"], "fix_versions": []}
+    ecdsa = {"name": "ecdsa", "version": "0.19.2", "vulns": [known]}
+    assert audit.audit(tmp_path / "lock.txt", pip_audit(tmp_path, prints=report(ecdsa), code=1)) == 0
+    assert "PYSEC-2026-1325 is accepted: ecdsa, which checkov wants" in capsys.readouterr().out
+    worse = {**ecdsa, "vulns": [known, {"id": "PYSEC-9", "aliases": [], "fix_versions": []}]}
+    assert audit.audit(tmp_path / "lock.txt", pip_audit(tmp_path, prints=report(worse), code=1)) == 1
+    assert "ecdsa 0.19.2: PYSEC-9, fixed in: none yet" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("prints", "tells"),
     [

@@ -1,12 +1,16 @@
 """What `make build` makes: the right parts for the processor, compiled, the same bytes each time, one release hash."""
 
 import importlib.util
+import re
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from builds import built
 from runtime import machine
@@ -23,6 +27,7 @@ def release() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -138,3 +143,57 @@ def test_the_processor_that_is_deployed_by_default_is_the_templates(
 def test_a_deployment_gives_samconfigs_parameters_and_the_release(release: ModuleType) -> None:
     for environment, kind in (("default", "dev"), ("staging", "staging"), ("prod", "prod")):
         assert f"Environment={kind}" in release.parameters_of(environment)
+
+
+WANTED = "0123456789abcdef"
+
+
+def test_a_release_that_runs_is_deployed_again_as_it_is(release: ModuleType) -> None:
+    """So a deployment of what runs changes nothing, also when an update to something else has failed meanwhile."""
+    for running in (WANTED, WANTED + "01234567"):
+        assert release.attempt(WANTED, release.Deployed(release=running, updated_at="t")) == running
+    assert release.attempt(WANTED, None) == WANTED
+
+
+def test_each_attempt_at_an_update_is_a_release_of_its_own(release: ModuleType, document: dict[str, Any]) -> None:
+    """Lambda had kept the version of the failed update, and refused another one like it, retry after retry."""
+    stacks = [release.Deployed(release="fedcba9876543210", updated_at=moment) for moment in ("1", "1", "2", "never")]
+    first, same, *later = (release.attempt(WANTED, stack) for stack in stacks)
+    assert first == same, "a look at what would change asks for what is then deployed"
+    assert len({WANTED, first, *later}) == 4
+    assert all(re.fullmatch(document["Parameters"]["Release"]["AllowedPattern"], one) for one in (first, *later))
+    assert release.attempt(WANTED, replace(stacks[0], release=first)) == first
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ({"LastUpdatedTime": "t"}, ("r", "t")),
+        ({}, ("r", "never")),
+        (None, None),
+    ],
+)
+def test_cloudformation_is_asked_for_the_stack_that_sam_would_deploy(
+    release: ModuleType, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | None, found: tuple[Any, ...] | None
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    class Session:
+        def __init__(self, **where: Any) -> None:
+            asked.append(where)
+
+        def client(self, service: str) -> "Session":
+            asked.append({"service": service})
+            return self
+
+        def describe_stacks(self, **which: Any) -> Any:
+            asked.append(which)
+            if answer is None:
+                raise ClientError({"Error": {"Message": "Stack with id s does not exist"}}, "DescribeStacks")
+            return {"Stacks": [{"Parameters": [{"ParameterKey": "Release", "ParameterValue": "r"}], **answer}]}
+
+    monkeypatch.setattr(release.boto3, "Session", Session)
+    stack = release.deployed({"stack_name": "s", "region": "eu-west-1", "parameter_overrides": []})
+    assert asked[0] == {"profile_name": None, "region_name": "eu-west-1"}
+    assert asked[1:] == [{"service": "cloudformation"}, {"StackName": "s"}]
+    assert (stack and (stack.release, stack.updated_at)) == found

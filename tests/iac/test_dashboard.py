@@ -91,6 +91,15 @@ def emitted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> set[tuple[str, 
     return written | {(one["MetricNamespace"], one["MetricName"]) for one in counted}
 
 
+def test_a_dashboards_name_is_its_regions_too(stack: Stack) -> None:
+    """Names of dashboards are one set for all regions of an account, so a second region would take the first one's."""
+    (dashboard,) = of_type(stack, "AWS::CloudWatch::Dashboard").values()
+    assert dashboard["DashboardName"] == "st-eu-central-1"
+    assert stack.outputs["DashboardUrl"].endswith(
+        f"region=eu-central-1#dashboards/dashboard/{dashboard['DashboardName']}"
+    )
+
+
 def test_every_widget_has_a_title_and_a_place_of_its_own(widgets: list[dict[str, Any]]) -> None:
     titles = [widget["properties"]["title"] for widget in widgets]
     places = [(widget["x"], widget["y"]) for widget in widgets]

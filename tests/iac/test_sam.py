@@ -1,6 +1,7 @@
 """What the SAM command line itself makes of the template. Skipped, with the reason, where it is not installed."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -162,6 +163,13 @@ def test_sam_adds_as_few_resources_as_the_page_on_scale_counts(shown: dict[str, 
     quotas = (ROOT / "delivery" / "quotas.py").read_text(encoding="utf-8")
     assert 0 < added <= MADE_BY_SAM
     assert f"MADE_BY_SAM: Final = {MADE_BY_SAM}" in quotas
+
+
+def test_the_emulated_cloudformation_transforms_as_sam_does() -> None:
+    """`make deploy-check` runs the translator in another virtual environment than `sam` does."""
+    locks = [(ROOT / "requirements" / name).read_text(encoding="utf-8") for name in ("sam.txt", "deploy.txt")]
+    one, other = (re.findall(r"^aws-sam-translator==(\S+)", lock, re.MULTILINE) for lock in locks)
+    assert one == other != []
 
 
 def test_sam_adds_no_role_of_its_own(shown: dict[str, Any], stack: Stack) -> None:

@@ -132,6 +132,19 @@ def test_every_function_logs_to_a_group_of_its_own_and_all_groups_forget(stack: 
     assert {group["RetentionInDays"] for group in kept} == {"7"}
 
 
+@pytest.mark.parametrize(("environment", "kept"), [("dev", "Delete"), ("staging", "Retain"), ("prod", "Retain")])
+def test_who_stopped_what_outlives_the_stack_outside_dev(expanded_with: Any, environment: str, kept: str) -> None:
+    """Rows are a copy of what engines know; that somebody stopped a call is told by these logs alone."""
+    groups = {
+        name: group
+        for name, group in expanded_with(Environment=environment).resources.items()
+        if group["Type"] == "AWS::Logs::LogGroup"
+    }
+    policies = {name: (group["DeletionPolicy"], group["UpdateReplacePolicy"]) for name, group in groups.items()}
+    trail = dict.fromkeys(["StopRuntimeLogs", "ApiLogs", "AgentLogs"], (kept, kept))
+    assert policies == trail | {"ListRuntimesLogs": ("Delete", "Delete")}
+
+
 def test_functions_and_layer_are_built_for_one_processor(expanded_with: Any) -> None:
     for architecture in ("arm64", "x86_64"):
         stack = expanded_with(Architecture=architecture)

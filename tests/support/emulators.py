@@ -90,7 +90,7 @@ def ministack() -> Iterator[str]:
     )
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_up(endpoint, within_s=30)
+        wait_until_up(endpoint, within_s=30)
         yield endpoint
     finally:
         process.terminate()
@@ -106,14 +106,14 @@ def dynalite() -> Iterator[str]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_up(endpoint, within_s=30)
+        wait_until_up(endpoint, within_s=30)
         yield endpoint
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait_until_up(endpoint: str, *, within_s: float) -> None:
+def wait_until_up(endpoint: str, *, within_s: float) -> None:
     deadline = time.monotonic() + within_s
     while True:
         try:

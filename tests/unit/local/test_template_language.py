@@ -50,6 +50,8 @@ def evaluated(tmp_path: Path, text: str) -> Any:
         ("!Sub ['${One}', {One: own}]", "own"),
         ("!Sub '${!Literal} stays'", "${Literal} stays"),
         ("!Join [',', !Ref Sites]", "SITE1,S2"),
+        ("!Split [',', 'a,b']", ["a", "b"]),
+        ("!Split [',', !Join [',', !Ref Sites]]", ["SITE1", "S2"]),
         ("{Fn::Join: ['', [a, {Ref: One}]]}", "a1"),
         ("[{deep: [!Ref One]}, true, 7]", [{"deep": ["1"]}, True, 7]),
         ("!If [Holds, !Ref One, b]", "1"),
@@ -77,6 +79,8 @@ def test_an_intrinsic_function_yields_what_aws_documents(tmp_path: Path, text: s
         ("!GetAtt [a, b, c]", "Fn::GetAtt"),
         ("!Join [',', One]", "Fn::Join"),
         ("!Join [',', [1, 2]]", "Fn::Join"),
+        ("!Split [',', !Ref Sites]", "Fn::Split"),
+        ("!Split ['', a]", "Fn::Split"),
     ],
 )
 def test_what_is_unknown_or_misused_is_an_error_that_names_it(tmp_path: Path, text: str, told: str) -> None:
@@ -89,20 +93,51 @@ def test_a_loop_makes_one_entry_per_item(tmp_path: Path) -> None:
 Fn::ForEach::Queues:
   - Site
   - !Ref Sites
-  - Queue&{Site}:
+  - Queue${Site}:
       Name: !Sub stop-${Site}-${One}
+      Joined: !Sub ["${a}-${Site}", {a: !Ref Site}]
       Site: !Ref Site
-      Dead: !GetAtt [!Sub "Dlq&{Site}", Arn]
+      Dead: !GetAtt [!Sub "Dlq${Site}", Arn]
 """
     assert resolve(unroll(parsed(tmp_path, text), SCOPE), SCOPE) == {
-        "QueueSITE1": {"Name": "stop-SITE1-1", "Site": "SITE1", "Dead": "<DlqSITE1 Arn>"},
-        "QueueS2": {"Name": "stop-S2-1", "Site": "S2", "Dead": "<DlqS2 Arn>"},
+        "QueueSITE1": {"Name": "stop-SITE1-1", "Joined": "SITE1-SITE1", "Site": "SITE1", "Dead": "<DlqSITE1 Arn>"},
+        "QueueS2": {"Name": "stop-S2-1", "Joined": "S2-S2", "Site": "S2", "Dead": "<DlqS2 Arn>"},
     }
 
 
 def test_a_logical_id_keeps_only_what_a_logical_id_may_hold(tmp_path: Path) -> None:
-    looped = unroll(parsed(tmp_path, "Fn::ForEach::L: [X, !Ref Odd, {'Q&{X}': '${X}'}]"), SCOPE)
+    looped = unroll(parsed(tmp_path, "Fn::ForEach::L: [X, !Ref Odd, {'Q&{X}': !Ref X}]"), SCOPE)
     assert looped == {"Qab": "a-b", "Qcd": "c_d"}
+
+
+@pytest.mark.parametrize(
+    ("value", "looped"),
+    [
+        ("'of ${X}'", "of ${X}"),
+        ("'of &{X}'", "of &{X}"),
+        ("!Sub 'of &{X}'", "of &{X}"),
+        ("{'of${X}': !Ref X}", {"of${X}": "S2"}),
+        ("{'of&{X}': !Ref X}", {"of&{X}": "S2"}),
+        ("!Sub ['${X}', {X: own}]", "own"),
+        ("!Sub ['&{X}', {a: own}]", "&{X}"),
+        ("{Fn::ForEach::I: [Y, [a], {'${X}&{Y}': !Sub '${X}&{Y}'}]}", {"S2a": "S2&{Y}"}),
+    ],
+)
+def test_in_values_only_a_reference_and_a_sub_name_the_item(tmp_path: Path, value: str, looped: Any) -> None:
+    """The ampersand in a value passed every check of ours, and AWS would have taken it for a resource's name."""
+    loop = parsed(tmp_path, f"Fn::ForEach::L: [X, [S2], {{'Q${{X}}': {value}}}]")
+    assert resolve(unroll(loop, SCOPE), SCOPE) == {"QS2": looped}
+
+
+def test_an_ampersand_in_a_resources_name_names_no_resource(tmp_path: Path) -> None:
+    def known(logical_id: str, name: str) -> str:
+        if logical_id != "QueueS2":
+            raise TemplateError(f"no resource {logical_id}")
+        return name
+
+    loop = parsed(tmp_path, "Fn::ForEach::L: [X, [S2], {'Q${X}': !GetAtt [!Sub 'Queue&{X}', Arn]}]")
+    with pytest.raises(TemplateError, match=r"no resource Queue&\{X\}"):
+        resolve(unroll(loop, SCOPE), Scope(values={}, attribute=known))
 
 
 def test_loops_nest(tmp_path: Path) -> None:
