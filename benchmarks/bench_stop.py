@@ -32,10 +32,10 @@ from botocore.config import Config
 
 from ivr_agent.settings import Settings
 from ivr_agent.wiring import MESSAGE_THREADS
-from ivr_runtimes import boto
-from ivr_runtimes.caller import caller_of
 from ivr_runtimes.command import Command
+from ivr_runtimes.http.caller import caller_of
 from ivr_runtimes.model import Verb
+from ivr_runtimes.stores import boto
 from stack import RESOURCE, Stack, running_stack
 
 DOMAIN: Final = "bench.example"

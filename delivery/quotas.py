@@ -13,9 +13,9 @@ from delivery import units
 from delivery.units import ASSUMED, MEASURED, NODE_BYTES, NODES, ROW_BYTES, SERIALISED_BYTES, SITES, Load
 from ivr_local.template import Stack, expand
 from ivr_runtimes.command import DEADLINE_S, Command
-from ivr_runtimes.listing import BUDGET_S, MAX_ROWS
+from ivr_runtimes.http.response import MAX_RESPONSE_BYTES
+from ivr_runtimes.listing.reader import BUDGET_S, MAX_ROWS
 from ivr_runtimes.model import Verb
-from ivr_runtimes.response import MAX_RESPONSE_BYTES
 
 MADE_BY_SAM: Final = 10
 """What SAM adds of its own: stage, permissions, versions, aliases (at most; a test counts)."""

@@ -15,20 +15,19 @@ from typing import Any, Final, NoReturn
 
 from botocore.exceptions import BotoCoreError
 
-from ivr_agent import __version__, log, sources
+from ivr_agent import __version__, log
 from ivr_agent.agent import Doors, doors, run
-from ivr_agent.clock import Clock
-from ivr_agent.drain import POLL_WAIT_S
-from ivr_agent.exits import Exit, FatalError
-from ivr_agent.links import links
+from ivr_agent.aws import Clock, client_session
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics, notices
+from ivr_agent.process import Exit, FatalError, links_in
 from ivr_agent.settings import PREFIX, Settings, explain, load
+from ivr_agent.stops import POLL_WAIT_S
 from ivr_agent.wiring import Stores
-from ivr_runtimes import boto
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.errors import SettingsError
-from ivr_runtimes.sqs import Inbox
+from ivr_runtimes.stores import boto
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable
+from ivr_runtimes.stores.sqs import Inbox
 from ivr_runtimes.telling import told
 
 END_LIMIT_S: Final = 9.8
@@ -48,7 +47,7 @@ def program(arguments: list[str]) -> Exit:
     try:
         settings = load(options.config, os.environ)
         log.start(settings.log_level)
-        if ignored := links(os.environ, PREFIX):
+        if ignored := links_in(os.environ, PREFIX):
             say("service_links_ignored", variables=ignored, remedy=LINKS_REMEDY)
         with doors(settings) as opened:
             clock = Clock()
@@ -102,7 +101,7 @@ def _leave(code: Exit) -> NoReturn:
 def _stores(settings: Settings, clock: Clock) -> Stores:
     """Make the stores. One attempt per request: the loops repeat by themselves, with the truth of that moment."""
     connect_s, read_s = settings.aws_connect_timeout_s, settings.aws_read_timeout_s
-    session = sources.session()
+    session = client_session()
     try:
         tables = boto.dynamodb_client(
             boto.config(connect_timeout_s=connect_s, read_timeout_s=read_s, attempts=1, connections=64), session

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from ivr_agent.exits import ListenError
+from ivr_agent.process import ListenError
 
 MAX_UNIX_PATH: Final = 107
 """Bytes a Unix socket's path may have on Linux (unix(7): 108 with the final zero)."""

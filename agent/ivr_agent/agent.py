@@ -14,14 +14,13 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from ivr_agent import address, log, supervisor
-from ivr_agent.clock import Clock
-from ivr_agent.drain import EXTEND_INTERVAL_S
-from ivr_agent.events import KEEP_ALIVE_S
-from ivr_agent.exits import FatalError
+from ivr_agent import address, log
+from ivr_agent.aws import Clock
+from ivr_agent.engine import KEEP_ALIVE_S
 from ivr_agent.log import say
-from ivr_agent.loop import Step, every, pause
+from ivr_agent.process import ALIVE_INTERVAL_S, READY, STOPPING, FatalError, Step, alive, every, notify, pause
 from ivr_agent.settings import Settings
+from ivr_agent.stops import EXTEND_INTERVAL_S
 from ivr_agent.wiring import Parts, Stores, build
 from ivr_runtimes.errors import SettingsError, StoreError
 from ivr_runtimes.telling import told
@@ -96,7 +95,7 @@ async def run(settings: Settings, *, opened: Doors, stores: Stores, clock: Clock
     say("started", site=settings.site, node=settings.node, control_port=opened.control_port)
     try:
         async with _serving(parts, opened):
-            supervisor.notify(supervisor.READY)
+            notify(READY)
             await _live(parts, stop)
     finally:
         await _close(parts)
@@ -143,7 +142,7 @@ def loops(parts: Parts) -> Iterator[Loop]:
     yield Loop(REFRESH_INTERVAL_S, parts.flush.refresh)
     yield Loop(IDLE_S, parts.sweep.step, parts.probe.resynced)
     yield Loop(EXTEND_INTERVAL_S, parts.drain.extend)
-    yield Loop(supervisor.ALIVE_INTERVAL_S, supervisor.alive)
+    yield Loop(ALIVE_INTERVAL_S, alive)
     yield Loop(log.REMIND_INTERVAL_S, log.remind)
 
 
@@ -161,7 +160,7 @@ def _driven(driven: Iterator[Loop], stop: asyncio.Event, failed: Callable[[str],
 
 
 async def _end(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
-    supervisor.notify(supervisor.STOPPING)
+    notify(STOPPING)
     say("stopping", owed=len(parts.ledger))
     await _leave_queue(parts, drains)
     await _within(WRITE_GRACE_S, "last_rows", _written(parts))

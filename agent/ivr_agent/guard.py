@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from ivr_agent.log import say
-from ivr_agent.wire import AgentProblem
+from ivr_agent.protocol import AgentProblem
 from ivr_runtimes.errors import IvrRuntimesError
 from ivr_runtimes.names import Session
 

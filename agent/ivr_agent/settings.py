@@ -30,7 +30,7 @@ from pydantic_settings import (
 )
 
 from ivr_agent.address import Address, host_fault, parse
-from ivr_agent.links import is_link
+from ivr_agent.process import is_link
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S
 from ivr_runtimes.names import NODE_PATTERN, SITE_PATTERN, NodeName, Site, host_of

@@ -9,27 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ivr_agent import __version__
-from ivr_agent.aws import Service
-from ivr_agent.carry import Carrier
-from ivr_agent.clock import Clock, rfc3339
-from ivr_agent.control import Control
-from ivr_agent.denial import Denials
-from ivr_agent.drain import Drain
-from ivr_agent.engine import Engine
-from ivr_agent.events import Events
-from ivr_agent.flush import Flush
+from ivr_agent.aws import Clock, Denials, Service, rfc3339
+from ivr_agent.engine import Engine, Events, Probe
 from ivr_agent.health import Health
-from ivr_agent.lease import Lease
-from ivr_agent.ledger import Ledger
+from ivr_agent.lease import Lease, at_home, cannot_be_told
 from ivr_agent.metrics import Metrics
-from ivr_agent.peers import Peers
+from ivr_agent.peers import Control, Peers, Signer
 from ivr_agent.place import Place
-from ivr_agent.predecessor import at_home, cannot_be_told
-from ivr_agent.probe import Probe
-from ivr_agent.registry import Registry
+from ivr_agent.rows import Flush, Ledger, Registry, Sweep
 from ivr_agent.settings import Settings
-from ivr_agent.signature import Signer
-from ivr_agent.sweep import Sweep
+from ivr_agent.stops import Carrier, Drain
 from ivr_runtimes.model import Node
 from ivr_runtimes.names import Session
 from ivr_runtimes.ports import CommandInbox, LeaseTable, RuntimeWriter

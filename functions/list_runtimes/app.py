@@ -10,16 +10,17 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ivr_runtimes import boto, meter
-from ivr_runtimes.caller import Caller
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable
-from ivr_runtimes.edge import answer, unread_rows
-from ivr_runtimes.event import Event, header, raw_query
-from ivr_runtimes.listing import RuntimeList
-from ivr_runtimes.paging import EXACT_COUNT, next_link, wants_count
+from ivr_runtimes.http import meter
+from ivr_runtimes.http.caller import Caller
+from ivr_runtimes.http.edge import answer, unread_rows
+from ivr_runtimes.http.event import Event, header, raw_query
+from ivr_runtimes.http.response import Response, json_response
+from ivr_runtimes.listing.paging import EXACT_COUNT, next_link, wants_count
+from ivr_runtimes.listing.reader import RuntimeList
 from ivr_runtimes.query import parse_list_query
-from ivr_runtimes.response import Response, json_response
 from ivr_runtimes.settings import FunctionSettings, load
+from ivr_runtimes.stores import boto
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable
 
 logger = Logger()
 metrics = Metrics()

@@ -10,16 +10,17 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from ivr_runtimes import boto, meter
-from ivr_runtimes.caller import Caller
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable
-from ivr_runtimes.edge import answer, unread_rows
-from ivr_runtimes.event import Event
-from ivr_runtimes.request import stop_request
-from ivr_runtimes.response import STOP_REQUEST_ID, Response, no_content
+from ivr_runtimes.http import meter
+from ivr_runtimes.http.caller import Caller
+from ivr_runtimes.http.edge import answer, unread_rows
+from ivr_runtimes.http.event import Event
+from ivr_runtimes.http.response import STOP_REQUEST_ID, Response, no_content
 from ivr_runtimes.settings import StopSettings, load
-from ivr_runtimes.sqs import Outbox
-from ivr_runtimes.stopping import RuntimeStop
+from ivr_runtimes.stopping.acceptance import RuntimeStop
+from ivr_runtimes.stopping.request import stop_request
+from ivr_runtimes.stores import boto
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable
+from ivr_runtimes.stores.sqs import Outbox
 
 logger = Logger()
 metrics = Metrics()

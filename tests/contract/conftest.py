@@ -8,9 +8,9 @@ import pytest
 from moto import mock_aws
 
 from emulators import STACK, clients, listing_client, provisioned, provisioned_tables
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable
-from ivr_runtimes.memory import MemoryQueue, MemoryStore
-from ivr_runtimes.sqs import Inbox, Outbox
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable
+from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore
+from ivr_runtimes.stores.sqs import Inbox, Outbox
 
 STORES = ("memory", "moto", "ministack")
 

@@ -16,7 +16,7 @@ from emulators import free_port
 from ivr_agent.address import Address
 from ivr_agent.conformance.kit import Plan, Result, Verdict, catalogue, examine
 from ivr_agent.conformance.subject import Limits
-from ivr_agent.wire import MAX_BATCH, MAX_TEXT
+from ivr_agent.protocol.wire import MAX_EVENTS, MAX_TEXT
 from small_engine import TOKEN, WITH_BRANCH, Event, SmallEngine
 
 QUICK = Limits(status_s=1.0, snapshot_s=1.0, command_s=1.0, shown_s=0.2, event_s=0.5, look_every_s=0.01)
@@ -312,7 +312,7 @@ FAULTS = [
         "events_are_readable",
         lambda event: replace(event, path=event.path.replace("244f84aa", "00000000")),
     ),
-    tells("in batches too large", "events_are_readable", batched(MAX_BATCH + 1)),
+    tells("in batches too large", "events_are_readable", batched(MAX_EVENTS + 1)),
     tells("told twice", "events_come_in_order", batched(2)),
     tells("every third lost", "events_come_in_order", Swallow, "events_add_up_to_the_snapshot"),
     tells("not as the snapshot", "events_add_up_to_the_snapshot", told_as(code="other")),

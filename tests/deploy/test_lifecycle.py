@@ -16,9 +16,9 @@ from emulators import ACCOUNT, REGION, ROOT
 from ivr_local.issuer import Issuer
 from ivr_local.template import expand
 from ivr_runtimes.command import Command
-from ivr_runtimes.dynamo import to_item, to_node_item
 from ivr_runtimes.lease import LEASE_TTL_S
 from ivr_runtimes.model import Verb
+from ivr_runtimes.stores.dynamo import to_item, to_node_item
 from rows import PLAYER, node_of
 from stack import RESOURCE, Answer
 

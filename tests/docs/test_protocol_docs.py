@@ -6,12 +6,12 @@ import re
 import pytest
 
 from emulators import ROOT
-from ivr_agent import engine
 from ivr_agent.conformance.__main__ import Exit
 from ivr_agent.conformance.kit import catalogue
-from ivr_agent.events import KEEP_ALIVE_S
-from ivr_agent.schema import BODIES, schema
-from ivr_agent.wire import MAX_TEXT, RuntimeState
+from ivr_agent.engine import client as engine
+from ivr_agent.engine.events import KEEP_ALIVE_S
+from ivr_agent.protocol.schema import BODIES, schema
+from ivr_agent.protocol.wire import MAX_TEXT, RuntimeState
 from ivr_runtimes.model import StopType
 
 PAGE = (ROOT / "docs" / "engine-protocol.md").read_text(encoding="utf-8")

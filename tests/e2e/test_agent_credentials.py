@@ -19,9 +19,9 @@ import pytest
 
 from emulators import free_port
 from forged import Answer, Asked, container, instance_metadata, role, served, web_identity
-from ivr_agent import sources
-from ivr_agent.remedy import cause_of
-from ivr_runtimes import boto
+from ivr_agent.aws import sources
+from ivr_agent.aws.remedy import cause_of
+from ivr_runtimes.stores import boto
 
 pytestmark = pytest.mark.e2e
 
@@ -206,7 +206,7 @@ def test_both_clients_get_what_one_look_has_found(tmp_path: Path, aws: Aws, monk
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
             monkeypatch.delenv(name, raising=False)
-        session, config = sources.session(), boto.config(connect_timeout_s=1, read_timeout_s=1, attempts=1)
+        session, config = sources.client_session(), boto.config(connect_timeout_s=1, read_timeout_s=1, attempts=1)
         boto.call(boto.dynamodb_client(config, session).get_item, TableName="nodes", Key={"site": {"S": "SITE1"}})
         boto.call(boto.sqs_client(config, session).receive_message, QueueUrl=f"{url}/000000000000/q")
     assert aws.signed == [(KEY, "GetItem"), (KEY, "ReceiveMessage")]

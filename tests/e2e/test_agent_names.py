@@ -15,12 +15,12 @@ from aiohttp import web
 
 from emulators import CREDENTIALS
 from ivr_agent.agent import doors
-from ivr_agent.clock import Clock
+from ivr_agent.aws.clock import Clock
 from ivr_agent.health import Health
 from ivr_agent.outcome import Outcome, UndeliveredError
-from ivr_agent.peers import COMMANDS_PATH, Peers
+from ivr_agent.peers.peers import COMMANDS_PATH, Peers
+from ivr_agent.peers.signature import Signer
 from ivr_agent.settings import Settings
-from ivr_agent.signature import Signer
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.model import Node, Verb

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 from aiohttp import web
 
-from ivr_agent import predecessor
-from ivr_agent.predecessor import at_home
+from ivr_agent.lease import predecessor
+from ivr_agent.lease.predecessor import at_home
 from ivr_runtimes.model import Node
 from ivr_runtimes.names import NodeName, Session, Site
 

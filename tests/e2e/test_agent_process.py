@@ -23,17 +23,17 @@ from aiohttp import web
 from emulators import CREDENTIALS, free_port
 from ivr_agent.address import Address, listen
 from ivr_agent.agent import POLL_GRACE_S, doors, run
-from ivr_agent.clock import Clock
-from ivr_agent.exits import SecondAgentError
-from ivr_agent.memory import MemoryEngine
+from ivr_agent.aws.clock import Clock
+from ivr_agent.engine.memory import MemoryEngine
+from ivr_agent.process.exits import SecondAgentError
+from ivr_agent.protocol.wire import RuntimeState
 from ivr_agent.settings import Settings, explain
-from ivr_agent.wire import RuntimeState
 from ivr_agent.wiring import Stores
 from ivr_runtimes.command import Command
-from ivr_runtimes.memory import MemoryQueue, MemoryStore
 from ivr_runtimes.model import Runtime, Verb
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.ports import Message
+from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore
 
 pytestmark = pytest.mark.e2e
 

@@ -27,20 +27,20 @@ from yarl import URL
 from echo import BREAKS, Echo, echo
 from emulators import ROOT, free_port
 from ivr_agent.address import Address
-from ivr_agent.clock import Clock
-from ivr_agent.engine import Engine, EngineError
+from ivr_agent.aws.clock import Clock
+from ivr_agent.engine.client import Engine, EngineError
 from ivr_agent.health import Health
 from ivr_agent.log import JsonLines
 from ivr_agent.outcome import UndeliveredError
-from ivr_agent.peers import Peers
-from ivr_agent.signature import NONCE, SIGNATURE, Signer
+from ivr_agent.peers.peers import Peers
+from ivr_agent.peers.signature import NONCE, SIGNATURE, Signer
 from ivr_local.server import AccessLine
 from ivr_local.stack import Lines
-from ivr_runtimes import boto
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import StoreError
 from ivr_runtimes.model import Node, Verb
 from ivr_runtimes.names import NodeName, RuntimeId, Session, Site, StopId
+from ivr_runtimes.stores import boto
 from ivr_runtimes.telling import told, trace_of
 
 pytestmark = pytest.mark.e2e

@@ -12,10 +12,10 @@ from aws_lambda_powertools import Metrics
 from emulators import ROOT
 from ivr_agent.outcome import described
 from ivr_local.template import Stack
-from ivr_runtimes import meter
 from ivr_runtimes.command import Command
+from ivr_runtimes.http import meter
+from ivr_runtimes.http.response import no_content
 from ivr_runtimes.model import Verb
-from ivr_runtimes.response import no_content
 
 NAMESPACE = "IvrRuntimes/st"
 OF_AWS = {
@@ -179,7 +179,11 @@ def logged(path: str) -> dict[str, set[str]]:
     return found
 
 
-STOP, EDGE, DRAIN = "functions/stop_runtime/app.py", "layers/core/ivr_runtimes/edge.py", "agent/ivr_agent/drain.py"
+STOP, EDGE, DRAIN = (
+    "functions/stop_runtime/app.py",
+    "layers/core/ivr_runtimes/http/edge.py",
+    "agent/ivr_agent/stops/drain.py",
+)
 OF_FUNCTIONS = ["/aws/lambda/st-list-runtimes", "/aws/lambda/st-stop-runtime"]
 
 

@@ -9,9 +9,9 @@ import boto3
 import pytest
 
 from ivr_local.template import Stack
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable
 from ivr_runtimes.ports import Message, WriteBatch
-from ivr_runtimes.sqs import Inbox
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable
+from ivr_runtimes.stores.sqs import Inbox
 from rows import PLAYER, node_of
 
 Statement = dict[str, Any]

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 import oracle
 import worlds
 from emulators import STACK, clients, listing_client, provisioned_tables
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable, to_item, to_node_item
-from ivr_runtimes.listing import Listing, RuntimeList
+from ivr_runtimes.listing.paging import next_link
+from ivr_runtimes.listing.reader import Listing, RuntimeList
 from ivr_runtimes.model import Runtime
-from ivr_runtimes.paging import next_link
 from ivr_runtimes.query import parse_list_query
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable, to_item, to_node_item
 from rows import PLAYER
 from worlds import DOMAIN, IDS, NODES, SESSIONS, SITES, World
 

@@ -18,16 +18,16 @@ from moto import mock_aws
 
 import worlds
 from emulators import STACK, clients, listing_client, provisioned
-from ivr_runtimes.caller import Caller
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable, to_item, to_node_item
 from ivr_runtimes.errors import NodeUnreachableError, RuntimeNotFoundError
-from ivr_runtimes.items import to_node
+from ivr_runtimes.http.caller import Caller
 from ivr_runtimes.lease import is_alive
-from ivr_runtimes.memory import MemoryQueue
 from ivr_runtimes.model import Verb
 from ivr_runtimes.names import NodeName, RuntimeId, Session, StopId
 from ivr_runtimes.query import parse_list_query
-from ivr_runtimes.stopping import RuntimeStop
+from ivr_runtimes.stopping.acceptance import RuntimeStop
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable, to_item, to_node_item
+from ivr_runtimes.stores.items import to_node
+from ivr_runtimes.stores.memory import MemoryQueue
 from ivr_runtimes.unreadable import MAX_KEY, MAX_TOLD, Notices
 from rows import PLAYER, WELCOME, node_of, numbered
 from worlds import DOMAIN, NOW_S, SITES

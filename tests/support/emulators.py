@@ -17,7 +17,7 @@ from unittest import mock
 import boto3
 
 from ivr_local import provision, template
-from ivr_runtimes import boto
+from ivr_runtimes.stores import boto
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MINISTACK: Final = ROOT / ".venv-ministack" / "bin" / "ministack"

@@ -18,7 +18,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from ivr_agent.address import Address
-from ivr_agent.wire import Stop
+from ivr_agent.protocol.wire import Stop
 from ivr_runtimes.names import Session, StopId
 
 TOKEN: Final = "node-token"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 import oracle
-from ivr_runtimes.listing import RuntimeList
+from ivr_runtimes.listing.reader import RuntimeList
 from ivr_runtimes.model import Node, Runtime, State, StopType
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.ports import WriteBatch

@@ -16,7 +16,7 @@ from ivr_agent import address
 from ivr_agent.address import Address
 from ivr_agent.conformance.door import GoneError
 from ivr_agent.conformance.kit import Plan, Result, Verdict, catalogue, examine
-from ivr_agent.exits import ListenError
+from ivr_agent.process import ListenError
 
 
 class Exit(IntEnum):

@@ -12,7 +12,7 @@ from typing import Final
 
 from ivr_agent.conformance.door import GoneError
 from ivr_agent.conformance.subject import NOBODY, Check, Failed, Gone, Skipped, Subject, new_id, read, refused
-from ivr_agent.wire import FullSnapshot
+from ivr_agent.protocol import FullSnapshot
 from ivr_runtimes.model import State
 
 VERBS: Final = ("external_stop", "terminate")

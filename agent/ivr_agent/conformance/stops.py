@@ -8,7 +8,7 @@ import asyncio
 from typing import Final
 
 from ivr_agent.conformance.subject import NOBODY, Check, Failed, Open, Subject, new_id, read, refused, shown
-from ivr_agent.wire import Answer, RuntimeState
+from ivr_agent.protocol import Answer, RuntimeState
 from ivr_runtimes.model import State, StopType
 
 TRIES: Final = 8

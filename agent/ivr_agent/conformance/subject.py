@@ -19,9 +19,8 @@ from pydantic import BaseModel, ValidationError
 
 from ivr_agent.address import Address
 from ivr_agent.conformance.door import Door, GoneError
-from ivr_agent.engine import COMMAND_TIMEOUT_S, SNAPSHOT_TIMEOUT_S, STATUS_TIMEOUT_S
-from ivr_agent.exchange import BadAnswerError, Exchange
-from ivr_agent.wire import Answer, FullSnapshot, Problem, RuntimeState, Status, wrong_fields
+from ivr_agent.engine import COMMAND_TIMEOUT_S, SNAPSHOT_TIMEOUT_S, STATUS_TIMEOUT_S, BadAnswerError, Exchange
+from ivr_agent.protocol import Answer, FullSnapshot, Problem, RuntimeState, Status, wrong_fields
 from ivr_runtimes.model import State
 from ivr_runtimes.telling import told
 

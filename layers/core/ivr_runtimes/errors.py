@@ -23,6 +23,7 @@ IvrRuntimesError
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, Final
 
@@ -136,13 +137,25 @@ class StoreUnavailableError(StoreError):
     """The store could not be asked, or declined for now; nothing was done."""
 
 
+class Denial(StrEnum):
+    """Why a service denies a request: each has a remedy of its own."""
+
+    NAME = "name"
+    """There is no such table or queue, in this account and region."""
+    SIGNATURE = "signature"
+    """The signature does not fit: a wrong secret, or a clock that is minutes off, by which requests are signed."""
+    RIGHTS = "rights"
+    """Credentials are unknown, expired or missing, or what is asked is not permitted."""
+
+
 class DeniedError(StoreUnavailableError):
     """The service does not know us, or what we ask for; nothing is done until somebody mends that."""
 
-    def __init__(self, message: str, *, code: str) -> None:
-        """Keep the service's own `code`."""
+    def __init__(self, message: str, *, code: str, denial: Denial = Denial.RIGHTS) -> None:
+        """Keep the service's own `code` and what kind of `denial` it is."""
         super().__init__(message)
         self.code = code
+        self.denial = denial
 
 
 class AmbiguousWriteError(StoreUnavailableError):

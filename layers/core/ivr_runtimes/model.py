@@ -6,7 +6,7 @@ Owns shapes only. Reading and writing them is the stores' business, judging live
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
 
@@ -128,6 +128,10 @@ class Runtime:
     def in_external_stop(self) -> bool:
         """True while the External Stop branch runs, acknowledged by the engine."""
         return self.state is State.POST_PROCESSING and self.stoptype is StopType.STOP
+
+
+UNKNOWN_PORT: Final = 0
+"""The control port of a node whose row names none: nothing is sent there, and nothing concluded from its silence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

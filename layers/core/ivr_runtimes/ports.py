@@ -5,11 +5,23 @@ Every method may raise `StoreUnavailableError`; the writing ones say which other
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from ivr_runtimes.command import Command
 from ivr_runtimes.model import Node, Row, Runtime
 from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
+
+MAX_WRITES: Final = 25
+"""Rows put and deleted in one request (DynamoDB API reference, BatchWriteItem)."""
+
+MAX_KEYS: Final = 100
+"""Keys read in one request (DynamoDB API reference, BatchGetItem)."""
+
+MAX_SITES: Final = MAX_KEYS
+"""A stop reads one key per site, at once."""
+
+MAX_MESSAGES: Final = 10
+"""Messages received, deleted or delayed in one request (SQS API reference)."""
 
 
 @dataclass(slots=True)
@@ -114,7 +126,7 @@ class RowRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteBatch:
-    """Rows to put and ids to delete in one request: together at most `MAX_BATCH`, no id twice."""
+    """Rows to put and ids to delete in one request: together at most `MAX_WRITES`, no id twice."""
 
     site: Site
     puts: Sequence[Runtime] = ()

@@ -133,7 +133,7 @@ def agent() -> None:
 
 
 def _delete_first() -> None:
-    from ivr_agent.drain import Drain  # noqa: PLC0415  # only once the agent's clock is shifted
+    from ivr_agent.stops.drain import Drain  # noqa: PLC0415  # only once the agent's clock is shifted
 
     serve = Drain._serve  # the very place of the defect
 
@@ -147,7 +147,7 @@ def _delete_first() -> None:
 
 
 def _no_reassertion() -> None:
-    from ivr_agent.ledger import Ledger  # noqa: PLC0415  # only once the agent's clock is shifted
+    from ivr_agent.rows.ledger import Ledger  # noqa: PLC0415  # only once the agent's clock is shifted
 
     def forget(self: Ledger, due_s: float, ids: Iterable[Any]) -> None:
         """Owe nothing later."""

@@ -8,20 +8,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from ivr_agent.clock import Clock
-from ivr_agent.denial import Denials
+from ivr_agent.aws.clock import Clock
+from ivr_agent.aws.denial import Denials
+from ivr_agent.engine.memory import ManualTime, MemoryEngine
+from ivr_agent.engine.probe import Probe
 from ivr_agent.health import Health
-from ivr_agent.ledger import Ledger
-from ivr_agent.memory import ManualTime, MemoryEngine
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
-from ivr_agent.probe import Probe
-from ivr_agent.registry import Registry
-from ivr_agent.wire import RuntimeState
+from ivr_agent.protocol.wire import RuntimeState
+from ivr_agent.rows.ledger import Ledger
+from ivr_agent.rows.registry import Registry
 from ivr_runtimes.command import Command
-from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.model import Verb
 from ivr_runtimes.names import NodeName, Site
+from ivr_runtimes.stores.memory import MemoryStore
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from ivr_agent.aws import Service
-from ivr_agent.denial import Denials
+from ivr_agent.aws.denial import Denials
+from ivr_agent.aws.service import Service
 from ivr_agent.health import Health
 from ivr_runtimes.errors import AmbiguousWriteError, LeaseHeldError, StoreUnavailableError
 

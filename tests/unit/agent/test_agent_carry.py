@@ -2,19 +2,19 @@ from collections.abc import Callable
 
 import pytest
 
-from ivr_agent.carry import CONTRADICTION_S, Carrier
-from ivr_agent.clock import CONFIRMATIONS, Clock
-from ivr_agent.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
+from ivr_agent.aws.clock import CONFIRMATIONS, Clock
+from ivr_agent.engine.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
+from ivr_agent.engine.probe import Probe
 from ivr_agent.outcome import DeadlineInDoubtError, Outcome, UndeliveredError
 from ivr_agent.place import Place
-from ivr_agent.probe import Probe
-from ivr_agent.registry import Registry
-from ivr_agent.wire import RuntimeState, Snapshot
+from ivr_agent.protocol.wire import RuntimeState, Snapshot
+from ivr_agent.rows.registry import Registry
+from ivr_agent.stops.carry import CONTRADICTION_S, Carrier
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.model import Node, StopType, Verb
 from ivr_runtimes.names import NodeName, RuntimeId, Session, Site
+from ivr_runtimes.stores.memory import MemoryStore
 
 State = Callable[..., RuntimeState]
 MakeCommand = Callable[..., Command]

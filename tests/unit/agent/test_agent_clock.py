@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr_agent.clock import CONFIRM_S, CONFIRMATIONS, DATE_RESOLUTION_S, JUMP_S, ROUND_TRIP_S, Clock, rfc3339
-from ivr_agent.memory import EPOCH_S, ManualTime
+from ivr_agent.aws.clock import CONFIRM_S, CONFIRMATIONS, DATE_RESOLUTION_S, JUMP_S, ROUND_TRIP_S, Clock, rfc3339
+from ivr_agent.engine.memory import EPOCH_S, ManualTime
 
 
 def test_until_aws_answers_the_host_clock_serves() -> None:

@@ -9,21 +9,20 @@ from typing import Any, TypeVar
 import pytest
 
 from ivr_agent.agent import IDLE_S
-from ivr_agent.clock import Clock
-from ivr_agent.flush import YIELD_FIRST_S, Flush
-from ivr_agent.ledger import LINGER_S, Ledger
-from ivr_agent.loop import every
-from ivr_agent.memory import EPOCH_S
+from ivr_agent.aws.clock import Clock
+from ivr_agent.engine.memory import EPOCH_S
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
-from ivr_agent.registry import Registry
-from ivr_agent.sweep import CLEAR_WITHIN_S, FASTEST_S, PACE_S, Sweep, pace_s
-from ivr_agent.wire import RuntimeState, Snapshot
-from ivr_runtimes.dynamo import MAX_BATCH
+from ivr_agent.process.loop import every
+from ivr_agent.protocol.wire import RuntimeState, Snapshot
+from ivr_agent.rows.flush import YIELD_FIRST_S, Flush
+from ivr_agent.rows.ledger import LINGER_S, Ledger
+from ivr_agent.rows.registry import Registry
+from ivr_agent.rows.sweep import CLEAR_WITHIN_S, FASTEST_S, PACE_S, Sweep, pace_s
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.names import Domain, RuntimeId, Session
-from ivr_runtimes.ports import WriteBatch
+from ivr_runtimes.ports import MAX_WRITES, WriteBatch
+from ivr_runtimes.stores.memory import MemoryStore
 
 T = TypeVar("T")
 S1, S0 = Session("s-1"), Session("s-0")
@@ -205,4 +204,4 @@ def test_the_sweep_yields_to_a_table_that_throttles_and_goes_on_when_it_no_longe
 )
 def test_the_pace_follows_the_number_of_rows(rows: int, every_s: float) -> None:
     assert pace_s(rows) == pytest.approx(every_s)
-    assert rows / MAX_BATCH * pace_s(rows) <= max(CLEAR_WITHIN_S + PACE_S, rows / MAX_BATCH * FASTEST_S)
+    assert rows / MAX_WRITES * pace_s(rows) <= max(CLEAR_WITHIN_S + PACE_S, rows / MAX_WRITES * FASTEST_S)

@@ -16,14 +16,14 @@ from typing import Any
 import botocore.credentials
 import pytest
 
-from ivr_agent import credentials, sources
-from ivr_agent.clock import Clock
-from ivr_agent.credentials import AHEAD_S, MOST_REST_S, REFUSED_REST_S, Credentials, MissingCredentialsError
-from ivr_agent.denial import AGAIN_S, Denials
+from ivr_agent.aws import credentials, sources
+from ivr_agent.aws.clock import Clock
+from ivr_agent.aws.credentials import AHEAD_S, MOST_REST_S, REFUSED_REST_S, Credentials, MissingCredentialsError
+from ivr_agent.aws.denial import AGAIN_S, Denials
+from ivr_agent.aws.remedy import cause_of
+from ivr_agent.aws.sources import look
+from ivr_agent.engine.memory import ManualTime
 from ivr_agent.log import JsonLines
-from ivr_agent.memory import ManualTime
-from ivr_agent.remedy import cause_of
-from ivr_agent.sources import look
 
 SECRET = "planted-secret"
 
@@ -311,7 +311,7 @@ def test_what_is_missing_is_named_with_its_remedy_and_nothing_is_quoted(
     assert remedy in caught.value.cause.remedy
     assert SECRET not in f"{caught.value!r} {caught.value.cause}"
     assert caught.value.__cause__ is None
-    made = sources.session()
+    made = sources.client_session()
     assert made.create_client("sqs").meta.region_name == "eu-central-1", "no wrong setting: the clients can be made"
 
 

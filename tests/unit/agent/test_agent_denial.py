@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from ivr_agent.aws import Service
-from ivr_agent.clock import Clock
-from ivr_agent.denial import AGAIN_S, Denials
+from ivr_agent.aws.clock import Clock
+from ivr_agent.aws.denial import AGAIN_S, Denials
+from ivr_agent.aws.service import Service
+from ivr_agent.engine.memory import EPOCH_S, ManualTime
 from ivr_agent.health import Health
 from ivr_agent.log import JsonLines
-from ivr_agent.memory import EPOCH_S, ManualTime
-from ivr_runtimes.errors import DeniedError
+from ivr_runtimes.errors import Denial, DeniedError
+from ivr_runtimes.stores.boto import DENIALS
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -49,7 +50,7 @@ async def test_a_missing_permission_is_said_once_with_its_remedy(
 def test_a_missing_table_or_queue_names_the_settings(
     denials: Denials, caplog: pytest.LogCaptureFixture, code: str, named: str
 ) -> None:
-    denials.note("any", DeniedError("no such thing", code=code))
+    denials.note("any", DeniedError("no such thing", code=code, denial=DENIALS[code]))
     assert named in said(caplog)[0]["remedy"]
 
 
@@ -62,7 +63,7 @@ def test_a_host_clock_that_is_minutes_off_is_blamed_for_a_wrong_signature(
     """Leases do not hang on the host's clock, but signatures do, and the emulators do not check them."""
     clock = Clock(monotonic=time, wall=lambda: EPOCH_S + ahead_s)
     clock.observe(EPOCH_S)
-    Denials(clock).note("dynamodb", DeniedError("signature", code="InvalidSignatureException"))
+    Denials(clock).note("dynamodb", DeniedError("signature", code="InvalidSignatureException", denial=Denial.SIGNATURE))
     (line,) = said(caplog)
     assert line["action"] == action
     assert line.get("ahead_s", ahead_s) == pytest.approx(ahead_s, abs=2)

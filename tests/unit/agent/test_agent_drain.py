@@ -5,25 +5,24 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from ivr_agent.carry import Carrier
-from ivr_agent.clock import CONFIRMATIONS, Clock
-from ivr_agent.drain import MAX_IN_HAND, RETURN_MOST_S, VISIBILITY_S, Drain
+from ivr_agent.aws.clock import CONFIRMATIONS, Clock
+from ivr_agent.engine.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
+from ivr_agent.engine.probe import Probe
 from ivr_agent.log import JsonLines
-from ivr_agent.loop import NOT_OURS_S
-from ivr_agent.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.place import Place
-from ivr_agent.probe import Probe
-from ivr_agent.receipts import LINGER_S
-from ivr_agent.registry import Registry
-from ivr_agent.wire import RuntimeState
+from ivr_agent.process.loop import NOT_OURS_S
+from ivr_agent.protocol.wire import RuntimeState
+from ivr_agent.rows.registry import Registry
+from ivr_agent.stops.carry import Carrier
+from ivr_agent.stops.drain import MAX_IN_HAND, RETURN_MOST_S, VISIBILITY_S, Drain
+from ivr_agent.stops.receipts import LINGER_S
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.memory import MemoryQueue, MemoryStore
 from ivr_runtimes.model import Verb
-from ivr_runtimes.ports import Message
-from ivr_runtimes.sqs import MAX_BATCH
+from ivr_runtimes.ports import MAX_MESSAGES, Message
+from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore
 
 MakeCommand = Callable[..., Command]
 State = Callable[..., RuntimeState]
@@ -322,7 +321,7 @@ async def test_no_more_is_taken_in_hand_than_can_be_held(
     carried_by(drain, act)
     for number in range(2 * MAX_IN_HAND):
         queue.send(command(number))
-    for _ in range(MAX_IN_HAND // MAX_BATCH):
+    for _ in range(MAX_IN_HAND // MAX_MESSAGES):
         await drain.step()
     stuck = asyncio.create_task(drain.step())
     await asyncio.sleep(0.01)

@@ -6,24 +6,23 @@ from threading import Event
 
 import pytest
 
-from ivr_agent.aws import Service
-from ivr_agent.clock import Clock, rfc3339
-from ivr_agent.denial import Denials
-from ivr_agent.flush import RETRY_MOST_S, SET_ASIDE_S, Flush
+from ivr_agent.aws.clock import Clock, rfc3339
+from ivr_agent.aws.denial import Denials
+from ivr_agent.aws.service import Service
+from ivr_agent.engine.memory import EPOCH_S, ManualTime, run_inline
 from ivr_agent.health import Health
-from ivr_agent.ledger import LINGER_S, REFRESH_S, Ledger
-from ivr_agent.loop import Backoff
-from ivr_agent.memory import EPOCH_S, ManualTime, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
-from ivr_agent.registry import Registry
-from ivr_agent.wire import RuntimeState, Snapshot
-from ivr_runtimes.dynamo import MAX_BATCH
+from ivr_agent.process.loop import Backoff
+from ivr_agent.protocol.wire import RuntimeState, Snapshot
+from ivr_agent.rows.flush import RETRY_MOST_S, SET_ASIDE_S, Flush
+from ivr_agent.rows.ledger import LINGER_S, REFRESH_S, Ledger
+from ivr_agent.rows.registry import Registry
 from ivr_runtimes.errors import AmbiguousWriteError, RefusedWriteError, StoreUnavailableError
-from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.model import Runtime
 from ivr_runtimes.names import Domain, RuntimeId, Session
-from ivr_runtimes.ports import WriteBatch
+from ivr_runtimes.ports import MAX_WRITES, WriteBatch
+from ivr_runtimes.stores.memory import MemoryStore
 
 S1 = Session("s-1")
 LIFETIME_S = 10.0
@@ -112,7 +111,7 @@ async def test_many_changes_go_at_once_in_full_batches(
         registry.put(S1, number + 1, state(number))
     assert await flush.step() == 0.0
     assert await flush.step() == pytest.approx(LINGER_S), "the rest may wait for company"
-    assert [len(batch.ids) for batch in table.batches] == [MAX_BATCH, MAX_BATCH]
+    assert [len(batch.ids) for batch in table.batches] == [MAX_WRITES, MAX_WRITES]
 
 
 async def test_an_end_deletes_the_row(
@@ -212,8 +211,8 @@ async def test_hours_without_aws_keep_only_what_lives(
         if number >= 10:
             registry.end(S1, (seq := seq + 1), state(number - 10).id)
         await settle(flush, time, for_s=2)
-    assert len(ledger) <= 10 + 2 * MAX_BATCH
-    assert len(ledger._tried) + len(ledger._due) <= 4 * MAX_BATCH
+    assert len(ledger) <= 10 + 2 * MAX_WRITES
+    assert len(ledger._tried) + len(ledger._due) <= 4 * MAX_WRITES
     table.down = None
     await settle(flush, time, for_s=60)
     assert set(table.rows()) == {state(number).id for number in range(2990, 3000)}
@@ -240,10 +239,10 @@ async def test_a_refused_row_is_set_aside_and_never_blocks_the_others(
     flush: Flush, registry: Registry, table: FaultyTable, time: ManualTime, state: State, metrics: Metrics
 ) -> None:
     table.bad = {state(13).id}
-    for number in range(MAX_BATCH):
+    for number in range(MAX_WRITES):
         registry.put(S1, number + 1, state(number))
     await settle(flush, time, for_s=1)
-    assert len(table.rows()) == MAX_BATCH - 1
+    assert len(table.rows()) == MAX_WRITES - 1
     assert b"ivr_agent_refused_rows 1.0" in metrics.text()
     asked = len(table.batches)
     await settle(flush, time, for_s=SET_ASIDE_S / 2)
@@ -327,7 +326,7 @@ async def test_a_defect_in_making_rows_leaves_them_owed(
     registry.put(S1, 1, state(1))
     time.pass_s(LINGER_S)
     with monkeypatch.context() as broken:
-        broken.setattr("ivr_agent.flush.rfc3339", lambda _: 1 // 0)
+        broken.setattr("ivr_agent.rows.flush.rfc3339", lambda _: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             await flush.step()
     await settle(flush, time, for_s=1)

@@ -14,24 +14,24 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ivr_agent.address import Address, listen
-from ivr_agent.carry import Carrier
-from ivr_agent.clock import Clock
-from ivr_agent.control import Control
-from ivr_agent.engine import Engine, EngineError, Refusal
-from ivr_agent.events import MAX_BODY, Events
+from ivr_agent.aws.clock import Clock
+from ivr_agent.engine.client import Engine, EngineError, Refusal
+from ivr_agent.engine.events import MAX_BODY, Events
+from ivr_agent.engine.memory import MemoryEngine, run_inline
+from ivr_agent.engine.probe import Probe
 from ivr_agent.health import Health
-from ivr_agent.memory import MemoryEngine, run_inline
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome
+from ivr_agent.peers.control import Control
+from ivr_agent.peers.signature import HEADERS, Request, Signer
 from ivr_agent.place import Place
-from ivr_agent.probe import Probe
-from ivr_agent.registry import Registry
-from ivr_agent.signature import HEADERS, Request, Signer
-from ivr_agent.wire import MAX_TEXT, AgentProblem, RuntimeState, Snapshot
+from ivr_agent.protocol.wire import MAX_TEXT, AgentProblem, RuntimeState, Snapshot
+from ivr_agent.rows.registry import Registry
+from ivr_agent.stops.carry import Carrier
 from ivr_runtimes.command import Command
-from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.model import Verb
 from ivr_runtimes.names import RuntimeId, Session, StopId
+from ivr_runtimes.stores.memory import MemoryStore
 
 State = Callable[..., RuntimeState]
 Serve = Callable[[web.Application], Awaitable[aiohttp.ClientSession]]

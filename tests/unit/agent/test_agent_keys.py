@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from ivr_agent import sources
-from ivr_runtimes import boto
+from ivr_agent.aws import sources
 from ivr_runtimes.errors import DeniedError
+from ivr_runtimes.stores import boto
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAPLANTED", "AWS_SECRET_ACCESS_KEY": "PlantedKey", "AWS_SESSION_TOKEN": "PlantedToken"}
 
@@ -75,7 +75,7 @@ def ask() -> dict[str, str]:
     """Send one request, caught before it leaves; return its headers."""
     sent: list[Any] = []
     config = boto.config(connect_timeout_s=1, read_timeout_s=1, attempts=1)
-    client = boto.dynamodb_client(config, sources.session())
+    client = boto.dynamodb_client(config, sources.client_session())
     client.meta.events.register("before-send", lambda request, **_: sent.append(request) or empty(request.url))
     boto.call(client.get_item, TableName="nodes", Key={"site": {"S": "SITE1"}})
     return {name: value.decode() if isinstance(value, bytes) else value for name, value in sent[0].headers.items()}

@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
-from ivr_agent.clock import CONFIRMATIONS, Clock
-from ivr_agent.exits import SecondAgentError
-from ivr_agent.lease import READ_S, RETRY_S, SOON_S, SWEEP_WITHIN_S, Lease
-from ivr_agent.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
+from ivr_agent.aws.clock import CONFIRMATIONS, Clock
+from ivr_agent.engine.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
+from ivr_agent.engine.probe import Probe
+from ivr_agent.lease.lease import READ_S, RETRY_S, SOON_S, SWEEP_WITHIN_S, Lease
+from ivr_agent.lease.predecessor import IsGone
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
-from ivr_agent.predecessor import IsGone
-from ivr_agent.probe import Probe
+from ivr_agent.process.exits import SecondAgentError
 from ivr_runtimes.errors import AmbiguousWriteError, LeaseHeldError, StoreUnavailableError
 from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S, is_alive
-from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.model import Node
 from ivr_runtimes.names import Session
+from ivr_runtimes.stores.memory import MemoryStore
 
 
 class FaultyNodes(MemoryStore):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ivr_agent import links as agents
+from ivr_agent.process import links as agents
 from ivr_agent.settings import load
 from ivr_sandbox import links as sandboxes
 from ivr_sandbox import settings as sandbox
@@ -97,7 +97,7 @@ def test_a_link_never_sets_or_overwrites_a_setting_of_the_agent(
     linked = made_of(f"IVR_AGENT{service}", kind=kind, port=80)
     environment(linked)
     assert load(file, os.environ) == before
-    assert agents.links(os.environ, "IVR_AGENT_") == sorted(linked)
+    assert agents.links_in(os.environ, "IVR_AGENT_") == sorted(linked)
 
 
 def test_the_default_holds_where_the_file_says_nothing(environment: Any, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr_agent.exits import SecondAgentError
-from ivr_agent.loop import JITTER, Backoff, backoff_s, every, pause
+from ivr_agent.process.exits import SecondAgentError
+from ivr_agent.process.loop import JITTER, Backoff, backoff_s, every, pause
 
 
 async def test_a_loop_steps_until_told_to_stop() -> None:
@@ -91,7 +91,7 @@ async def test_a_wait_that_a_step_asks_for_is_jittered_too_unless_it_is_an_appoi
         waits.append(delay_s)
         stop.set()
 
-    monkeypatch.setattr("ivr_agent.loop.pause", note)
+    monkeypatch.setattr("ivr_agent.process.loop.pause", note)
     await every(60, step, stop, chance=lambda: 1.0)
     assert waits == [pytest.approx(waited_s)]
 

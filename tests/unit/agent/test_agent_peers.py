@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from ivr_agent.clock import Clock
+from ivr_agent.aws.clock import Clock
+from ivr_agent.engine.memory import ManualTime
 from ivr_agent.health import PEER_MEMORY_S, Health
-from ivr_agent.memory import ManualTime
 from ivr_agent.outcome import Outcome, UndeliveredError
-from ivr_agent.peers import Peers
-from ivr_agent.signature import Signer
+from ivr_agent.peers.peers import Peers
+from ivr_agent.peers.signature import Signer
 from ivr_runtimes.command import Command
 from ivr_runtimes.model import Node
 from ivr_runtimes.names import NodeName, Session, Site
@@ -77,7 +77,7 @@ async def test_a_resolver_that_hangs_does_not_hold_a_command_for_ever(
     async def hang(*_: object, **__: object) -> None:
         await asyncio.sleep(60)
 
-    monkeypatch.setattr("ivr_agent.peers.TIMEOUT_S", 0.05)
+    monkeypatch.setattr("ivr_agent.peers.peers.TIMEOUT_S", 0.05)
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", hang)
     with pytest.raises(UndeliveredError, match="does not answer"):
         await peers(command(6), peer("h8.example"))

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from ivr_agent.engine import EngineError
+from ivr_agent.engine.client import EngineError
+from ivr_agent.engine.memory import MemoryEngine
+from ivr_agent.engine.probe import MAX_EXAMPLES, RETRY_S, SETTLE_S, Probe
 from ivr_agent.health import Health
-from ivr_agent.memory import MemoryEngine
 from ivr_agent.metrics import Metrics
-from ivr_agent.probe import MAX_EXAMPLES, RETRY_S, SETTLE_S, Probe
-from ivr_agent.registry import Registry
-from ivr_agent.wire import RuntimeState, Snapshot, Status
+from ivr_agent.protocol.wire import RuntimeState, Snapshot, Status
+from ivr_agent.rows.registry import Registry
 from ivr_runtimes.names import Session
 
 State = Callable[..., RuntimeState]

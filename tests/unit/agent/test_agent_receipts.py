@@ -3,11 +3,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from ivr_agent.memory import run_inline
-from ivr_agent.receipts import Receipts
+from ivr_agent.engine.memory import run_inline
+from ivr_agent.stops.receipts import Receipts
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.memory import MemoryQueue
-from ivr_runtimes.sqs import MAX_BATCH
+from ivr_runtimes.ports import MAX_MESSAGES
+from ivr_runtimes.stores.memory import MemoryQueue
 
 
 class WatchedQueue(MemoryQueue):
@@ -37,9 +37,9 @@ def receipts(queue: WatchedQueue) -> Receipts:
 
 
 async def test_receipts_that_come_together_share_a_request(receipts: Receipts, queue: WatchedQueue) -> None:
-    deleted = await asyncio.gather(*(receipts.delete(f"r-{number}") for number in range(2 * MAX_BATCH + 3)))
+    deleted = await asyncio.gather(*(receipts.delete(f"r-{number}") for number in range(2 * MAX_MESSAGES + 3)))
     assert all(deleted)
-    assert queue.requests == [MAX_BATCH, MAX_BATCH, 3]
+    assert queue.requests == [MAX_MESSAGES, MAX_MESSAGES, 3]
 
 
 async def test_a_lone_receipt_waits_no_longer_than_a_moment(receipts: Receipts, queue: WatchedQueue) -> None:

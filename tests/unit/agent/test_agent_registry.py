@@ -3,10 +3,10 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr_agent.ledger import LINGER_S, Ledger
-from ivr_agent.memory import ManualTime, MemoryEngine
-from ivr_agent.registry import MAX_AHEAD, Reception, Registry
-from ivr_agent.wire import RuntimeState, Snapshot
+from ivr_agent.engine.memory import ManualTime, MemoryEngine
+from ivr_agent.protocol.wire import RuntimeState, Snapshot
+from ivr_agent.rows.ledger import LINGER_S, Ledger
+from ivr_agent.rows.registry import MAX_AHEAD, Reception, Registry
 from ivr_runtimes.names import RuntimeId, Session
 
 S1, S2 = Session("s-1"), Session("s-2")

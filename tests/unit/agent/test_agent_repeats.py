@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ivr_agent import log
+from ivr_agent.engine.memory import ManualTime
 from ivr_agent.log import MAX_ITEMS, MAX_TEXT, MAX_TRACE, JsonLines, say
-from ivr_agent.memory import ManualTime
 from ivr_agent.repeats import FIRST_S, MAX_KINDS, MOST_S, Repeats
 
 Read = Callable[[], list[dict[str, Any]]]

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr_agent import signature
-from ivr_agent.clock import Clock
-from ivr_agent.memory import ManualTime
-from ivr_agent.signature import NONCE, SIGNATURE, TIME, TOLERANCE_S, BadSignatureError, Request, Signer
+from ivr_agent.aws.clock import Clock
+from ivr_agent.engine.memory import ManualTime
+from ivr_agent.peers import signature
+from ivr_agent.peers.signature import NONCE, SIGNATURE, TIME, TOLERANCE_S, BadSignatureError, Request, Signer
 
 SECRET = "x" * 32
 ASKED = Request(method="POST", path="/v1/commands", body=b"{}", node="a@h", session="s-1")

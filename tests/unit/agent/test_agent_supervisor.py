@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 
 from emulators import ROOT
-from ivr_agent import supervisor
-from ivr_agent.exits import Exit
+from ivr_agent.process import supervisor
+from ivr_agent.process.exits import Exit
 from ivr_agent.settings import PREFIX, Settings
 
 UNIT = (ROOT / "agent" / "systemd" / "ivr-agent@.service").read_text(encoding="utf-8")

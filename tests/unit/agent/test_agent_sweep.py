@@ -3,18 +3,17 @@ from dataclasses import replace
 
 import pytest
 
-from ivr_agent.ledger import LINGER_S, Ledger
-from ivr_agent.loop import NOT_OURS_S
-from ivr_agent.memory import ManualTime, run_inline
+from ivr_agent.engine.memory import ManualTime, run_inline
 from ivr_agent.place import Place
-from ivr_agent.registry import Registry
-from ivr_agent.sweep import FASTEST_S, PACE_S, RETRY_S, Sweep
-from ivr_agent.wire import RuntimeState, Snapshot
-from ivr_runtimes.dynamo import MAX_BATCH
+from ivr_agent.process.loop import NOT_OURS_S
+from ivr_agent.protocol.wire import RuntimeState, Snapshot
+from ivr_agent.rows.ledger import LINGER_S, Ledger
+from ivr_agent.rows.registry import Registry
+from ivr_agent.rows.sweep import FASTEST_S, PACE_S, RETRY_S, Sweep
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.memory import MemoryStore
 from ivr_runtimes.names import NodeName, RuntimeId, Session, Site
-from ivr_runtimes.ports import RowRef, WriteBatch
+from ivr_runtimes.ports import MAX_WRITES, RowRef, WriteBatch
+from ivr_runtimes.stores.memory import MemoryStore
 
 S1, S0 = Session("s-1"), Session("s-0")
 LIFETIME_S = 10.0
@@ -108,13 +107,13 @@ async def test_a_row_under_an_id_that_is_not_folded_makes_way_for_the_folded_one
 async def test_rows_of_dead_sessions_are_owed_one_batch_at_a_time_when_nothing_else_is(
     sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, fill: Callable[..., None], state: State
 ) -> None:
-    fill(*range(MAX_BATCH + 5), session=S0)
+    fill(*range(MAX_WRITES + 5), session=S0)
     registry.adopt(Snapshot(S1, 0, {}, {}))
     await sweep.step()
     assert ledger.leisure == 0
     assert await sweep.step() == PACE_S
     await sweep.step()
-    assert len(owed(ledger, time)) == MAX_BATCH, "the second batch waited for the first"
+    assert len(owed(ledger, time)) == MAX_WRITES, "the second batch waited for the first"
     await sweep.step()
     assert len(owed(ledger, time)) == 5
     assert await sweep.step() is None
@@ -193,7 +192,7 @@ async def test_what_a_killed_predecessor_wrote_late_is_put_right_when_nothing_of
 async def test_live_rows_are_written_once_more_without_holding_up_what_is_new(
     sweep: Sweep, registry: Registry, ledger: Ledger, time: ManualTime, state: State
 ) -> None:
-    live = [state(number) for number in range(MAX_BATCH + 5)]
+    live = [state(number) for number in range(MAX_WRITES + 5)]
     registry.adopt(Snapshot(S1, 0, {each.id: each for each in live}, {}))
     await sweep.step()
     while owed(ledger, time):
@@ -202,7 +201,7 @@ async def test_live_rows_are_written_once_more_without_holding_up_what_is_new(
     await sweep.step()
     assert await sweep.step() == FASTEST_S
     await sweep.step()
-    assert ledger.leisure == MAX_BATCH, "the second batch waits for the first"
+    assert ledger.leisure == MAX_WRITES, "the second batch waits for the first"
     written = owed(ledger, time)
     await sweep.step()
     assert written | owed(ledger, time) == {each.id for each in live}

@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
+from ivr_agent.lease.predecessor import at_home
 from ivr_agent.metrics import Metrics, notices
-from ivr_agent.predecessor import at_home
-from ivr_runtimes.items import UNKNOWN_PORT
+from ivr_runtimes.stores.items import UNKNOWN_PORT
 from ivr_runtimes.unreadable import Unreadable
 from rows import PLAYER, node_of
 

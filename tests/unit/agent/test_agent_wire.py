@@ -7,7 +7,16 @@ import pytest
 from pydantic import ValidationError
 
 from ivr_agent.place import Place
-from ivr_agent.wire import MAX_FAULTS, MAX_TEXT, Batch, Ended, EndedOne, RuntimeState, read_snapshot, wrong_fields
+from ivr_agent.protocol.wire import (
+    MAX_FAULTS,
+    MAX_TEXT,
+    Batch,
+    Ended,
+    EndedOne,
+    RuntimeState,
+    read_snapshot,
+    wrong_fields,
+)
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.names import Session
 

@@ -16,9 +16,6 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from ivr_runtimes import dynamo
-from ivr_runtimes.boto import call
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable, to_item
 from ivr_runtimes.errors import (
     AmbiguousWriteError,
     ConditionFailedError,
@@ -28,6 +25,9 @@ from ivr_runtimes.errors import (
 )
 from ivr_runtimes.names import Site
 from ivr_runtimes.ports import WriteBatch
+from ivr_runtimes.stores import dynamo
+from ivr_runtimes.stores.boto import call
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable, to_item
 from rows import PLAYER, WELCOME, node_of, numbered
 
 

@@ -9,12 +9,13 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from ivr_runtimes import boto, codec
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable, to_item, to_node_item
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.names import NodeName
 from ivr_runtimes.ports import Cost, Stretch
+from ivr_runtimes.stores import boto
+from ivr_runtimes.stores import parser as codec
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable, to_item, to_node_item
 from rows import DOMAIN, PLAYER, WELCOME, node_of
 
 CONFIG = boto.config(connect_timeout_s=1, read_timeout_s=1, attempts=2)

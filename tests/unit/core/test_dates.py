@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr_runtimes.boto import call
-from ivr_runtimes.dates import epoch_s
+from ivr_runtimes.stores.boto import call
+from ivr_runtimes.stores.dates import epoch_s
 
 FIXDATE = "Tue, 05 Nov 2019 08:36:40 GMT"
 AT_S = 1572943000.0

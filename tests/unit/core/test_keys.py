@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ivr_runtimes import boto
-from ivr_runtimes.keys import _Environment, _TokenLoader
+from ivr_runtimes.stores import boto
+from ivr_runtimes.stores.keys import _Environment, _TokenLoader
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])

@@ -4,7 +4,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from ivr_runtimes.paging import next_link, wants_count
+from ivr_runtimes.listing.paging import next_link, wants_count
 from ivr_runtimes.query import cursor, parse_list_query
 from rows import PLAYER
 

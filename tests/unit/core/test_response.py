@@ -8,7 +8,7 @@ import random
 import pytest
 
 from ivr_runtimes.errors import ResultTooLargeError
-from ivr_runtimes.response import GZIP_MIN_BYTES, MAX_RESPONSE_BYTES, json_response
+from ivr_runtimes.http.response import GZIP_MIN_BYTES, MAX_RESPONSE_BYTES, json_response
 
 HEADERS = {"site-nodes": "SITE1=2/2"}
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from ivr_runtimes.caller import Caller
 from ivr_runtimes.errors import AmbiguousWriteError, OutcomeUnknownError, RuntimeNotFoundError
-from ivr_runtimes.memory import MemoryQueue, MemoryStore
+from ivr_runtimes.http.caller import Caller
 from ivr_runtimes.names import Domain, StopId
 from ivr_runtimes.ports import WriteBatch
-from ivr_runtimes.stopping import BUDGET_S, CALL_TIMEOUT_S, RuntimeStop
+from ivr_runtimes.stopping.acceptance import BUDGET_S, CALL_TIMEOUT_S, RuntimeStop
+from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore
 from rows import DOMAIN, PLAYER, node_of
 
 NOW_S = 1_800_000_000.0
@@ -88,7 +88,7 @@ class Hanging:
 @pytest.mark.parametrize("port", ["runtimes", "nodes", "queue"])
 def test_whatever_hangs_is_not_waited_for(world, port, monkeypatch):
     """The SDK limits each connection and each read, but not a resolver: a stop could take longer than promised."""
-    monkeypatch.setattr("ivr_runtimes.stopping.ANSWER_WITHIN_S", 0.05)
+    monkeypatch.setattr("ivr_runtimes.stopping.acceptance.ANSWER_WITHIN_S", 0.05)
     hanging = Hanging()
     with pytest.raises(OutcomeUnknownError):
         world.stop(**{port: hanging})

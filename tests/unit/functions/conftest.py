@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from emulators import CREDENTIALS, STACK, clients, expanded, provisioned
 from ivr_local.template import Stack
-from ivr_runtimes.dynamo import NodeTable, RuntimeTable
+from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable
 
 
 class Context:

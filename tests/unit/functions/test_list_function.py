@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from emulators import ROOT
+from ivr_runtimes.http.response import MAX_RESPONSE_BYTES
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.names import Domain, Session, Site
 from ivr_runtimes.ports import WriteBatch
-from ivr_runtimes.response import MAX_RESPONSE_BYTES
 from rows import PLAYER, WELCOME, node_of, numbered
 
 LIST = "ListRuntimesFunction"

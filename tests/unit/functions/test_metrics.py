@@ -8,13 +8,13 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from emulators import ROOT, expanded
-from ivr_runtimes import meter
-from ivr_runtimes.caller import Caller
-from ivr_runtimes.edge import answer
-from ivr_runtimes.event import Event
+from ivr_runtimes.http import meter
+from ivr_runtimes.http.caller import Caller
+from ivr_runtimes.http.edge import answer
+from ivr_runtimes.http.event import Event
+from ivr_runtimes.http.response import Response
 from ivr_runtimes.names import Site
 from ivr_runtimes.ports import WriteBatch
-from ivr_runtimes.response import Response
 from rows import PLAYER, node_of
 
 LIST, STOP = "ListRuntimesFunction", "StopRuntimeFunction"

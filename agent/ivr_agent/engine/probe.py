@@ -1,0 +1,139 @@
+"""The engine probe: is the engine there, which life is it in, has anything been missed.
+
+Owns asking for the status and taking snapshots. The lease is renewed only while `up`; a new session (also one that
+an event or a command's answer betrays, see `suspect`) or a gap in `seq` leads to a snapshot.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from ivr_agent.engine.client import EngineError, EngineSide
+from ivr_agent.health import Health
+from ivr_agent.log import say
+from ivr_agent.metrics import Metrics
+from ivr_agent.protocol import Snapshot, Status
+from ivr_agent.rows import Registry
+from ivr_runtimes.names import Session
+
+SETTLE_S: Final = 0.5
+"""How long events on their way may take to arrive before their absence counts as a gap."""
+
+RETRY_S: Final = 1.0
+"""How soon an engine that did not answer is asked again: it may be starting."""
+
+MAX_EXAMPLES: Final = 3
+"""Rows of a snapshot that cannot be read and are named in the log."""
+
+
+class Probe:
+    """The probing loop. `session` is the engine's life as of the last answer, None before the first."""
+
+    def __init__(self, *, engine: EngineSide, registry: Registry, health: Health, metrics: Metrics) -> None:
+        self.wake = asyncio.Event()
+        self.renewed = asyncio.Event()
+        """Set when a new session was seen: the lease must name it at once."""
+        self.resynced = asyncio.Event()
+        """Set when the first snapshot of a session was taken: the table can be swept."""
+        self.session: Session | None = None
+        self.vouched_s = 0.0
+        """When (monotonic) the engine was asked what it last answered: it lived then, and nothing is known of later."""
+        self._engine = engine
+        self._registry = registry
+        self._health = health
+        self._metrics = metrics
+        self._owed_seq = -1
+        self._told = ""
+        """What the log says of the engine: `up`, or what its last probe failed with."""
+
+    @property
+    def up(self) -> bool:
+        """True while the engine answered its last probe."""
+        return self._health.engine
+
+    def suspect(self, session: Session) -> None:
+        """Probe at once when somebody saw a session that is not the known one."""
+        if session != self.session:
+            self.wake.set()
+
+    async def step(self) -> float | None:
+        """Ask for the status; take a snapshot when the session is new or events are missing.
+
+        An engine that tells its status is up, whatever becomes of the snapshot: it carries out commands.
+        """
+        asked_s = self._health.monotonic()
+        try:
+            status = await self._engine.status()
+        except EngineError as error:
+            self._lose(error)
+            return RETRY_S
+        self.vouched_s = asked_s
+        self._note(status)
+        try:
+            if self._must_resync(status):
+                await self._resync()
+        except EngineError as error:
+            say("snapshot_failed", level=logging.WARNING, about=error, error=str(error), retry_in_s=RETRY_S)
+            self._health.unlistable = self._registry.session != self.session
+            return RETRY_S
+        self._count()
+        return SETTLE_S if self._owed_seq > self._registry.seq else None
+
+    def _note(self, status: Status) -> None:
+        if self._told != "up":
+            say("engine_up", session=status.session)
+        self._health.engine, self._told = True, "up"
+        if status.session != self.session:
+            say("session_new", session=status.session, before=self.session)
+            self.session, self._owed_seq = status.session, -1
+            self.renewed.set()
+
+    def _must_resync(self, status: Status) -> bool:
+        """Decide on a snapshot: what an earlier answer promised has not come, or nothing is known of the session."""
+        missed = self._owed_seq > self._registry.seq
+        self._owed_seq = status.seq
+        return missed or self._registry.session != status.session
+
+    async def _resync(self) -> None:
+        first = self._registry.session != self.session
+        snapshot = await self._engine.snapshot()
+        self._tell_unreadable(snapshot)
+        if snapshot.session != self.session:
+            self.wake.set()  # the engine was restarted in between: ask anew, the session comes first
+            return
+        self._registry.adopt(snapshot)
+        self._metrics.snapshots.inc()
+        say(
+            "snapshot",
+            session=snapshot.session,
+            seq=snapshot.seq,
+            runtimes=len(snapshot.runtimes),
+            unreadable=len(snapshot.unreadable),
+        )
+        if first:
+            self.resynced.set()
+
+    def _tell_unreadable(self, snapshot: Snapshot) -> None:
+        """Log one line for all rows that cannot be read: how many, and a few of each fault."""
+        if not snapshot.unreadable:
+            return
+        examples = list(snapshot.unreadable.items())[:MAX_EXAMPLES]
+        say(
+            "row_unreadable",
+            level=logging.ERROR,
+            about=sorted(set(snapshot.unreadable.values()))[:MAX_EXAMPLES],
+            rows=len(snapshot.unreadable),
+            readable=len(snapshot.runtimes),
+            examples=[{"row": row, "error": wrong} for row, wrong in examples],
+        )
+
+    def _count(self) -> None:
+        listable, unreadable = len(self._registry), len(self._registry.unreadable)
+        self._metrics.runtimes.set(listable)
+        self._health.unreadable_rows = unreadable
+        self._health.unlistable = unreadable > 0 and listable == 0
+
+    def _lose(self, error: EngineError) -> None:
+        if self._told != str(error):
+            say("engine_down", level=logging.WARNING, about=error, error=str(error))
+        self._health.engine, self._told = False, str(error)

@@ -1,0 +1,27 @@
+"""The process: its loops, its exit codes, its supervisor, and the variables that its surroundings set by mistake."""
+
+from ivr_agent.process.exits import Exit, FatalError, ListenError, SecondAgentError
+from ivr_agent.process.links import is_link, links_in
+from ivr_agent.process.loop import NOT_OURS_S, Backoff, Chance, Step, backoff_s, every, pause
+from ivr_agent.process.supervisor import ALIVE_INTERVAL_S, READY, STOPPING, alive, notify
+
+__all__ = [
+    "ALIVE_INTERVAL_S",
+    "NOT_OURS_S",
+    "READY",
+    "STOPPING",
+    "Backoff",
+    "Chance",
+    "Exit",
+    "FatalError",
+    "ListenError",
+    "SecondAgentError",
+    "Step",
+    "alive",
+    "backoff_s",
+    "every",
+    "is_link",
+    "links_in",
+    "notify",
+    "pause",
+]

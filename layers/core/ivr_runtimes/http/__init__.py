@@ -1,0 +1,9 @@
+"""HTTP API events in, proxy responses out: who calls, what a response looks like, what is counted.
+
+The functions' frame around a use case. It knows neither list nor stop.
+"""
+
+from ivr_runtimes.http.caller import Caller
+from ivr_runtimes.http.event import Event, header, path_parameter, raw_query
+
+__all__ = ["Caller", "Event", "header", "path_parameter", "raw_query"]

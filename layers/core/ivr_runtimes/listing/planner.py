@@ -1,0 +1,116 @@
+"""The choice of the cheapest read for a query (DESIGN section 5; the table in docs/query.md says what each costs).
+
+Owns which rows are read, in which order, and when there are enough. Never reads: `listing` carries a plan out, and
+applies filter, liveness and window to whatever was read, so a plan can be dear, but not wrong. Called by `listing`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from ivr_runtimes.listing.narrow import Narrowed, narrow
+from ivr_runtimes.names import Domain, RuntimeId, Site
+from ivr_runtimes.ports import Stretch
+from ivr_runtimes.query import ListQuery
+from ivr_runtimes.query.cursor import Cursor
+from ivr_runtimes.query.evaluate import Test, compiled
+from ivr_runtimes.query.expression import And
+
+MAX_KEY_READS: Final = 1000
+"""Up to so many keys (ids times sites, ten calls) are read one by one; beyond, reading the domain is no dearer."""
+
+MAX_AMONG: Final = 100
+"""DynamoDB's IN takes at most 100 operands (DynamoDB developer guide, "Condition and filter expressions")."""
+
+MAX_KEY_BYTES: Final = 1024
+"""A sort key's greatest length: no row has a longer id, and DynamoDB refuses to be asked for one."""
+
+
+class Kind(StrEnum):
+    """How the rows are read."""
+
+    NOTHING = "nothing"
+    """No row can match: none is read."""
+    KEYS = "keys"
+    """By id, at every site."""
+    PAGE = "page"
+    """Along the index, until the window is full."""
+    WALK = "walk"
+    """Along the index, to its end."""
+    SORT = "sort"
+    """All, to be sorted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to read.
+
+    `enough` is how many rows in the query's order fill the window of a `PAGE`, with one more to tell whether others
+    follow. `test` is what rows must still pass, None lets all through; `after` is the place they must follow, if any.
+    """
+
+    kind: Kind
+    test: Test | None = None
+    after: Cursor | None = None
+    stretch: Stretch = field(default_factory=Stretch)
+    ids: Sequence[RuntimeId] = ()
+    sites: Sequence[Site] = ()
+    enough: int = 0
+
+    @property
+    def name(self) -> str:
+        """The plan in words, for logs: its kind, whether starts bound it, what the table filters."""
+        ranged = ["range"] if (self.stretch.low or self.stretch.high) else []
+        return "+".join([self.kind, *ranged, *sorted(self.stretch.among)])
+
+
+def plan(query: ListQuery, *, domain: Domain, sites: Sequence[Site], count: bool) -> Plan:
+    """Choose how to read; `count` asks for all rows to be counted, whatever the window."""
+    narrowed = narrow(query.filter, domain)
+    after = None if count else query.after  # what is counted are all that match
+    stretch = _stretch(query, narrowed, after)
+    empty = stretch.low is not None and stretch.high is not None and stretch.low > stretch.high
+    if narrowed.impossible or empty or (query.limit == 0 and not count):
+        return Plan(kind=Kind.NOTHING)
+    test = compiled(And(tuple(narrowed.rest))) if narrowed.rest else None
+    keyed = _keys(narrowed, sites)
+    if keyed is not None:
+        return Plan(kind=Kind.KEYS, test=test, after=after, ids=keyed[0], sites=keyed[1])
+    if query.start_order is None:
+        return Plan(kind=Kind.SORT, test=test, after=after, stretch=stretch)
+    if query.limit is None or count:
+        return Plan(kind=Kind.WALK, test=test, after=after, stretch=stretch)
+    return Plan(kind=Kind.PAGE, test=test, after=after, stretch=stretch, enough=query.offset + query.limit + 1)
+
+
+def _keys(narrowed: Narrowed, sites: Sequence[Site]) -> tuple[list[RuntimeId], list[Site]] | None:
+    """Return the ids and the sites to look them up at, if the filter names few enough."""
+    if "id" not in narrowed.among:
+        return None
+    wanted = narrowed.among.get("site")
+    at = [site for site in sites if wanted is None or site in wanted]
+    ids = [RuntimeId(i) for i in sorted(narrowed.among["id"]) if 0 < len(i.encode()) <= MAX_KEY_BYTES]
+    return (ids, at) if len(ids) * len(at) <= MAX_KEY_READS else None
+
+
+def _stretch(query: ListQuery, narrowed: Narrowed, after: Cursor | None) -> Stretch:
+    stretch = Stretch(
+        low=narrowed.low,
+        high=narrowed.high,
+        descending=bool(query.start_order and query.start_order.descending),
+        among={name: values for name, values in narrowed.among.items() if _can_be_told(name, values)},
+    )
+    return stretch if after is None else _from(stretch, after.start_key)
+
+
+def _from(stretch: Stretch, key: str) -> Stretch:
+    """Begin where the page before ended. The row there is read again: another site may have one of the same key."""
+    if stretch.descending:
+        return replace(stretch, high=key if stretch.high is None else min(stretch.high, key))
+    return replace(stretch, low=key if stretch.low is None else max(stretch.low, key))
+
+
+def _can_be_told(name: str, values: frozenset[str]) -> bool:
+    """Tell whether the table may filter by these values. Empty strings it compares differently from store to store."""
+    return name != "id" and len(values) <= MAX_AMONG and "" not in values

@@ -1,0 +1,132 @@
+"""The stop: from a runtime's id to a command on its site's queue (DESIGN section 6).
+
+Reads base-table rows, strongly consistent, and sends one absolute command. Never writes a row, never waits for the
+node: 204 means that the command is on its way and will be carried out or found moot.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from ivr_runtimes.command import DEADLINE_S, Command
+from ivr_runtimes.errors import NodeUnreachableError, OutcomeUnknownError, RuntimeNotFoundError, StoreUnavailableError
+from ivr_runtimes.http import Caller
+from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, is_alive
+from ivr_runtimes.model import Node, Runtime, Verb
+from ivr_runtimes.names import RuntimeId, Site, StopId
+from ivr_runtimes.ports import CommandQueue, NodeLookup, RuntimeLookup
+from ivr_runtimes.stopping.deadline import within
+
+CALL_TIMEOUT_S: Final = 4.0
+"""The longest one AWS call may take, its retry included: 2 x (0.5 s connect or 1 s read) and up to 1 s between."""
+
+BUDGET_S: Final = 9.0
+"""No call is begun that could end after this."""
+
+ANSWER_WITHIN_S: Final = 9.5
+"""A stop answers within 10 s (DESIGN section 6), whatever hangs: a resolver, or a body that comes byte by byte."""
+
+RETRY_AFTER_S: Final = 1
+"""When to repeat a stop whose outcome is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopReceipt:
+    """What became of a request: its stop id, its target, and the verb sent (None: this very stop had been accepted)."""
+
+    stop_id: StopId
+    runtime: Runtime
+    verb: Verb | None
+
+
+class RuntimeStop:
+    """The use case. `clock` is epoch seconds; `monotonic` measures the time budget."""
+
+    def __init__(
+        self,
+        *,
+        runtimes: RuntimeLookup,
+        nodes: NodeLookup,
+        queue: CommandQueue,
+        sites: Sequence[Site],
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._runtimes = runtimes
+        self._nodes = nodes
+        self._queue = queue
+        self._sites = sites
+        self._clock = clock
+        self._monotonic = monotonic
+
+    def accept(self, runtime_id: RuntimeId, stop_id: StopId, caller: Caller) -> StopReceipt:
+        """Accept a stop.
+
+        Raises `RuntimeNotFoundError` (unknown, another domain's, or of a replaced session: all alike),
+        `NodeUnreachableError` (its node's lease lapsed), `OutcomeUnknownError` (a table or the queue gave no answer).
+        """
+        try:
+            return within(ANSWER_WITHIN_S, partial(self._accept, runtime_id, stop_id, caller))
+        except (StoreUnavailableError, TimeoutError) as error:
+            raise _outcome_unknown(stop_id, runtime_id) from error
+
+    def _accept(self, runtime_id: RuntimeId, stop_id: StopId, caller: Caller) -> StopReceipt:
+        begun_s = self._monotonic()
+        runtime, node = self._current(runtime_id, caller, begun_s)
+        if runtime.stop_id == stop_id:
+            return StopReceipt(stop_id, runtime, None)
+        self._check_reachable(node, stop_id, runtime_id)
+        command = self._command(runtime, stop_id, caller)
+        self._check_time(begun_s)
+        self._queue.send(command)
+        return StopReceipt(stop_id, runtime, command.verb)
+
+    def _current(self, runtime_id: RuntimeId, caller: Caller, begun_s: float) -> tuple[Runtime, Node]:
+        """Return the caller's runtime of that id with its node's row, in the session that runs now."""
+        for runtime in self._runtimes.find(runtime_id, self._sites):
+            if runtime.domain != caller.domain:
+                continue
+            self._check_time(begun_s)
+            node = self._nodes.read(runtime.site, runtime.node)
+            if node is not None and node.session == runtime.session:
+                return runtime, node
+        raise RuntimeNotFoundError
+
+    def _check_reachable(self, node: Node, stop_id: StopId, runtime_id: RuntimeId) -> None:
+        if not is_alive(node, now_s=self._clock()):
+            raise NodeUnreachableError(
+                "The node that runs this script has not been heard of lately; the call may still be running."
+                " Repeat later.",
+                retry_after_s=int(HEARTBEAT_INTERVAL_S),
+                trail={"stop_id": stop_id, "runtime_id": runtime_id},
+            )
+
+    def _check_time(self, begun_s: float) -> None:
+        if self._monotonic() - begun_s > BUDGET_S - CALL_TIMEOUT_S:
+            raise StoreUnavailableError(f"no time is left within {BUDGET_S} s")
+
+    def _command(self, runtime: Runtime, stop_id: StopId, caller: Caller) -> Command:
+        now_s = self._clock()
+        return Command(
+            stop_id=stop_id,
+            verb=Verb.TERMINATE if runtime.in_external_stop else Verb.EXTERNAL_STOP,
+            site=runtime.site,
+            node=runtime.node,
+            session=runtime.session,
+            runtime_id=runtime.id,
+            domain=runtime.domain,
+            requested_by=caller.subject,
+            accepted_at_s=now_s,
+            deadline_s=now_s + DEADLINE_S,
+        )
+
+
+def _outcome_unknown(stop_id: StopId, runtime_id: RuntimeId) -> OutcomeUnknownError:
+    detail = (
+        "Whether the stop was accepted is not known. Repeat the request with the header "
+        f"'Idempotency-Key: {stop_id}': a repeat with the same key never stops a script twice."
+    )
+    trail = {"stop_id": stop_id, "runtime_id": runtime_id}
+    return OutcomeUnknownError(detail, retry_after_s=RETRY_AFTER_S, trail=trail)

@@ -1,0 +1,242 @@
+"""The codec of the list's reads: DynamoDB's bytes to rows, and past botocore's generic parser, which takes most of the
+time of a large list.
+
+`install` replaces a botocore session's component `response_parser_factory`. Its parsers hand the body of a successful
+Query or Scan through as it came, for `decode` to read into typed structs, or `parsed` into what botocore would have
+made of it; all else goes to botocore's own parser. Signing, retries and checksums stay botocore's.
+Should an SDK move that seam, answers arrive parsed as ever, `body_of` finds no body, and `dynamo` reads them the slow
+way (tests/unit/core/test_codec.py pins the seam).
+
+Called by `boto`, which makes the clients, and by `dynamo`.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial
+from http import HTTPStatus
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.model import Row, State
+from ivr_runtimes.stores import soundness
+from ivr_runtimes.unreadable import Unreadable, unread
+
+COMPONENT: Final = "response_parser_factory"
+"""The seam's name in a botocore session."""
+
+READS: Final = frozenset({"QueryOutput", "ScanOutput"})
+"""The shapes of the answers whose bodies are handed through: rows by the thousand, nodes by the thousand."""
+
+BODY: Final = "ivr_runtimes.body"
+"""Where a parsed answer carries the body that is still to be decoded."""
+
+ROW_ATTRIBUTES: Final = frozenset(name for name, kind in vars(Row).items() if isinstance(kind, property)) | {
+    "start_key"
+}
+"""Every attribute that is read of a row for the list."""
+
+REQUIRED: Final = ROW_ATTRIBUTES - {"stoptype", "rootcode", "rootname"}
+"""Those that every row has. One without any of them is not listed, whatever the query asks for, so that no answer
+depends on which fields it shows."""
+
+logger = logging.getLogger(__name__)
+
+
+class RawQueries:
+    """A factory of response parsers that leave the body of a successful Query or Scan alone."""
+
+    def __init__(self, botocores: Any) -> None:
+        self._botocores = botocores
+
+    def create_parser(self, *args: Any, **kwargs: Any) -> "_Parser":
+        """Make a parser around botocore's own for the protocol."""
+        return _Parser(self._botocores.create_parser(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        """Leave the rest of a factory to botocore's."""
+        return getattr(self._botocores, name)
+
+
+class _Parser:
+    def __init__(self, botocores: Any) -> None:
+        self._botocores = botocores
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse a response of a shape: the body of a read stays as it is, and botocore reads the rest."""
+        try:
+            response, shape = args
+            raw = shape.name in READS and response["status_code"] == HTTPStatus.OK
+        except (AttributeError, KeyError, TypeError, ValueError):  # not called as botocore calls it today
+            raw = False
+        if not raw:
+            return self._botocores.parse(*args, **kwargs)
+        return {**self._botocores.parse({**response, "body": b"{}"}, shape, **kwargs), BODY: response["body"]}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._botocores, name)
+
+
+def install(session: Any) -> None:
+    """Put the codec into a botocore session, before its clients are made."""
+    try:
+        session.register_component(COMPONENT, RawQueries(session.get_component(COMPONENT)))
+    except Exception:  # whatever an SDK to come raises: the list must go on, if slower
+        logger.warning("botocore has no component %s any more: lists are read slowly", COMPONENT, exc_info=True)
+
+
+def body_of(answer: dict[str, Any]) -> bytes | None:
+    """Return the undecoded body of a Query's answer; None where botocore parsed it after all."""
+    body: bytes | None = answer.get(BODY)
+    if body is None:
+        _tell_moved()
+    return body
+
+
+def parsed(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer as botocore would have parsed it, for reads whose items need no struct: strings and numbers.
+
+    Raises `StoreUnavailableError` for a body that is no answer, such as half of one.
+    """
+    body: bytes | None = answer.get(BODY)
+    if body is None:
+        return answer
+    try:
+        return {**answer, **msgspec.json.decode(body, type=dict[str, Any])}
+    except msgspec.DecodeError as error:
+        raise StoreUnavailableError(f"the answer to a read cannot be read: {error}") from error
+
+
+@cache
+def _tell_moved() -> None:
+    """Log once, not for every page."""
+    logger.warning("botocore parsed a Query by itself: the codec's seam has moved, lists are read slowly")
+
+
+class _Text(msgspec.Struct, frozen=True, gc=False):
+    """An attribute's value: `{"S": "…"}`."""
+
+    S: str
+
+
+class _State(msgspec.Struct, frozen=True, gc=False):
+    """The value of `state`: one that we know."""
+
+    S: State
+
+
+class _Unset(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The value of an attribute that need not be there: a text, or nothing."""
+
+    S: str | None = None
+    NULL: bool = True
+
+
+class Capacity(msgspec.Struct, gc=False):
+    """What a call consumed."""
+
+    CapacityUnits: float = 0.0
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """The answer to a Query but for its items (DynamoDB API reference, "Query", response syntax)."""
+
+    ScannedCount: int = 0
+    LastEvaluatedKey: dict[str, dict[str, str]] | None = None
+    ConsumedCapacity: Capacity | None = None
+
+
+_DecodedRow: Final = msgspec.defstruct(
+    "DecodedRow",
+    [
+        *((f"{name}_", _State if name == "state" else _Text) for name in sorted(REQUIRED)),
+        *((f"{name}_", _Unset, _Unset()) for name in sorted(ROW_ATTRIBUTES - REQUIRED)),
+    ],
+    # A property whose getter is in C costs next to nothing, and rows read like `model.Runtime`.
+    namespace={"PATH": "{}_.S", **{name: property(attrgetter(f"{name}_.S")) for name in ROW_ATTRIBUTES}},
+    rename=lambda name: name[:-1],
+    # Rows hold no cycles, and counting them would make Python's collector run over and over.
+    gc=False,
+)
+
+
+class _Page(_Envelope, gc=False, kw_only=True):
+    Items: list[_DecodedRow]  # type: ignore[valid-type]
+
+
+class _LoosePage(_Envelope, gc=False, kw_only=True):
+    Items: list[msgspec.Raw]
+
+
+_page: Final = msgspec.json.Decoder(_Page)
+_loose_page: Final = msgspec.json.Decoder(_LoosePage)
+_row: Final = msgspec.json.Decoder(_DecodedRow)
+
+
+class QueryPage(NamedTuple):
+    """A Query's answer: the rows, as `model.Row`, those that cannot be read, where the next page begins, the cost."""
+
+    rows: list[Row]
+    unreadable: list[Unreadable]
+    resume: dict[str, dict[str, str]] | None
+    scanned: int
+    read_units: float
+
+
+def decode(body: bytes) -> QueryPage:
+    """Decode a body into rows; whatever else it holds is skipped.
+
+    Raises `StoreUnavailableError` for what is not a Query's answer, such as half of one.
+    """
+    try:
+        page, rows, unreadable = _decode(body)
+    except msgspec.DecodeError as error:
+        raise StoreUnavailableError(f"the answer to a Query cannot be read: {error}") from error
+    units = page.ConsumedCapacity.CapacityUnits if page.ConsumedCapacity else 0.0
+    return QueryPage(rows, unreadable, page.LastEvaluatedKey or None, page.ScannedCount, units)
+
+
+def read_page(answer: Mapping[str, Any]) -> QueryPage:
+    """Read a Query's answer that botocore has parsed."""
+    rows, unreadable = read_rows(answer["Items"])
+    units = float((answer.get("ConsumedCapacity") or {}).get("CapacityUnits", 0.0))
+    return QueryPage(rows, unreadable, answer.get("LastEvaluatedKey") or None, answer.get("ScannedCount", 0), units)
+
+
+def _decode(body: bytes) -> tuple[Any, list[Row], list[Unreadable]]:
+    """Take the page as a whole if every row of it is in order, and row by row if not."""
+    try:
+        page: Any = _page.decode(body)
+        if soundness.all_sound(page.Items):
+            return page, page.Items, []
+    except msgspec.ValidationError:
+        pass
+    loose = _loose_page.decode(body)
+    return loose, *_sorted_out(loose.Items, _row.decode, msgspec.json.decode)
+
+
+def read_rows(items: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[Unreadable]]:
+    """Read items that botocore has parsed; return the rows, and the items that are none."""
+    return _sorted_out(items, partial(msgspec.convert, type=_DecodedRow), lambda item: item)
+
+
+def _sorted_out(
+    items: Iterable[Any], read: Callable[[Any], Any], whole: Callable[[Any], Any]
+) -> tuple[list[Row], list[Unreadable]]:
+    """Read items one by one; `whole` makes a mapping of one that is no row."""
+    rows: list[Row] = []
+    unreadable: list[Unreadable] = []
+    for item in items:
+        try:
+            row = read(item)
+            fault = soundness.fault_of(row)
+        except msgspec.ValidationError as error:
+            fault = re.sub("(?s)^Invalid enum value .* - at", "Invalid enum value - at", str(error))  # never its value
+        if fault is None:
+            rows.append(row)
+        else:
+            unreadable.append(unread(whole(item), "id", fault))
+    return rows, unreadable
