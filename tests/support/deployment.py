@@ -1,6 +1,7 @@
 """A stack that `make deploy` makes in an emulated CloudFormation, and the API that comes out of it."""
 
 import http.client
+import json
 import os
 import re
 import subprocess
@@ -16,10 +17,11 @@ from emulators import REGION, ROOT, free_port, wait_until_up
 from ivr_local.fleet import ClientConfig
 from rows import DOMAIN
 from runtime import machine
-from stack import Answer
+from stack import Answer, eventually
 
 PYTHON: Final = ROOT / ".venv-deploy" / "bin" / "python"
 STACK: Final = "ivr-runtimes-dev"
+CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 KEYS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
 
 READ, STOP = "ivrscript_runtimes:read", "ivrscript_runtimes:stop"
@@ -77,10 +79,19 @@ class Deployment:
         given = self.run(f"{self.planned().partition('&&')[0]} && echo $parameters").stdout.split()
         return dict(pair.split("=", 1) for pair in given)
 
-    def deploy(self, *, release: str | None = None) -> Ran:
-        """Deploy, perhaps under a release of one's own choice."""
-        choice = f"parameters=$(echo $parameters | sed 's/Release=.*/Release={release}/') &&" if release else ""
-        return self.run(self.planned().replace("&&", f"&& {choice}", 1))
+    def deploy(self) -> Ran:
+        """Deploy."""
+        return self.run(self.planned())
+
+    def update(self, **parameters: str) -> None:
+        """Update the stack with other parameters alone, by CloudFormation's own means, and wait for the end."""
+        given = [
+            {"ParameterKey": name, "ParameterValue": value} for name, value in (self.parameters | parameters).items()
+        ]
+        self.client("cloudformation").update_stack(
+            StackName=STACK, TemplateBody=self.template, Parameters=given, Capabilities=CAPABILITIES
+        )
+        eventually(lambda: not self.stack["StackStatus"].endswith("IN_PROGRESS"), within_s=60)
 
     def run(self, command: str, **variables: str) -> Ran:
         """Run a line of a shell in the project's folder, as somebody whose AWS is the emulated one."""
@@ -109,6 +120,12 @@ class Deployment:
         (found,) = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         stack: dict[str, Any] = found
         return stack
+
+    @property
+    def template(self) -> str:
+        """The template as it was deployed, its transforms still to come."""
+        body = self.client("cloudformation").get_template(StackName=STACK, TemplateStage="Original")["TemplateBody"]
+        return body if isinstance(body, str) else json.dumps(body)
 
     @property
     def parameters(self) -> dict[str, str]:

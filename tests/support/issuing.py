@@ -1,4 +1,4 @@
-"""The embedded stack's token issuer as a server of its own, which may also be out of reach."""
+"""What API Gateway asks of the embedded stack's token issuer, as a server of its own that may be out of reach."""
 
 import json
 from collections.abc import Iterator
@@ -8,14 +8,13 @@ from threading import Thread
 from typing import Any
 
 from ivr_local.fleet import ClientConfig
-from ivr_local.issuer import DISCOVERY_PATH, JWKS_PATH, TOKEN_PATH, Issuer
+from ivr_local.issuer import DISCOVERY_PATH, JWKS_PATH, Issuer
 
 
 class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, issuer: Issuer) -> None:
         super().__init__(("127.0.0.1", port), _Answers)
         self.documents = {DISCOVERY_PATH: issuer.discovery(), JWKS_PATH: issuer.jwks()}
-        self.issuer = issuer
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -25,15 +24,6 @@ class _Answers(BaseHTTPRequestHandler):
         """Publish the discovery document and the keys."""
         document = self.server.documents.get(self.path)
         self._answer(200 if document else 404, document or {})
-
-    def do_POST(self) -> None:
-        """Give tokens."""
-        form = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path == TOKEN_PATH:
-            answer = self.server.issuer.grant(self.headers["Authorization"], form)
-            self._answer(answer.status, answer.body)
-        else:
-            self._answer(404, {})
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
