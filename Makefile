@@ -278,5 +278,5 @@ lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned
 		$(shell $(NAME) distributions/*/pyproject.toml | sed 's/^/--no-emit-package /') - -o $$folder/requirements.txt || exit 1; done
 
 clean: ## remove what the targets have made
-	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+	rm -rf dist requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
 		.local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

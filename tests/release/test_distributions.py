@@ -1,5 +1,6 @@
 """What is released installs from its wheelhouse into a bare environment, without an index, and runs there."""
 
+import asyncio
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from emulators import ROOT, free_port
 from ivr_agent.settings import load
 from ivr_runtimes import __version__
 from releases import DISTRIBUTIONS, bare, installed, released, wheelhouse
+from small_engine import TOKEN, SmallEngine
 
 AGENT = Distribution.of(ROOT / "distributions" / "agent")
 SAMPLES = ROOT / "agent" / "samples"
@@ -80,13 +82,17 @@ def test_the_programs_tell_their_help_and_version() -> None:
 
 
 @pytest.mark.e2e
-def test_the_conformance_kit_judges_an_engine(tmp_path: Path) -> None:
+async def test_the_conformance_kit_judges_an_engine(tmp_path: Path) -> None:
     """On a host there is no repository: the kit is what an integrator has."""
     kit = [str(installed(AGENT.name) / "bin" / "python"), "-m", "ivr_agent.conformance"]
-    assert "--engine" in bare(*kit, "--help").stdout
-    nobody = bare(*kit, "--engine", f"unix:{tmp_path}/nobody")
-    assert nobody.returncode == 3
-    assert "Traceback" not in nobody.stderr
+    async with SmallEngine().served() as engine:
+        where = ["--engine", f"http://{engine.host}:{engine.port}", "--token", TOKEN]
+        judged = await asyncio.to_thread(bare, *kit, "--json", *where)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    told = json.loads(judged.stdout)
+    assert (told["pass"] > 0, told.get("fail", 0)) == (True, 0), told
+    nobody = await asyncio.to_thread(bare, *kit, "--engine", f"unix:{tmp_path}/nobody")
+    assert (nobody.returncode, "Traceback" in nobody.stderr) == (3, False)
 
 
 @pytest.mark.e2e
