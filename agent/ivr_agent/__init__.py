@@ -4,6 +4,6 @@ Keeps the tables equal to what its engine runs and carries stop commands to it. 
 docs/engine-protocol.md and to AWS only through the core's ports.
 """
 
-from importlib.metadata import version
+from ivr_runtimes import __version__
 
-__version__ = version("ivr-runtimes")
+__all__ = ["__version__"]
