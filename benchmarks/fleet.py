@@ -148,7 +148,7 @@ def _node(number: int, lease_until: str) -> Item:
 
 
 def _runtime_id(number: int, begin_s: int, domain: str) -> str:
-    """Make an id as the platform does (docs/architecture.md), the domain in place of the node; within a second ids ascend."""
+    """Make an id as the platform does (docs/architecture.md), the domain for the node; within a second ids ascend."""
     microseconds = (number % 3) * 300_000
     bits = ((number * 2_654_435_761) % 2**32 >> 2 | (number % 3) << 30) << 96
     bits |= begin_s // 1_000_000 << 80 | begin_s % 1_000_000 << 60 | microseconds << 40 | zlib.crc32(domain.encode())
