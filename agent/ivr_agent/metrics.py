@@ -46,6 +46,7 @@ class Metrics:
         self.lease = self._gauge("lease_seconds", "How much longer the node's lease holds")
         self.events = self._counter("events", "Engine events by what became of them", "result")
         self.snapshots = self._counter("snapshots", "Snapshots taken of the engine")
+        self.seq_falls = self._counter("seq_falls", "Times the engine's seq fell within a session, which it must not")
         self.rows = self._counter("rows", "Rows sent to the table by what became of them", "result")
         self.lag = Histogram(
             "ivr_agent_flush_lag_seconds",

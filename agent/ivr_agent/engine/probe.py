@@ -1,7 +1,8 @@
 """The engine probe: is the engine there, which life is it in, has anything been missed.
 
-Owns asking for the status and taking snapshots. The lease is renewed only while `up`; a new session (also one that
-an event or a command's answer betrays, see `suspect`) or a gap in `seq` leads to a snapshot.
+Owns asking for the status and taking snapshots, and whether the engine is `up`: the lease is renewed only while it is.
+A new session (also one that an event or a command's answer betrays, see `suspect`), a gap in `seq` or a `seq` that
+fell leads to a snapshot.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.protocol import Snapshot, Status
 from ivr_agent.rows import Registry
+from ivr_runtimes.lease import LEASE_TTL_S
 from ivr_runtimes.names import Session
 
 SETTLE_S: Final = 0.5
@@ -22,34 +24,49 @@ SETTLE_S: Final = 0.5
 RETRY_S: Final = 1.0
 """How soon an engine that did not answer is asked again: it may be starting."""
 
+SILENT: Final = "the engine behind its bridge has not answered for as long as a lease lasts"
+"""What is wrong with an engine of which only a bridge's memory is left."""
+
 MAX_EXAMPLES: Final = 3
 """Rows of a snapshot that cannot be read and are named in the log."""
 
 
 class Probe:
-    """The probing loop. `session` is the engine's life as of the last answer, None before the first."""
+    """The probing loop. `session` is the engine's life as of the last answer, None before the first.
 
-    def __init__(self, *, engine: EngineSide, registry: Registry, health: Health, metrics: Metrics) -> None:
+    An engine that its bridge has not heard of for `silent_s` is down, whatever the bridge remembers.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: EngineSide,
+        registry: Registry,
+        health: Health,
+        metrics: Metrics,
+        silent_s: float = LEASE_TTL_S,
+    ) -> None:
         self.wake = asyncio.Event()
         self.renewed = asyncio.Event()
         """Set when a new session was seen: the lease must name it at once."""
         self.resynced = asyncio.Event()
         """Set when the first snapshot of a session was taken: the table can be swept."""
         self.session: Session | None = None
+        self.up = False
+        """True while the engine answered its last probe."""
         self.vouched_s = 0.0
-        """When (monotonic) the engine was asked what it last answered: it lived then, and nothing is known of later."""
+        """When (monotonic) the engine surely lived: it was asked then what it last answered, or so its bridge says."""
         self._engine = engine
         self._registry = registry
         self._health = health
         self._metrics = metrics
+        self._silent_s = silent_s
         self._owed_seq = -1
+        """What the last status told."""
+        self._doubted_seq = -1
+        """The seq that an event told and the last status did not reach; -1: none."""
         self._told = ""
         """What the log says of the engine: `up`, or what its last probe failed with."""
-
-    @property
-    def up(self) -> bool:
-        """True while the engine answered its last probe."""
-        return self._health.engine
 
     def suspect(self, session: Session) -> None:
         """Probe at once when somebody saw a session that is not the known one."""
@@ -61,14 +78,19 @@ class Probe:
 
         An engine that tells its status is up, whatever becomes of the snapshot: it carries out commands.
         """
-        asked_s = self._health.monotonic()
+        asked_s, known, heard_seq = self._health.monotonic(), self.session, self._registry.latest
         try:
             status = await self._engine.status()
+            age_s = status.age_s or 0.0
+            if age_s >= self._silent_s:
+                raise EngineError(SILENT)
         except EngineError as error:
             self._lose(error)
             return RETRY_S
-        self.vouched_s = asked_s
+        self.vouched_s = asked_s - age_s
         self._note(status)
+        if status.session == known == self._registry.session and self._fell(status, heard_seq):
+            self._registry.renumber()
         try:
             if self._must_resync(status):
                 await self._resync()
@@ -77,16 +99,32 @@ class Probe:
             self._health.unlistable = self._registry.session != self.session
             return RETRY_S
         self._count()
-        return SETTLE_S if self._owed_seq > self._registry.seq else None
+        return SETTLE_S if self._owed_seq > self._registry.seq or self._doubted_seq >= 0 else None
 
     def _note(self, status: Status) -> None:
         if self._told != "up":
             say("engine_up", session=status.session)
-        self._health.engine, self._told = True, "up"
+        self.up = self._health.engine = True
+        self._told = "up"
         if status.session != self.session:
             say("session_new", session=status.session, before=self.session)
-            self.session, self._owed_seq = status.session, -1
+            self.session, self._owed_seq, self._doubted_seq = status.session, -1, -1
             self.renewed.set()
+
+    def _fell(self, status: Status, heard_seq: int) -> bool:
+        """Tell whether the session counts anew: the status is below an earlier one's, or twice below an event's.
+
+        Twice, for an engine may count a change a moment after it sent the event. `heard_seq` is the highest seq told when
+        the status was asked for: events that came since prove nothing.
+        """
+        doubted_seq, self._doubted_seq = self._doubted_seq, heard_seq if status.seq < heard_seq else -1
+        before = max(self._owed_seq, doubted_seq)
+        if status.seq >= before:
+            return False
+        self._doubted_seq = -1
+        self._metrics.seq_falls.inc()
+        say("seq_fell", level=logging.ERROR, about=status.session, session=status.session, seq=status.seq, before=before)
+        return True
 
     def _must_resync(self, status: Status) -> bool:
         """Decide on a snapshot: what an earlier answer promised has not come, or nothing is known of the session."""
@@ -136,4 +174,5 @@ class Probe:
     def _lose(self, error: EngineError) -> None:
         if self._told != str(error):
             say("engine_down", level=logging.WARNING, about=error, error=str(error))
-        self._health.engine, self._told = False, str(error)
+        self.up = self._health.engine = False
+        self._told = str(error)

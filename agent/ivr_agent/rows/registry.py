@@ -33,6 +33,8 @@ class Registry:
         self._ledger = ledger
         self.session: Session | None = None
         self.seq = -1
+        self.latest = -1
+        """The highest seq that the session has told."""
         self.unreadable: set[str] = set()
         """What the engine runs and the last snapshot could not tell: ids, or `row N`."""
         self._live: dict[RuntimeId, RuntimeState] = {}
@@ -88,6 +90,15 @@ class Registry:
         elif snapshot.seq >= self.seq:
             self._merge(snapshot)
 
+    def renumber(self) -> None:
+        """Forget every seq, for the session counts anew from somewhere below: the next snapshot decides what lives.
+
+        Until then the set stays as it is, and an event of the new count is taken in like one beyond a gap.
+        """
+        self.seq = self.latest = -1
+        self._seqs = dict.fromkeys(self._live, -1)
+        self._ahead.clear()
+
     def _receive(self, session: Session, seq: int, runtime_id: RuntimeId) -> Reception:
         if session != self.session:
             return Reception.FOREIGN
@@ -102,7 +113,7 @@ class Registry:
 
     def _begin(self, snapshot: Snapshot) -> None:
         self._ledger.forget()
-        self.session, self.seq = snapshot.session, snapshot.seq
+        self.session, self.seq, self.latest = snapshot.session, snapshot.seq, snapshot.seq
         self._live, self.unreadable = dict(snapshot.runtimes), set(snapshot.unreadable)
         self._seqs = dict.fromkeys(self._live, snapshot.seq)
         self._ahead.clear()
@@ -126,6 +137,7 @@ class Registry:
     def _advance(self, seq: int, *, whole: bool = False) -> None:
         """Note a seq, or with `whole` everything up to it, and close the gap as far as it goes."""
         before = self.seq
+        self.latest = max(self.latest, seq)
         if whole:
             self.seq = max(self.seq, seq)
             self._ahead = {known for known in self._ahead if known > self.seq}
