@@ -76,9 +76,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
     ledger = Ledger(clock.monotonic)
     registry = Registry(ledger)
     engine = Engine(settings.engine, token=settings.token())
-    probe = Probe(
-        engine=engine, registry=registry, health=health, metrics=metrics, silent_s=settings.lease_ttl_s
-    )
+    probe = Probe(engine=engine, registry=registry, health=health, metrics=metrics, silent_s=settings.lease_ttl_s)
     us = _our_row(settings, clock, control_port)
     lease = Lease(
         us=us,

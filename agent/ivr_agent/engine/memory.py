@@ -48,7 +48,10 @@ class ManualTime:
 
 @dataclass(slots=True)
 class MemoryEngine:
-    """Implements `engine.EngineSide`. `down` makes it silent; `branch` gives its scripts an External Stop branch; `age_s` makes it a bridge."""
+    """Implements `engine.EngineSide`. `down` makes it silent; `branch` gives its scripts an External Stop branch.
+
+    With `age_s` it is a bridge, whose engine answered so long ago.
+    """
 
     session: Session = Session("s-1")  # noqa: RUF009  # a NewType of str: immutable
     seq: int = 0

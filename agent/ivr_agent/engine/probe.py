@@ -81,11 +81,12 @@ class Probe:
         asked_s, known, heard_seq = self._health.monotonic(), self.session, self._registry.latest
         try:
             status = await self._engine.status()
-            age_s = status.age_s or 0.0
-            if age_s >= self._silent_s:
-                raise EngineError(SILENT)
         except EngineError as error:
             self._lose(error)
+            return RETRY_S
+        age_s = status.age_s or 0.0
+        if age_s >= self._silent_s:
+            self._lose(EngineError(SILENT))
             return RETRY_S
         self.vouched_s = asked_s - age_s
         self._note(status)
@@ -114,8 +115,8 @@ class Probe:
     def _fell(self, status: Status, heard_seq: int) -> bool:
         """Tell whether the session counts anew: the status is below an earlier one's, or twice below an event's.
 
-        Twice, for an engine may count a change a moment after it sent the event. `heard_seq` is the highest seq told when
-        the status was asked for: events that came since prove nothing.
+        Twice, for an engine may count a change a moment after it sent the event. `heard_seq` is the highest seq
+        told when the status was asked for: events that came since prove nothing.
         """
         doubted_seq, self._doubted_seq = self._doubted_seq, heard_seq if status.seq < heard_seq else -1
         before = max(self._owed_seq, doubted_seq)
@@ -123,7 +124,8 @@ class Probe:
             return False
         self._doubted_seq = -1
         self._metrics.seq_falls.inc()
-        say("seq_fell", level=logging.ERROR, about=status.session, session=status.session, seq=status.seq, before=before)
+        session, seq = status.session, status.seq
+        say("seq_fell", level=logging.ERROR, about=session, session=session, seq=seq, before=before)
         return True
 
     def _must_resync(self, status: Status) -> bool:

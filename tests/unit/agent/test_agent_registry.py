@@ -194,7 +194,7 @@ def test_whatever_is_lost_doubled_or_late_one_snapshot_makes_the_set_the_engines
 def test_after_a_fall_one_snapshot_makes_the_set_the_engines_and_owes_what_is_gone(
     before: list[tuple[int, bool]], choices: list[tuple[int, bool]], data: st.DataObject
 ) -> None:
-    """The session counts anew: events of the new count may come before the snapshot, after it, doubled or not at all."""
+    """The session counts anew: events of the new count may come before the snapshot, after it, doubled, never."""
     past, old_events, old_snapshots = history(before)
     engine, events, snapshots = history(choices)
     time = ManualTime()
