@@ -10,6 +10,7 @@ import logging
 from typing import Final
 
 from ivr_agent.engine.client import EngineError, EngineSide
+from ivr_agent.engine.falls import Falls
 from ivr_agent.health import Health
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
@@ -63,8 +64,7 @@ class Probe:
         self._silent_s = silent_s
         self._owed_seq = -1
         """What the last status told."""
-        self._doubted_seq = -1
-        """The seq that an event told and the last status did not reach; -1: none."""
+        self._falls = Falls()
         self._told = ""
         """What the log says of the engine: `up`, or what its last probe failed with."""
 
@@ -79,6 +79,8 @@ class Probe:
         An engine that tells its status is up, whatever becomes of the snapshot: it carries out commands.
         """
         asked_s, known, heard_seq = self._health.monotonic(), self.session, self._registry.latest
+        if known == self._registry.session:
+            self._registry.settled = self._falls.settled_seq(asked_s, self._registry.seq)
         try:
             status = await self._engine.status()
         except EngineError as error:
@@ -90,8 +92,7 @@ class Probe:
             return RETRY_S
         self.vouched_s = asked_s - age_s
         self._note(status)
-        if status.session == known == self._registry.session and self._fell(status, heard_seq):
-            self._registry.renumber()
+        self._look_for_fall(status, heard_seq if status.session == known == self._registry.session else -1)
         try:
             if self._must_resync(status):
                 await self._resync()
@@ -100,7 +101,7 @@ class Probe:
             self._health.unlistable = self._registry.session != self.session
             return RETRY_S
         self._count()
-        return SETTLE_S if self._owed_seq > self._registry.seq or self._doubted_seq >= 0 else None
+        return SETTLE_S if self._owed_seq > self._registry.seq or self._falls.in_doubt else None
 
     def _note(self, status: Status) -> None:
         if self._told != "up":
@@ -109,24 +110,20 @@ class Probe:
         self._told = "up"
         if status.session != self.session:
             say("session_new", session=status.session, before=self.session)
-            self.session, self._owed_seq, self._doubted_seq = status.session, -1, -1
+            self.session, self._owed_seq, self._falls = status.session, -1, Falls()
             self.renewed.set()
 
-    def _fell(self, status: Status, heard_seq: int) -> bool:
-        """Tell whether the session counts anew: the status is below an earlier one's, or twice below an event's.
-
-        Twice, for an engine may count a change a moment after it sent the event. `heard_seq` is the highest seq
-        told when the status was asked for: events that came since prove nothing.
-        """
-        doubted_seq, self._doubted_seq = self._doubted_seq, heard_seq if status.seq < heard_seq else -1
-        before = max(self._owed_seq, doubted_seq)
-        if status.seq >= before:
-            return False
-        self._doubted_seq = -1
-        self._metrics.seq_falls.inc()
+    def _look_for_fall(self, status: Status, heard_seq: int) -> None:
+        """Have the set told anew when the session counts anew: the same numbers count other changes now."""
         session, seq = status.session, status.seq
-        say("seq_fell", level=logging.ERROR, about=session, session=session, seq=seq, before=before)
-        return True
+        before = self._falls.fallen_from(seq, heard_seq=heard_seq)
+        if before is None and self._registry.repeated is not None and self._registry.session == session:
+            seq, before = self._registry.repeated, self._registry.settled
+        if before is not None:
+            self._falls = Falls(status.seq)
+            self._registry.renumber()
+            self._metrics.seq_falls.inc()
+            say("seq_fell", level=logging.ERROR, about=session, session=session, seq=seq, before=before)
 
     def _must_resync(self, status: Status) -> bool:
         """Decide on a snapshot: what an earlier answer promised has not come, or nothing is known of the session."""

@@ -35,6 +35,10 @@ class Registry:
         self.seq = -1
         self.latest = -1
         """The highest seq that the session has told."""
+        self.settled = -1
+        """Events up to this seq are no longer under way, as the probe says."""
+        self.repeated: int | None = None
+        """The seq of an event that came all the same: the session seems to count anew."""
         self.unreadable: set[str] = set()
         """What the engine runs and the last snapshot could not tell: ids, or `row N`."""
         self._live: dict[RuntimeId, RuntimeState] = {}
@@ -95,7 +99,8 @@ class Registry:
 
         Until then the set stays as it is, and an event of the new count is taken in like one beyond a gap.
         """
-        self.seq = self.latest = -1
+        self.seq = self.latest = self.settled = -1
+        self.repeated = None
         self._seqs = dict.fromkeys(self._live, -1)
         self._ahead.clear()
 
@@ -103,6 +108,8 @@ class Registry:
         if session != self.session:
             return Reception.FOREIGN
         if seq <= self.seq or seq in self._ahead:
+            if seq <= self.settled:
+                self.repeated = seq
             return Reception.OLD
         if self._seqs.get(runtime_id, -1) > seq:
             self._advance(seq)
@@ -117,6 +124,7 @@ class Registry:
         self._live, self.unreadable = dict(snapshot.runtimes), set(snapshot.unreadable)
         self._seqs = dict.fromkeys(self._live, snapshot.seq)
         self._ahead.clear()
+        self.settled, self.repeated = -1, None
         self._ledger.hold(self._live)
         self._ledger.owe(self._live)
 

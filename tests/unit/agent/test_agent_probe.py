@@ -408,3 +408,60 @@ async def test_a_bridge_that_has_lost_its_engine_is_told_from_one_that_has_it(
     engine.age_s = 0.2
     await probe.step()
     assert (probe.up, health.engine) == (True, True)
+
+
+async def test_a_fall_that_is_overtaken_before_the_next_probe_betrays_itself_by_its_events(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, time: ManualTime, state: State
+) -> None:
+    """The count was back above the earlier number when the agent asked: nothing seemed to be missing, and 50 stayed."""
+    for number in range(50):
+        engine.put(state(number))
+    for _ in range(8):
+        await probe.step()
+        time.pass_s(5)
+    engine.seq, engine.runtimes = 0, {}
+    for number in range(100, 160):
+        registry.put(engine.session, engine.put(state(number)), state(number))
+    await probe.step()
+    assert set(registry.ids()) == set(engine.runtimes)
+    assert (falls(metrics), registry.seq) == (1, 60)
+    for _ in range(20):
+        time.pass_s(5)
+        await probe.step()
+    assert (falls(metrics), engine.snapshots) == (1, 2)
+
+
+async def test_an_event_told_again_within_half_a_minute_is_no_fall(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, time: ManualTime, state: State
+) -> None:
+    await probe.step()
+    for number in range(100):
+        seq = engine.put(state(number))
+        registry.put(engine.session, seq, state(number))
+        time.pass_s(5)
+        await probe.step()
+        for late in range(max(1, seq - 4), seq + 1):
+            registry.put(engine.session, late, state(late))
+    assert (falls(metrics), engine.snapshots) == (0, 1)
+
+
+async def test_what_was_known_of_an_earlier_session_makes_no_fall_of_a_later_one(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, time: ManualTime, state: State
+) -> None:
+    for number in range(50):
+        engine.put(state(number))
+    for _ in range(20):
+        await probe.step()
+        time.pass_s(5)
+    engine.restart("s-2")
+    failing = WithoutSnapshot(session=engine.session)
+    probe._engine = failing
+    for _ in range(20):
+        await probe.step()
+        time.pass_s(5)
+    probe._engine = engine
+    for number in range(60, 70):
+        await probe.step()
+        registry.put(engine.session, engine.put(state(number)), state(number))
+    await probe.step()
+    assert (falls(metrics), len(registry)) == (0, 10)
