@@ -74,7 +74,7 @@ class Probe:
             self.wake.set()
 
     async def step(self) -> float | None:
-        """Ask for the status; take a snapshot when the session is new or events are missing.
+        """Ask for the status; take a snapshot when the session is new, events are missing or `seq` fell.
 
         An engine that tells its status is up, whatever becomes of the snapshot: it carries out commands.
         """
