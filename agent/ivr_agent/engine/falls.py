@@ -10,6 +10,9 @@ LATE_S: Final = 30.0
 """An event whose seq has been known for so long is no late one: engines drop after a few seconds what they cannot
 deliver."""
 
+MAX_LAG: Final = 10
+"""By how many changes a status may be behind events that were sent before it: an engine may count a moment later."""
+
 
 class Falls:
     """What the session's answers and events have counted so far."""
@@ -33,12 +36,11 @@ class Falls:
         return seq if at_s <= now_s - LATE_S else -1
 
     def fallen_from(self, seq: int, *, heard_seq: int) -> int | None:
-        """Return what a status has fallen from: an earlier one's seq, or an event's that two have not reached.
+        """Return what a status has fallen from: an earlier one's seq, an event's far above, or one that two miss.
 
-        Two, for an engine may count a change a moment after it sent the event. `heard_seq` is the highest seq told
-        when the status was asked for: events that came since prove nothing.
+        `heard_seq` is the highest seq told when the status was asked for: events that came since prove nothing.
         """
-        before = max(self._answered_seq, self._doubted_seq)
+        before = max(self._answered_seq, self._doubted_seq, heard_seq - MAX_LAG)
         self._answered_seq = seq
         self._doubted_seq = heard_seq if before <= seq < heard_seq else -1
         return before if seq < before else None

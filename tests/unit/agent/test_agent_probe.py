@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ivr_agent.engine.client import EngineError
+from ivr_agent.engine.falls import MAX_LAG
 from ivr_agent.engine.memory import ManualTime, MemoryEngine
 from ivr_agent.engine.probe import MAX_EXAMPLES, RETRY_S, SETTLE_S, Probe
 from ivr_agent.health import Health
@@ -276,9 +277,9 @@ async def test_a_seq_that_falls_within_a_session_is_told_and_healed_by_the_next_
 async def test_a_fall_below_what_events_alone_have_told_is_healed_when_the_next_answer_confirms_it(
     probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, state: State
 ) -> None:
-    """50 events since the last status: one lower answer may come from an engine that counts after it sends."""
+    """A few events since the last status: one lower answer may come from an engine that counts after it sends."""
     await probe.step()
-    for number in range(50):
+    for number in range(MAX_LAG):
         registry.put(engine.session, engine.put(state(number)), state(number))
     engine.seq, engine.runtimes = 0, {}
     assert await probe.step() == SETTLE_S
@@ -286,6 +287,19 @@ async def test_a_fall_below_what_events_alone_have_told_is_healed_when_the_next_
     await probe.step()
     assert (len(registry), falls(metrics)) == (0, 1)
     assert await probe.step() is None
+
+
+async def test_a_fall_far_below_what_events_alone_have_told_is_healed_at_once(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    """50 events since the last status: no engine counts so much later than it sends."""
+    await probe.step()
+    for number in range(50):
+        registry.put(engine.session, engine.put(state(number)), state(number))
+    engine.seq, engine.runtimes = 0, {}
+    engine.put(state(7))
+    await probe.step()
+    assert (registry.ids(), falls(metrics)) == ([state(7).id], 1)
 
 
 async def test_an_engine_that_counts_a_moment_after_it_sends_has_not_fallen(
