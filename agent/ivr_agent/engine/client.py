@@ -50,7 +50,7 @@ class EngineSide(Protocol):
     """What the loops ask of an engine; every method raises `EngineError`."""
 
     async def status(self) -> Status:
-        """Return session and seq."""
+        """Return session, seq and, of a bridge, age."""
         ...
 
     async def snapshot(self) -> Snapshot:
@@ -83,7 +83,7 @@ class Engine:
         await self._http.close()
 
     async def status(self) -> Status:
-        """Ask for session and seq; raises `EngineError`."""
+        """Ask for the status; raises `EngineError`."""
         status, body = await self._ask("GET", "/v1/status", timeout_s=STATUS_TIMEOUT_S)
         _expect_ok(status)
         return _read(Status, body)
