@@ -19,7 +19,7 @@ from ivr_local import server, state
 from ivr_local.emulator import StartError, free_ports
 from ivr_local.fleet import LocalNode
 from ivr_runtimes.errors import SettingsError
-from ivr_runtimes.names import NodeName, host_of
+from ivr_runtimes.identifiers import NodeName, host_of
 
 IN_THE_WAY: Final = (
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),

@@ -29,7 +29,7 @@ class Grant:
 
 
 @dataclass(slots=True)
-class RefusedError(Exception):
+class AuthorizationError(Exception):
     """A request that may not pass: status 401 or 403, the message of the body, the WWW-Authenticate header."""
 
     status: int
@@ -51,19 +51,19 @@ class JwtAuthorizer:
         object.__setattr__(self, "_keys", {key.key_id: key.key for key in keys})
 
     def authorize(self, authorization: str | None, scopes: tuple[str, ...]) -> Grant:
-        """Check an Authorization header for a route that wants any one of `scopes`; raises `RefusedError`."""
+        """Check an Authorization header for a route that wants any one of `scopes`; raises `AuthorizationError`."""
         if not authorization:
-            raise RefusedError(401, "Unauthorized", "Bearer")
+            raise AuthorizationError(401, "Unauthorized", "Bearer")
         try:
             claims = self._verified(_token(authorization))
             self._check_issuer_and_audience(claims)
             self._check_times(claims)
         except jwt.PyJWTError as error:
-            raise RefusedError(401, "Unauthorized", _challenge(scopes, "invalid_token", str(error))) from None
+            raise AuthorizationError(401, "Unauthorized", _challenge(scopes, "invalid_token", str(error))) from None
         held = scopes_of(claims)
         if scopes and not set(scopes) & set(held):
             why = "the token does not have a scope that the route requires"
-            raise RefusedError(403, "Forbidden", _challenge(scopes, "insufficient_scope", why))
+            raise AuthorizationError(403, "Forbidden", _challenge(scopes, "insufficient_scope", why))
         return Grant(claims, held)
 
     def _verified(self, token: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ TEXT_TYPES: Final = ("application/json", "application/javascript", "application/
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class HttpRequest:
     """An HTTP request as received. `target` is verbatim; `received_at_s` in epoch seconds."""
 
     method: str
@@ -58,7 +58,7 @@ class Api:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """An HTTP response to send. `headers` may repeat a name (Set-Cookie)."""
 
     status: int
@@ -70,7 +70,9 @@ class MalformedResponseError(Exception):
     """The function's answer is not one that API Gateway can map: the caller sees 500."""
 
 
-def build(request: Request, *, api: Api, route_key: str, parameters: Mapping[str, str], grant: Grant) -> dict[str, Any]:
+def build(
+    request: HttpRequest, *, api: Api, route_key: str, parameters: Mapping[str, str], grant: Grant
+) -> dict[str, Any]:
     """Build the event of payload format 2.0. `parameters` are the route's path parameters, still percent-encoded."""
     body, is_base64 = _body(request)
     host = (request.header("host") or "").rsplit(":", 1)[0]
@@ -132,7 +134,7 @@ def claim_text(value: object) -> str:
             return str(value)
 
 
-def map_answer(payload: bytes) -> Response:
+def map_answer(payload: bytes) -> HttpResponse:
     """Map the JSON a function returned to a response; raises `MalformedResponseError`."""
     try:
         answer = json.loads(payload)
@@ -141,7 +143,7 @@ def map_answer(payload: bytes) -> Response:
     if not isinstance(answer, dict) or "statusCode" not in answer:
         # "If your Lambda function returns valid JSON and doesn't return a statusCode": all of it is the body, 200.
         text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
-        return Response(200, (("content-type", "application/json"),), text.encode())
+        return HttpResponse(200, (("content-type", "application/json"),), text.encode())
     status = _status(answer["statusCode"])
     headers = [(name.lower(), str(value)) for name, value in _mapping(answer.get("headers")).items()]
     headers += [("set-cookie", str(cookie)) for cookie in answer.get("cookies") or ()]
@@ -150,10 +152,10 @@ def map_answer(payload: bytes) -> Response:
     body = _answer_body(answer)
     if body and not any(name == "content-type" for name, _ in headers):
         headers.append(("content-type", "text/plain; charset=utf-8"))
-    return Response(status, tuple(headers), b"" if status in {204, 304} else body)
+    return HttpResponse(status, tuple(headers), b"" if status in {204, 304} else body)
 
 
-def _headers(request: Request) -> dict[str, str]:
+def _headers(request: HttpRequest) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in request.headers:
         key = name.lower()
@@ -164,7 +166,7 @@ def _headers(request: Request) -> dict[str, str]:
     return {**joined, "x-forwarded-port": str(request.port), "x-forwarded-proto": "http"}
 
 
-def _cookies(request: Request) -> Iterator[str]:
+def _cookies(request: HttpRequest) -> Iterator[str]:
     for name, value in request.headers:
         if name.lower() == "cookie":
             yield from (cookie.strip() for cookie in value.split(";") if cookie.strip())
@@ -177,7 +179,7 @@ def _query(query: str) -> dict[str, str]:
     return joined
 
 
-def _body(request: Request) -> tuple[str | None, bool]:
+def _body(request: HttpRequest) -> tuple[str | None, bool]:
     if not request.body:
         return None, False
     kind = (request.header("content-type") or "").partition(";")[0].strip().lower()

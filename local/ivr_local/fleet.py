@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from ivr_runtimes.errors import SettingsError
-from ivr_runtimes.names import DOMAIN_PATTERN, NODE_PATTERN, SITE_PATTERN, NodeName, host_of
+from ivr_runtimes.identifiers import DOMAIN_PATTERN, NODE_PATTERN, SITE_PATTERN, NodeName, host_of
 from ivr_runtimes.secret import without_line_end
 
 SCOPE_PATTERN: Final = r"^[!#-\[\]-~]{1,128}$"

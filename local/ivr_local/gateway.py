@@ -15,8 +15,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from ivr_local.authorizer import JwtAuthorizer, RefusedError
-from ivr_local.event import Api, MalformedResponseError, Request, Response, build, map_answer
+from ivr_local.authorizer import AuthorizationError, JwtAuthorizer
+from ivr_local.event import Api, HttpRequest, HttpResponse, MalformedResponseError, build, map_answer
 from ivr_local.functions import FunctionError, FunctionTimeoutError
 from ivr_local.template import Route
 
@@ -57,7 +57,7 @@ class Gateway:
         headers = [*answer.headers, ("apigw-requestid", request_id)]
         return web.Response(status=answer.status, headers=headers, body=answer.body or None)
 
-    async def _answer(self, received: web.Request, request_id: str) -> Response:
+    async def _answer(self, received: web.Request, request_id: str) -> HttpResponse:
         target = _target(received)
         if _head_bytes(received) > MAX_HEAD_BYTES:
             raise _GatewayError(431, "Request Header Fields Too Large")
@@ -66,7 +66,7 @@ class Gateway:
         authorization = ",".join(received.headers.getall("Authorization", ()))
         try:
             grant = self.authorizer.authorize(authorization, route.scopes)
-        except RefusedError as refused:
+        except AuthorizationError as refused:
             raise _GatewayError(refused.status, refused.message, challenge=refused.challenge) from None
         request = await self._read(received, target=target, request_id=request_id)
         route_key = f"{route.method} {route.path}"
@@ -81,12 +81,12 @@ class Gateway:
                 return route, parameters
         raise _GatewayError(404, "Not Found")
 
-    async def _read(self, received: web.Request, *, target: str, request_id: str) -> Request:
+    async def _read(self, received: web.Request, *, target: str, request_id: str) -> HttpRequest:
         try:
             body = await received.read()
         except web.HTTPRequestEntityTooLarge:
             raise _GatewayError(413, "Request Entity Too Large") from None
-        return Request(
+        return HttpRequest(
             method=received.method,
             target=target,
             protocol=f"HTTP/{received.version.major}.{received.version.minor}",
@@ -100,7 +100,7 @@ class Gateway:
             received_at_s=time.time(),
         )
 
-    async def _call(self, function: Invocable, event: Mapping[str, object], request_id: str) -> Response:
+    async def _call(self, function: Invocable, event: Mapping[str, object], request_id: str) -> HttpResponse:
         """Call the function (page http-api-troubleshooting-lambda: whatever goes wrong in it is a bare 500)."""
         try:
             return map_answer(await function.invoke(event, request_id=request_id))
@@ -121,11 +121,13 @@ class _GatewayError(Exception):
         self.status = status
         self.challenge = challenge
 
-    def response(self) -> Response:
+    def response(self) -> HttpResponse:
         headers = [("content-type", "application/json")]
         if self.challenge is not None:
             headers.append(("www-authenticate", self.challenge))
-        return Response(self.status, tuple(headers), json.dumps({"message": str(self)}, separators=(",", ":")).encode())
+        return HttpResponse(
+            self.status, tuple(headers), json.dumps({"message": str(self)}, separators=(",", ":")).encode()
+        )
 
 
 def match(pattern: str, path: str) -> dict[str, str] | None:

@@ -17,7 +17,7 @@ import aiohttp
 
 from ivr_local.fleet import Fleet
 from ivr_local.processes import Child, ending, spawn
-from ivr_runtimes.names import NodeName, host_of
+from ivr_runtimes.identifiers import NodeName, host_of
 
 AGENT_GRACE_S: Final = 10.0
 """How long an agent may take to hand its lease over and end."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ivr_local.authorizer import Grant
-from ivr_local.event import Api, MalformedResponseError, Request, build, map_answer
+from ivr_local.event import Api, HttpRequest, MalformedResponseError, build, map_answer
 from ivr_local.functions import Function, FunctionError, FunctionTimeoutError
 from ivr_local.template import Route
 
@@ -29,7 +29,7 @@ async def warm(function: Function, routes: Iterable[Route], *, api: Api, domain:
 
 async def _works(function: Function, route: Route, api: Api, domain: str, port: int) -> bool:
     request_id = str(uuid.uuid4())
-    request = Request(
+    request = HttpRequest(
         method=route.method,
         target=_concrete(route.path),
         protocol="HTTP/1.1",

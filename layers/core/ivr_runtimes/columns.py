@@ -2,7 +2,7 @@
 
 Owns a generated comprehension per kind of row and names, as `dataclasses` and `namedtuple` generate theirs: attributes
 that are written out are specialised by the interpreter, and read in a third of `attrgetter`'s time. Called by `mask`
-and `roster`, which touch every row of every list.
+and `liveness`, which touch every row of every list.
 """
 
 from collections.abc import Callable, Sequence

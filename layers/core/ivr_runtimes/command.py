@@ -9,8 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ivr_runtimes.errors import UnreadableCommandError
-from ivr_runtimes.model import Verb
-from ivr_runtimes.names import (
+from ivr_runtimes.identifiers import (
     DOMAIN_PATTERN,
     NODE_PATTERN,
     RUNTIME_ID_PATTERN,
@@ -18,6 +17,7 @@ from ivr_runtimes.names import (
     SITE_PATTERN,
     STOP_ID_PATTERN,
 )
+from ivr_runtimes.model import Verb
 
 DEADLINE_S: Final = 3600
 """A command is worth carrying out for this long after it was accepted; later it is `expired` and alarmed."""

@@ -1,7 +1,7 @@
 """The error tree. Each class says what happened; the docstring's first line is its title.
 
 IvrRuntimesError
-├── ApiError                      answered to the caller as RFC 9457 problem+json (see `problem`)
+├── ApiError                      answered to the caller as RFC 9457 problem+json (see `http.response`)
 │   ├── InvalidRequestError       400 invalid_request      a parameter or header is wrong
 │   ├── ResultTooLargeError       400 result_too_large     the answer does not fit one response
 │   ├── DomainClaimError          403 no_domain            the token names no domain

@@ -15,7 +15,7 @@ COMPOSITE: Final = "ext"
 """The one composite field: shown only when the mask names it or a part of it."""
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """How a field's values compare: by code point, or as instants (RFC 3339)."""
 
     STRING = "string"
@@ -27,7 +27,7 @@ class Field:
     """A field: its name (dotted within `ext`), how it compares, its meaning, its value in a row (None = not set)."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     meaning: str
     nullable: bool = False
     value: Callable[[Row], str | None] = field(init=False, repr=False, compare=False)
@@ -51,20 +51,20 @@ class Field:
 FIELDS: Final[dict[str, Field]] = {
     each.name: each
     for each in (
-        Field("id", Kind.STRING, "Scenario handler identifier"),
-        Field("site", Kind.STRING, "The site where the handler is executed"),
-        Field("node", Kind.STRING, "Node within which the handler is executed"),
-        Field("domain", Kind.STRING, "Script domain"),
-        Field("type", Kind.STRING, "Scenario type"),
-        Field("code", Kind.STRING, "The code of the running script, of the nested one while it runs"),
-        Field("name", Kind.STRING, "The name of the running script, of the nested one while it runs"),
-        Field("starttime", Kind.TIME, "Date and time of the handler start, RFC 3339, UTC"),
-        Field("ext.state", Kind.STRING, "`running` or `post_processing`"),
-        Field("ext.stoptype", Kind.STRING, "Termination type in post-processing", nullable=True),
-        Field("ext.rootcode", Kind.STRING, "Source script's code, if nested", nullable=True),
-        Field("ext.rootname", Kind.STRING, "Source script's name, if nested", nullable=True),
-        Field("ext.session", Kind.STRING, "The life of the engine that runs the handler"),
-        Field("ext.lwt", Kind.TIME, "Last write time of the row, RFC 3339, UTC"),
+        Field("id", FieldKind.STRING, "Scenario handler identifier"),
+        Field("site", FieldKind.STRING, "The site where the handler is executed"),
+        Field("node", FieldKind.STRING, "Node within which the handler is executed"),
+        Field("domain", FieldKind.STRING, "Script domain"),
+        Field("type", FieldKind.STRING, "Scenario type"),
+        Field("code", FieldKind.STRING, "The code of the running script, of the nested one while it runs"),
+        Field("name", FieldKind.STRING, "The name of the running script, of the nested one while it runs"),
+        Field("starttime", FieldKind.TIME, "Date and time of the handler start, RFC 3339, UTC"),
+        Field("ext.state", FieldKind.STRING, "`running` or `post_processing`"),
+        Field("ext.stoptype", FieldKind.STRING, "Termination type in post-processing", nullable=True),
+        Field("ext.rootcode", FieldKind.STRING, "Source script's code, if nested", nullable=True),
+        Field("ext.rootname", FieldKind.STRING, "Source script's name, if nested", nullable=True),
+        Field("ext.session", FieldKind.STRING, "The life of the engine that runs the handler"),
+        Field("ext.lwt", FieldKind.TIME, "Last write time of the row, RFC 3339, UTC"),
     )
 }
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site, StopId
 
 
 class State(StrEnum):

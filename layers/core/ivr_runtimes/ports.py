@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Node, Row, Runtime
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 
 MAX_WRITES: Final = 25
 """Rows put and deleted in one request (DynamoDB API reference, BatchWriteItem)."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from ivr_runtimes.errors import SettingsError
-from ivr_runtimes.names import SITE_PATTERN, Site
+from ivr_runtimes.identifiers import SITE_PATTERN, Site
 from ivr_runtimes.ports import MAX_SITES
 
 SiteCode = Annotated[Site, Meta(pattern=SITE_PATTERN + r"\Z")]  # a `$` alone would let a newline follow

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ivr_runtimes.echo import show
 from ivr_runtimes.errors import DomainClaimError, Fault
 from ivr_runtimes.http.event import found_at, kind_of
-from ivr_runtimes.names import Domain, fold_domain
+from ivr_runtimes.identifiers import Domain, fold_domain
 
 SUBJECT_LENGTH: Final = 256
 """How much of a subject travels with a command and into logs."""

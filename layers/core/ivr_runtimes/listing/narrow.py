@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Final, cast
 
-from ivr_runtimes.fields import Kind
+from ivr_runtimes.fields import FieldKind
+from ivr_runtimes.identifiers import Domain
 from ivr_runtimes.model import Row
-from ivr_runtimes.names import Domain
 from ivr_runtimes.query.evaluate import compiled, passing
 from ivr_runtimes.query.expression import And, Compare, Expression, In, Not, Or
 from ivr_runtimes.query.instants import Instant
@@ -106,7 +106,7 @@ def _take_times(narrowed: Narrowed, part: Expression) -> None:
     match part:
         case Compare(operator, sought, Instant() as instant) if sought.name == "starttime":
             _keep_within(narrowed, *_seconds(operator, instant))
-        case In(sought, constants) if sought.kind is Kind.TIME and sought.name == "starttime":
+        case In(sought, constants) if sought.kind is FieldKind.TIME and sought.name == "starttime":
             instants = cast("tuple[Instant, ...]", constants)
             _keep_within(narrowed, _seconds(">=", min(instants))[0], _seconds("<=", max(instants))[1])
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from ivr_runtimes.identifiers import Domain, RuntimeId, Site
 from ivr_runtimes.listing.narrow import Narrowed, narrow
-from ivr_runtimes.names import Domain, RuntimeId, Site
 from ivr_runtimes.ports import Stretch
 from ivr_runtimes.query import ListQuery
 from ivr_runtimes.query.cursor import Cursor
@@ -27,7 +27,7 @@ MAX_KEY_BYTES: Final = 1024
 """A sort key's greatest length: no row has a longer id, and DynamoDB refuses to be asked for one."""
 
 
-class Kind(StrEnum):
+class AccessPath(StrEnum):
     """How the rows are read."""
 
     NOTHING = "nothing"
@@ -50,7 +50,7 @@ class Plan:
     follow. `test` is what rows must still pass, None lets all through; `after` is the place they must follow, if any.
     """
 
-    kind: Kind
+    path: AccessPath
     test: Test | None = None
     after: Cursor | None = None
     stretch: Stretch = field(default_factory=Stretch)
@@ -62,7 +62,7 @@ class Plan:
     def name(self) -> str:
         """The plan in words, for logs: its kind, whether starts bound it, what the table filters."""
         ranged = ["range"] if (self.stretch.low or self.stretch.high) else []
-        return "+".join([self.kind, *ranged, *sorted(self.stretch.among)])
+        return "+".join([self.path, *ranged, *sorted(self.stretch.among)])
 
 
 def plan(query: ListQuery, *, domain: Domain, sites: Sequence[Site], count: bool) -> Plan:
@@ -72,16 +72,16 @@ def plan(query: ListQuery, *, domain: Domain, sites: Sequence[Site], count: bool
     stretch = _stretch(query, narrowed, after)
     empty = stretch.low is not None and stretch.high is not None and stretch.low > stretch.high
     if narrowed.impossible or empty or (query.limit == 0 and not count):
-        return Plan(kind=Kind.NOTHING)
+        return Plan(path=AccessPath.NOTHING)
     test = compiled(And(tuple(narrowed.rest))) if narrowed.rest else None
     keyed = _keys(narrowed, sites)
     if keyed is not None:
-        return Plan(kind=Kind.KEYS, test=test, after=after, ids=keyed[0], sites=keyed[1])
+        return Plan(path=AccessPath.KEYS, test=test, after=after, ids=keyed[0], sites=keyed[1])
     if query.start_order is None:
-        return Plan(kind=Kind.SORT, test=test, after=after, stretch=stretch)
+        return Plan(path=AccessPath.SORT, test=test, after=after, stretch=stretch)
     if query.limit is None or count:
-        return Plan(kind=Kind.WALK, test=test, after=after, stretch=stretch)
-    return Plan(kind=Kind.PAGE, test=test, after=after, stretch=stretch, enough=query.offset + query.limit + 1)
+        return Plan(path=AccessPath.WALK, test=test, after=after, stretch=stretch)
+    return Plan(path=AccessPath.PAGE, test=test, after=after, stretch=stretch, enough=query.offset + query.limit + 1)
 
 
 def _keys(narrowed: Narrowed, sites: Sequence[Site]) -> tuple[list[RuntimeId], list[Site]] | None:

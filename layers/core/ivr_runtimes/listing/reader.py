@@ -12,10 +12,10 @@ from operator import attrgetter, eq
 from typing import Final
 
 from ivr_runtimes.errors import ListUnavailableError, ResultTooLargeError, StoreUnavailableError
-from ivr_runtimes.listing.planner import Kind, Plan, plan
-from ivr_runtimes.listing.roster import RollCall, Roster
+from ivr_runtimes.identifiers import Domain, Site
+from ivr_runtimes.listing.liveness import ActiveRows, NodeCache
+from ivr_runtimes.listing.planner import AccessPath, Plan, plan
 from ivr_runtimes.model import Row, start_key
-from ivr_runtimes.names import Domain, Site
 from ivr_runtimes.ports import Cost, NodeDirectory, Page, RuntimeIndex
 from ivr_runtimes.query import ListQuery
 from ivr_runtimes.query.cursor import Cursor, behind
@@ -73,7 +73,7 @@ class RuntimeList:
         self._runtimes = runtimes
         self._sites = sites
         self._timer = timer
-        self._roster = Roster(nodes=nodes, sites=sites, clock=clock)
+        self._node_cache = NodeCache(nodes=nodes, sites=sites, clock=clock)
 
     def select(self, query: ListQuery, domain: Domain, *, count: bool = False) -> Listing:
         """Answer a query for one domain, and `count` all that match.
@@ -89,40 +89,40 @@ class RuntimeList:
     def _select(self, query: ListQuery, domain: Domain, *, count: bool) -> Listing:
         cost = Cost()
         chosen = plan(query, domain=domain, sites=self._sites, count=count)
-        call = self._roster.call(cost)
-        matching = self._in_order(query, chosen, domain, call, cost)
+        active = self._node_cache.active_rows(cost)
+        matching = self._in_order(query, chosen, domain, active, cost)
         rows = list(_behind(matching, query.after)) if count else matching  # the plan left `after` to us
         shown = query.window(rows)
         return Listing(
             rows=shown,
-            site_nodes=call.site_nodes(),
+            site_nodes=active.site_nodes(),
             total=len(matching) if count else None,
             following=_following(query, rows, shown),
             plan=chosen.name,
             cost=cost,
         )
 
-    def _in_order(self, query: ListQuery, chosen: Plan, domain: Domain, call: RollCall, cost: Cost) -> list[Row]:
+    def _in_order(self, query: ListQuery, chosen: Plan, domain: Domain, active: ActiveRows, cost: Cost) -> list[Row]:
         """Return the active rows that match, in the query's order: all, or for a page enough of them."""
-        if chosen.kind is Kind.NOTHING:
+        if chosen.path is AccessPath.NOTHING:
             return []
-        if chosen.kind is Kind.KEYS:
+        if chosen.path is AccessPath.KEYS:
             found = self._runtimes.of_ids(chosen.ids, chosen.sites, cost=cost) if chosen.ids and chosen.sites else ()
-            call.hear([row for row in _passing(found, chosen) if row.domain == domain])
-            return query.sort(call.active)
+            active.add([row for row in _passing(found, chosen) if row.domain == domain])
+            return query.sort(active.rows)
         until_s = self._timer() + BUDGET_S
         for page in self._pages(chosen, domain, cost):
-            call.hear(_passing(page.rows, chosen))
-            if chosen.kind is Kind.PAGE and _is_full(call.active, chosen):
+            active.add(_passing(page.rows, chosen))
+            if chosen.path is AccessPath.PAGE and _is_full(active.rows, chosen):
                 break
-            if page.resume is not None and (len(call.active) > MAX_ROWS or self._timer() > until_s):
+            if page.resume is not None and (len(active.rows) > MAX_ROWS or self._timer() > until_s):
                 raise _too_many(cost)
-        in_order = chosen.kind is not Kind.SORT and _distinct(call.active)
-        return call.active if in_order else query.sort(call.active)
+        in_order = chosen.path is not AccessPath.SORT and _distinct(active.rows)
+        return active.rows if in_order else query.sort(active.rows)
 
     def _pages(self, chosen: Plan, domain: Domain, cost: Cost) -> Iterator[Page]:
         """Read page after page: of all the table gives, or as large as the window, then growing."""
-        limit = chosen.enough + SLACK_ROWS if chosen.kind is Kind.PAGE else MAX_LIMIT
+        limit = chosen.enough + SLACK_ROWS if chosen.path is AccessPath.PAGE else MAX_LIMIT
         resume: object = None
         while True:
             ask = limit if limit < MAX_LIMIT else None

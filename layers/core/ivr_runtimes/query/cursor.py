@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ivr_runtimes.echo import show
+from ivr_runtimes.identifiers import RUNTIME_ID_PATTERN, SITE_PATTERN
 from ivr_runtimes.model import Row, start_key
-from ivr_runtimes.names import RUNTIME_ID_PATTERN, SITE_PATTERN
 from ivr_runtimes.query.faults import invalid
 
 VERSION: Final = "1"

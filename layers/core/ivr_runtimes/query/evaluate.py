@@ -11,7 +11,7 @@ from itertools import compress
 from operator import not_
 from typing import TypeAlias
 
-from ivr_runtimes.fields import Field, Kind
+from ivr_runtimes.fields import Field, FieldKind
 from ivr_runtimes.model import Row
 from ivr_runtimes.query import instants, like
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
@@ -131,7 +131,7 @@ def _(expression: IsNull) -> Test:
 def reading(field: Field) -> Callable[[Row], Constant | None]:
     """Return how to get a field's comparable value from a row: a string, an instant, or None if it is not set."""
     value = field.value
-    if field.kind is Kind.STRING:
+    if field.kind is FieldKind.STRING:
         return value
 
     def instant(runtime: Row) -> Constant | None:

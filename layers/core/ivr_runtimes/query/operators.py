@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ivr_runtimes.fields import Kind
+from ivr_runtimes.fields import FieldKind
 
-BOTH: Final = (Kind.STRING, Kind.TIME)
+BOTH: Final = (FieldKind.STRING, FieldKind.TIME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Operator:
     form: str
     least: int
     most: int | None
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[FieldKind, ...] = ()
     meaning: str
     unset: bool = False
     relation: Relation | None = None
@@ -96,7 +96,7 @@ _ALL: Final = (
         form='["like", property, pattern]',
         least=2,
         most=2,
-        kinds=(Kind.STRING,),
+        kinds=(FieldKind.STRING,),
         meaning="the whole value fits the pattern",
     ),
     Operator(

@@ -12,10 +12,10 @@ from ivr_runtimes.echo import show
 from ivr_runtimes.fields import FIELDS, Field
 from ivr_runtimes.model import Row
 from ivr_runtimes.query import named
-from ivr_runtimes.query.document import Json, describe, read, read_item
 from ivr_runtimes.query.evaluate import reading
 from ivr_runtimes.query.expression import Constant
 from ivr_runtimes.query.faults import invalid
+from ivr_runtimes.query.strict_json import Json, describe, read, read_item
 
 _ITEM: Final = 'write "name", "-name" or {"name": "desc"}'
 

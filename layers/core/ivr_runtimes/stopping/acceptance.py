@@ -13,9 +13,9 @@ from typing import Final
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import NodeUnreachableError, OutcomeUnknownError, RuntimeNotFoundError, StoreUnavailableError
 from ivr_runtimes.http import Caller
+from ivr_runtimes.identifiers import RuntimeId, Site, StopId
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, is_alive
 from ivr_runtimes.model import Node, Runtime, Verb
-from ivr_runtimes.names import RuntimeId, Site, StopId
 from ivr_runtimes.ports import CommandQueue, NodeLookup, RuntimeLookup
 from ivr_runtimes.stopping.deadline import within
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from ivr_runtimes.errors import Fault, InvalidRequestError, RuntimeNotFoundError
 from ivr_runtimes.http import Event, header, path_parameter, raw_query
-from ivr_runtimes.names import RuntimeId, StopId, fold_id, stop_id_of
+from ivr_runtimes.identifiers import RuntimeId, StopId, fold_id, stop_id_of
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 """Names a stop, so that repeats of it are recognised (draft-ietf-httpapi-idempotency-key-header)."""
