@@ -1,4 +1,4 @@
-"""The fields of a runtime as the API shows them: one table, which mask, filter, order, output and docs share.
+"""The fields of a runtime as the API shows them: the one table that mask, filter, order, output and docs share.
 
 The eight documented fields come first, in the contract's order; then the parts of the composite `ext`.
 """
@@ -12,11 +12,11 @@ from typing import Final
 from ivr_runtimes.model import Row
 
 COMPOSITE: Final = "ext"
-"""The one composite field: shown only when the mask names it or a part of it."""
+"""The only composite field. It is shown only when the mask names it or one of its parts."""
 
 
 class FieldKind(StrEnum):
-    """How a field's values compare: by code point, or as instants (RFC 3339)."""
+    """How the values of a field compare: by code point, or as instants (RFC 3339)."""
 
     STRING = "string"
     TIME = "time"
@@ -24,7 +24,7 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field: its name (dotted within `ext`), how it compares, its meaning, its value in a row (None = not set)."""
+    """A field of a runtime. `name` has a dot within `ext`; `value` reads it from a row, None if it is not set."""
 
     name: str
     kind: FieldKind
@@ -33,17 +33,17 @@ class Field:
     value: Callable[[Row], str | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Make the reader: one in C, because it runs for every row."""
+        """Make `value`: an `attrgetter`, which is written in C, because it runs for every row."""
         object.__setattr__(self, "value", attrgetter(self.attribute))
 
     @property
     def attribute(self) -> str:
-        """The name of a row's attribute, in the table and in `model`."""
+        """The name of the attribute that holds it, in the table and in `model`."""
         return self.name.rpartition(".")[2]
 
     @property
     def part(self) -> str | None:
-        """The name within `ext`, or None for a plain field."""
+        """The name within `ext`; None for a field outside of it."""
         composite, dot, part = self.name.partition(".")
         return part if dot and composite == COMPOSITE else None
 
@@ -69,4 +69,4 @@ FIELDS: Final[dict[str, Field]] = {
 }
 
 DOCUMENTED: Final = tuple(each for each in FIELDS.values() if each.part is None)
-"""The eight fields of the contract, in its order: what is shown without a mask."""
+"""The eight fields of the public contract, in its order: what is shown without a mask."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from ivr_runtimes.columns import tuples_of
 from ivr_runtimes.identifiers import Site
-from ivr_runtimes.lease import is_alive, vouched
+from ivr_runtimes.lease import is_alive, live_sessions
 from ivr_runtimes.model import Node, Row
 from ivr_runtimes.ports import Cost, NodeDirectory
 
@@ -44,9 +44,9 @@ class NodeCache:
         self._known, self._read_at_s = [node for node in known if node.site in self._sites], now_s
         return True
 
-    def vouched(self) -> frozenset[tuple[str, str, str]]:
+    def live_sessions(self) -> frozenset[tuple[str, str, str]]:
         """Return (site, node, session) of each node whose lease holds now."""
-        return vouched(self._known, now_s=self._clock())
+        return live_sessions(self._known, now_s=self._clock())
 
     def summary(self) -> str:
         """Return how many nodes of each site are alive, of how many: `SITE1=2/2, SITE2=0/2`."""
@@ -70,12 +70,12 @@ class ActiveRows:
         self._nodes = nodes
         self._cost = cost
         self._fresh = False
-        self._vouched: frozenset[tuple[str, str, str]] | None = None
+        self._live: frozenset[tuple[str, str, str]] | None = None
         self.rows: list[Row] = []
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take in rows that were read just now; the dead ones are dropped."""
-        if self._vouched is None:
+        if self._live is None:
             self._look(max_age_s=NODES_MAX_AGE_S)
         kept = self._kept(rows)
         if len(kept) < len(rows) and not self._fresh:
@@ -87,14 +87,14 @@ class ActiveRows:
 
     def site_nodes(self) -> str:
         """Return live and known nodes of every site, for the header `Site-Nodes`."""
-        if self._vouched is None:
+        if self._live is None:
             self._look(max_age_s=NODES_MAX_AGE_S)
         return self._nodes.summary()
 
     def _look(self, *, max_age_s: float) -> None:
         self._fresh |= self._nodes.read(max_age_s=max_age_s, cost=self._cost)
-        self._vouched = self._nodes.vouched()
+        self._live = self._nodes.live_sessions()
 
     def _kept(self, rows: Sequence[Row]) -> list[Row]:
-        vouched = self._vouched or frozenset()
-        return list(compress(rows, map(vouched.__contains__, tuples_of(rows, _LIFE))))
+        live = self._live or frozenset()
+        return list(compress(rows, map(live.__contains__, tuples_of(rows, _LIFE))))

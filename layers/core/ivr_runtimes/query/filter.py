@@ -1,6 +1,6 @@
-"""The parameter `filter`: JSON, in the platform's Polish notation or as a shorthand object, read into an expression.
+"""The parameter `filter`: JSON in the platform's Polish notation, or a shorthand object, parsed into an expression.
 
-Owns the grammar of both forms and the place of everything wrong in them. Never looks at a row. Called by `request`.
+Owns the grammar of both forms and the errors in them. Never looks at a row. Called by `request`.
 """
 
 from collections.abc import Callable
@@ -99,7 +99,7 @@ def _not(_: Operator, operands: Operands, place: str) -> Expression:
 
 
 def _comparison(operator: Operator, operands: Operands, place: str) -> Expression:
-    """Read a comparison, turned around if need be so that the field is on the left."""
+    """Read a comparison. If its field is on the right, turn it around."""
     left, right = operands
     if _is_form(left, "property") == _is_form(right, "property"):
         count = "both sides are fields" if _is_form(left, "property") else "neither side is a field"
