@@ -1,4 +1,4 @@
-"""What an HTTP API hands to a Lambda function, and what it makes of the answer: payload format 2.0.
+"""The event that an HTTP API passes to a Lambda function, and the response to its answer: payload format 2.0.
 
 Owns the two mappings of the page "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway"
 (http-api-develop-integrations-lambda). Pure: no sockets, no function calls. The gateway calls it.
@@ -16,12 +16,12 @@ from urllib.parse import parse_qsl, unquote
 from ivr_local.authorizer import Grant
 
 TEXT_TYPES: Final = ("application/json", "application/javascript", "application/xml")
-"""Bodies that travel as text, with every text/…; others travel in Base64."""
+"""Bodies of these types, and of every text/…, are passed as text; others in Base64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """An HTTP request as received. `target` is verbatim; `received_at_s` in epoch seconds."""
+    """An HTTP request as received. `target` is unchanged; `received_at_s` is in epoch seconds."""
 
     method: str
     target: str
@@ -40,18 +40,18 @@ class HttpRequest:
 
     @property
     def query(self) -> str:
-        """What stands after the first question mark, verbatim."""
+        """What follows the first question mark, unchanged."""
         return self.target.partition("?")[2]
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, that of repeated ones joined by commas, or None."""
+        """Return a header's value, or None; values of a repeated header are joined by commas."""
         values = [value for key, value in self.headers if key.lower() == name]
         return ",".join(values) if values else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """What an event says of the API itself."""
+    """What an event says about the API itself."""
 
     account_id: str
     api_id: str
@@ -160,7 +160,7 @@ def _headers(request: HttpRequest) -> dict[str, str]:
     for name, value in request.headers:
         key = name.lower()
         joined[key] = f"{joined[key]},{value}" if key in joined else value
-    joined.pop("cookie", None)  # cookies travel in a field of their own
+    joined.pop("cookie", None)  # cookies have a field of their own
     joined.setdefault("content-length", str(len(request.body)))
     joined["x-forwarded-for"] = ", ".join(filter(None, (joined.get("x-forwarded-for"), request.source_ip)))
     return {**joined, "x-forwarded-port": str(request.port), "x-forwarded-proto": "http"}
@@ -187,7 +187,7 @@ def _body(request: HttpRequest) -> tuple[str | None, bool]:
         try:
             return request.body.decode("utf-8"), False
         except UnicodeDecodeError:
-            pass  # said to be text but is not: Base64 keeps it as it is
+            pass  # declared as text, but it is not: Base64 keeps the bytes
     return base64.b64encode(request.body).decode(), True
 
 

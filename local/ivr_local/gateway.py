@@ -1,6 +1,6 @@
 """An HTTP API of Amazon API Gateway, on loopback: routes, authorizer, event, function, answer.
 
-Owns the order in which a request passes these and the errors AWS would give. Never throttles: AWS's default is 10,000
+Owns the order of these steps and the errors that AWS would give. Never throttles: AWS's default is 10,000
 requests a second, which one machine does not reach. `server` mounts it.
 """
 
@@ -39,7 +39,7 @@ class Invocable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The API: its routes, who may use them and what answers. `functions` by the names the routes use."""
+    """The API: its routes, who may use them and what answers. `functions` has the names that the routes use."""
 
     routes: tuple[Route, ...]
     authorizer: JwtAuthorizer
@@ -62,7 +62,7 @@ class Gateway:
         if _head_bytes(received) > MAX_HEAD_BYTES:
             raise _GatewayError(431, "Request Header Fields Too Large")
         route, parameters = self._route(received.method, target.partition("?")[0])
-        # Joined as all repeated headers are, so that two tokens are none, be they equal: 401.
+        # Joined, as all repeated headers are. So two tokens, even equal ones, are no valid token: 401.
         authorization = ",".join(received.headers.getall("Authorization", ()))
         try:
             grant = self.authorizer.authorize(authorization, route.scopes)
@@ -105,7 +105,7 @@ class Gateway:
         try:
             return map_answer(await function.invoke(event, request_id=request_id))
         except FunctionTimeoutError as error:
-            # What the integration timeout gives on AWS, and a caller should treat both alike: try again.
+            # AWS answers so after the integration timeout. A caller should do the same in both cases: try again.
             log.warning("request %s: %s", request_id, error)
             raise _GatewayError(503, "Service Unavailable") from None
         except (FunctionError, MalformedResponseError) as error:
@@ -114,7 +114,7 @@ class Gateway:
 
 
 class _GatewayError(Exception):
-    """An answer of API Gateway's own."""
+    """An error that API Gateway answers itself."""
 
     def __init__(self, status: int, message: str, *, challenge: str | None = None) -> None:
         super().__init__(message)
