@@ -21,7 +21,6 @@ from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.process import SecondAgentError
 from ivr_runtimes.errors import LeaseHeldError, StoreUnavailableError
-from ivr_runtimes.identifiers import Session
 from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S
 from ivr_runtimes.model import Node
 from ivr_runtimes.ports import LeaseTable
