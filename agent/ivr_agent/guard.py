@@ -15,7 +15,7 @@ from aiohttp.typedefs import Middleware
 from ivr_agent.log import say
 from ivr_agent.protocol import AgentProblem
 from ivr_runtimes.errors import IvrRuntimesError
-from ivr_runtimes.names import Session
+from ivr_runtimes.identifiers import Session
 
 CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 """The codes of what aiohttp refuses by itself."""

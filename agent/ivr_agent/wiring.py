@@ -20,8 +20,8 @@ from ivr_agent.place import Place
 from ivr_agent.rows import Flush, Ledger, Registry, Sweep
 from ivr_agent.settings import Settings
 from ivr_agent.stops import Carrier, Drain
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import Session
 from ivr_runtimes.ports import CommandInbox, LeaseTable, RuntimeWriter
 
 MESSAGE_THREADS: Final = 4

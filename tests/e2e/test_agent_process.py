@@ -30,9 +30,9 @@ from ivr_agent.protocol.wire import RuntimeState
 from ivr_agent.settings import Settings, explain
 from ivr_agent.wiring import Stores
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.lease import LEASE_TTL_S
 from ivr_runtimes.model import Runtime, Verb
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.ports import Message
 from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore
 

@@ -20,7 +20,7 @@ from ivr_agent.address import Address
 from ivr_agent.conformance.subject import Check, Failed, Open, Skipped, Subject
 from ivr_agent.engine import MAX_BODY
 from ivr_agent.protocol import Batch, Changed, ChangedOne, Ended, RuntimeState, wrong_fields
-from ivr_runtimes.names import RuntimeId
+from ivr_runtimes.identifiers import RuntimeId
 
 REQUESTS: Final = "PUT or DELETE /v1/runtimes/{id}, POST /v1/events"
 

@@ -17,8 +17,8 @@ from ivr_agent.address import Address
 from ivr_agent.engine.exchange import BadAnswerError, Exchange
 from ivr_agent.protocol import Answer, Problem, Snapshot, Status, Stop, read_snapshot, wrong_fields
 from ivr_runtimes.errors import IvrRuntimesError
+from ivr_runtimes.identifiers import RuntimeId, Session, StopId
 from ivr_runtimes.model import Verb
-from ivr_runtimes.names import RuntimeId, Session, StopId
 from ivr_runtimes.telling import told
 
 STATUS_TIMEOUT_S: Final = 2.0

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 from ivr_agent.aws import DATE_RESOLUTION_S, Clock
 from ivr_agent.engine.client import EngineError, Refusal
 from ivr_agent.protocol import Answer, RuntimeState, Snapshot, Status
+from ivr_runtimes.identifiers import RuntimeId, Session, StopId
 from ivr_runtimes.model import State, StopType, Verb
-from ivr_runtimes.names import RuntimeId, Session, StopId
 
 T = TypeVar("T")
 

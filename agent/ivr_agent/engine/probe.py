@@ -16,8 +16,8 @@ from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.protocol import Snapshot, Status
 from ivr_agent.rows import Registry
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.lease import LEASE_TTL_S
-from ivr_runtimes.names import Session
 
 SETTLE_S: Final = 0.5
 """How long events on their way may take to arrive before their absence counts as a gap."""

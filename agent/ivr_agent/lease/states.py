@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from ivr_agent.lease.rival import Rival
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import Session
 
 STEP_S: Final = 0.002
 """A lease that names a new session must end at least this much later, so that a late write naming the old one fails

@@ -25,8 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from ivr_runtimes.model import Runtime, State, StopType
-from ivr_runtimes.names import (
+from ivr_runtimes.identifiers import (
     ANY_CASE_DOMAIN_PATTERN,
     RUNTIME_ID_PATTERN,
     SESSION_PATTERN,
@@ -39,6 +38,7 @@ from ivr_runtimes.names import (
     StopId,
     fold_domain,
 )
+from ivr_runtimes.model import Runtime, State, StopType
 
 MAX_EVENTS: Final = 500
 """Events in one request at most: some 200 KB, and a few milliseconds of the agent's time."""

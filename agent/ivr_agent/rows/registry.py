@@ -11,7 +11,7 @@ from typing import Final
 
 from ivr_agent.protocol import RuntimeState, Snapshot
 from ivr_agent.rows.ledger import Ledger
-from ivr_runtimes.names import RuntimeId, Session
+from ivr_runtimes.identifiers import RuntimeId, Session
 
 MAX_AHEAD: Final = 100_000
 """How many events beyond a gap are remembered; past that they are forgotten, which costs one more snapshot."""

@@ -29,8 +29,8 @@ from ivr_agent.protocol.wire import MAX_TEXT, AgentProblem, RuntimeState, Snapsh
 from ivr_agent.rows.registry import Registry
 from ivr_agent.stops.carry import Carrier
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import RuntimeId, Session, StopId
 from ivr_runtimes.model import Verb
-from ivr_runtimes.names import RuntimeId, Session, StopId
 from ivr_runtimes.stores.memory import MemoryStore
 
 State = Callable[..., RuntimeState]

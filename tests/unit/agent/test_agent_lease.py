@@ -14,9 +14,9 @@ from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
 from ivr_agent.process.exits import SecondAgentError
 from ivr_runtimes.errors import AmbiguousWriteError, LeaseHeldError, StoreUnavailableError
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S, is_alive
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import Session
 from ivr_runtimes.stores.memory import MemoryStore
 
 

@@ -27,9 +27,9 @@ from ivr_agent.lease.states import (
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
 from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, LEASE_TTL_S
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import Session
 from ivr_runtimes.stores.memory import MemoryStore
 
 A_ROW = Node(

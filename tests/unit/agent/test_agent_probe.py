@@ -14,8 +14,8 @@ from ivr_agent.metrics import Metrics
 from ivr_agent.protocol.wire import RuntimeState, Snapshot, Status
 from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.lease import LEASE_TTL_S
-from ivr_runtimes.names import Session
 
 State = Callable[..., RuntimeState]
 

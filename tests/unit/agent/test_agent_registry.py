@@ -7,7 +7,7 @@ from ivr_agent.engine.memory import ManualTime, MemoryEngine
 from ivr_agent.protocol.wire import RuntimeState, Snapshot
 from ivr_agent.rows.ledger import LINGER_S, Ledger
 from ivr_agent.rows.registry import MAX_AHEAD, Reception, Registry
-from ivr_runtimes.names import RuntimeId, Session
+from ivr_runtimes.identifiers import RuntimeId, Session
 
 S1, S2 = Session("s-1"), Session("s-2")
 State = Callable[..., RuntimeState]
