@@ -27,8 +27,6 @@ BUILD_DIR ?= .aws-sam/build
 # files' times, which packaging changes, do not count. The fixed hash seed, one process and the paths as they are in
 # Lambda make the same input the same bytes.
 COMPILE = PYTHONHASHSEED=0 .venv-sam/bin/python -m compileall -q -f --invalidation-mode unchecked-hash
-# What the functions call: the SDK brings descriptions of 400 more, and looks into each of their folders at its start.
-SERVICES = dynamodb sqs
 # The layer for this machine's own processor, built afresh.
 HERE = .local/build
 # Of samconfig.toml: dev is what SAM calls default. An installation may keep its own file elsewhere.
@@ -193,8 +191,7 @@ $(WHEELS)/.ready: layers/core/requirements.txt .venv-sam/.ready
 
 build: sam $(WHEELS)/.ready ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
 	@PIP_NO_INDEX=1 PIP_FIND_LINKS=$(CURDIR)/$(WHEELS) $(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
-	@find $(BUILD_DIR)/CoreLayer/python/botocore/data -mindepth 1 -maxdepth 1 -type d \
-		$(foreach service,$(SERVICES),! -name $(service)) -exec rm -r {} +
+	@.venv-sam/bin/python delivery/descriptions.py $(BUILD_DIR)/CoreLayer/python/botocore/data
 	@$(COMPILE) -s $(BUILD_DIR)/CoreLayer -p /opt $(BUILD_DIR)/CoreLayer
 	@for code in $(BUILD_DIR)/*Function; do $(COMPILE) -s $$code -p /var/task $$code || exit 1; done
 

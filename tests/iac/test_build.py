@@ -66,7 +66,8 @@ def test_every_module_is_compiled_and_its_bytecode_never_checked(part: str) -> N
 
 @pytest.mark.e2e
 def test_tracebacks_name_the_files_as_they_lie_in_lambda() -> None:
-    core = built(machine()) / "CoreLayer" / "python" / "ivr_runtimes" / "__pycache__" / "boto.cpython-313.pyc"
+    stores = built(machine()) / "CoreLayer" / "python" / "ivr_runtimes" / "stores"
+    core = stores / "__pycache__" / "boto.cpython-313.pyc"
     function = built(machine()) / "ListRuntimesFunction" / "__pycache__" / "app.cpython-313.pyc"
     assert b"/opt/python/ivr_runtimes/stores/boto.py" in core.read_bytes()
     assert b"/var/task/app.py" in function.read_bytes()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from ivr_runtimes.columns import tuples_of
+from ivr_runtimes.columns import column_of
 from ivr_runtimes.identifiers import FOLDED_ID_PATTERN
 from ivr_runtimes.model import start_key
 
@@ -21,19 +21,18 @@ _TIME_SHAPE: Final = b"0000-00-00T00:00:00Z"
 _SOUND: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z#" + FOLDED_ID_PATTERN[1:-1]
 ).fullmatch
-_ID_SHAPE: Final = b"00000000-0000-0000-0000-000000000000"
+_KEY_SHAPE: Final = _TIME_SHAPE + b"#00000000-0000-0000-0000-000000000000"
 
 
 def all_sound(rows: Sequence[Any]) -> bool:
     """Tell whether all rows are well; False, too, where only a look at each can tell."""
     if not rows:
         return True
-    ids, starts, keys = zip(*tuples_of(rows, ("id", "starttime", "start_key")), strict=True)
+    starts, ids, keys = (column_of(rows, name) for name in ("starttime", "id", "start_key"))
     return (
-        list(keys) == [f"{start}#{id_}" for start, id_ in zip(starts, ids, strict=True)]
-        and _shaped(ids, _HEX_DIGITS, _ID_SHAPE)
-        and _shaped(starts, _DIGITS, _TIME_SHAPE)
-        and _dated(starts)
+        keys == [f"{start}#{id_}" for start, id_ in zip(starts, ids, strict=True)]
+        and _shaped("\n".join(keys), _HEX_DIGITS, b"\n".join([_KEY_SHAPE] * len(rows)))
+        and _dated(starts)  # which refuses the letters a to f that the shape allows for digits
     )
 
 
@@ -50,8 +49,8 @@ def fault_of(row: Any) -> str | None:
     return None
 
 
-def _shaped(texts: Sequence[str], alike: bytes, shape: bytes) -> bool:
-    return "\n".join(texts).encode(errors="replace").translate(alike) == b"\n".join([shape] * len(texts))
+def _shaped(text: str, alike: bytes, shape: bytes) -> bool:
+    return text.encode(errors="replace").translate(alike) == shape
 
 
 def _dated(starts: Sequence[str]) -> bool:
@@ -64,6 +63,6 @@ def _dated(starts: Sequence[str]) -> bool:
 
 def _is_time(text: str) -> bool:
     """Tell whether it is a time as rows have them. A leap second, `:60`, is one."""
-    if not _shaped([text], _DIGITS, _TIME_SHAPE):
+    if not _shaped(text, _DIGITS, _TIME_SHAPE):
         return False
     return _dated([text[:17] + "59Z" if text[17:19] == "60" else text])
