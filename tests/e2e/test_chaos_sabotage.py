@@ -17,7 +17,7 @@ from emulators import ROOT
 
 pytestmark = pytest.mark.e2e
 
-STOPS = {"no_reassertion": 60, "delete_first": 50, "relative": 60, "forgetful": 100}
+STOPS = {"no_reassertion": 120, "delete_first": 50, "relative": 60, "forgetful": 100}
 """How many stops bring each defect to light with certainty enough; the longest run first."""
 
 LATE_WRITES = ("--scenario", "late_writes", "--stops", "170")

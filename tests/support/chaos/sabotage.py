@@ -65,13 +65,14 @@ PROFILES: Final = {
     ),
     Sabotage.NO_REASSERTION: Profile(
         weights={Kind.HELD: 1.0},
-        chance=0.3,
+        chance=0.5,
         always=True,
+        agents_only=True,
         victims=(),
         cut=0.0,
         slow=0.0,
         outage=False,
-        second=0.8,
+        second=1.0,
     ),
 }
 """What brings each defect to light soonest."""
