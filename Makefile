@@ -91,7 +91,7 @@ RECORD ?=
 KEEP = $(if $(RECORD),| $(BIN)/python -m benchmarks.record $@)
 
 bench-stop: setup ## measure the stop path and the agent (under a minute, on an otherwise idle machine)
-	@PYTHONPATH=tests/support $(BIN)/python benchmarks/bench_stop.py $(KEEP)
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.stop $(KEEP)
 
 chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12; docs/chaos.md)
 	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
