@@ -9,7 +9,7 @@ ARGS ?=
 STOPS ?= 2000
 
 BIN := .venv/bin
-SOURCES := docs layers agent sandbox local functions tests benchmarks delivery distributions
+SOURCES := docs layers agent sandbox local functions tests chaos benchmarks delivery distributions
 # What is released: a folder each, with its pyproject.toml and its lock.
 DISTRIBUTIONS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard distributions/*/pyproject.toml)))
 # Those with a program of their own are installed on hosts.
@@ -94,7 +94,7 @@ bench-stop: setup ## measure the stop path and the agent (under a minute, on an 
 	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.stop $(KEEP)
 
 chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12; docs/chaos.md)
-	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
+	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
 bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop ## measure every published figure (benchmarks/README.md)
@@ -146,7 +146,7 @@ wheelhouse: wheel ## all that installs a program on offline hosts, in one archiv
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support chaos
 	@$(BIN)/mypy benchmarks delivery distributions docs/openapi.py
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime

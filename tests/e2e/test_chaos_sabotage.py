@@ -4,7 +4,6 @@ And one run of the product as it is, under what once left lasting ghosts: beside
 """
 
 import json
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +40,7 @@ def run_once(folder, seed, *options):
     folder.mkdir(parents=True)
     done = subprocess.run(
         [sys.executable, "-m", "chaos", "--seed", seed, "--folder", str(folder), "--minutes", "1", *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support")},
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=170,
