@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 from builds import built
 from runtime import machine
 
+pytestmark = pytest.mark.build
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("CoreLayer", "ListRuntimesFunction", "StopRuntimeFunction")
 UNCHECKED_HASH = (1).to_bytes(4, "little")
