@@ -9,7 +9,7 @@ ARGS ?=
 STOPS ?= 2000
 
 BIN := .venv/bin
-SOURCES := docs layers agent sandbox local functions tests benchmarks delivery
+SOURCES := docs layers agent engines local functions tests benchmarks delivery
 
 # SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
 PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
@@ -130,7 +130,7 @@ scale: setup ## print the tables of docs/scale.md
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent sandbox/ivr_sandbox local/ivr_local tests/support
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_sandbox local/ivr_local tests/support
 	@$(BIN)/mypy benchmarks delivery docs/openapi.py
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
