@@ -29,8 +29,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ivr_agent.address import Address, host_fault, parse
-from ivr_agent.process import is_link
+from ivr_agent.address import host_fault
+from ivr_engine.address import Address, parse
+from ivr_engine.links import is_link
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S
 from ivr_runtimes.names import NODE_PATTERN, SITE_PATTERN, NodeName, Site, host_of

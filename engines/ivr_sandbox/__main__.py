@@ -18,12 +18,14 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from ivr_sandbox import address, library, logs, settings
+from ivr_engine import address
+from ivr_engine.links import links_in
+from ivr_engine.log import log_to_stderr
+from ivr_sandbox import library, settings
 from ivr_sandbox.calls import Calls
 from ivr_sandbox.clock import Scheduler
 from ivr_sandbox.engine import Engine
 from ivr_sandbox.library import Library, place
-from ivr_sandbox.links import links
 from ivr_sandbox.report import Outbox
 from ivr_sandbox.server import SHUTDOWN_S, application
 from ivr_sandbox.settings import PREFIX, Settings, SettingsError
@@ -50,8 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         chosen = settings.load(arguments.config)
         scripts = _scripts(chosen)
-        logs.log_to_stderr(chosen.log_level)
-        if ignored := links(os.environ, PREFIX):
+        log_to_stderr(chosen.log_level, "ivr_sandbox")
+        if ignored := links_in(os.environ, PREFIX):
             extra = {"action": "service_links_ignored", "variables": ignored}
             log.info("Kubernetes made variables of a Service's name; set enableServiceLinks: false", extra=extra)
         asyncio.run(run(chosen, scripts))

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
+from ivr_engine.model import Ack, Changed, Ended, Event, FullState, Result, Snapshot, State, StopType
 from ivr_sandbox import ids
 from ivr_sandbox.clock import Scheduler, Timer
 from ivr_sandbox.interpreter import Course, Interpreter
 from ivr_sandbox.library import Library
-from ivr_sandbox.model import Ack, Changed, Ended, Event, FullState, Result, Snapshot, State, StopType
 
 log = logging.getLogger(__name__)
 

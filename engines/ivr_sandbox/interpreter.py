@@ -12,8 +12,8 @@ from math import inf
 from random import Random
 from typing import Final
 
+from ivr_engine.model import State, StopType
 from ivr_sandbox.library import Library
-from ivr_sandbox.model import State, StopType
 from ivr_sandbox.script import Branch, Menu, Pause, Play, Repeat, RunScript, Script, Set, Span, Step, Steps, Stop
 
 Course = Generator[float, None, StopType]

@@ -13,9 +13,9 @@ from typing import Annotated, Final
 import aiohttp
 from pydantic import BaseModel, StringConstraints, ValidationError
 
-from ivr_sandbox.address import Address, base_url, connector
-from ivr_sandbox.model import Changed, Event
-from ivr_sandbox.telling import told
+from ivr_engine.address import Address, connector
+from ivr_engine.model import Changed, Event
+from ivr_engine.telling import told
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ class Outbox:
         """Deliver events for ever."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         async with aiohttp.ClientSession(
-            base_url(agent),
-            connector=connector(agent),
+            agent.base_url,
+            connector=connector(agent, limit=1),
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=ANSWER_S),
         ) as agent_side:

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ivr_sandbox.model import StopType
+from ivr_engine.model import StopType
 
 LONGEST_S: Final = 86_400
 """No wait and no limit is longer than a day."""

@@ -29,10 +29,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ivr_sandbox.address import Address, TcpAddress, parse
+from ivr_engine.address import Address, parse
+from ivr_engine.links import is_link
 from ivr_sandbox.ids import NODE_NUMBER_BITS
 from ivr_sandbox.library import place
-from ivr_sandbox.links import is_link
 
 PREFIX: Final = "IVR_SANDBOX_"
 
@@ -86,10 +86,10 @@ class Settings(BaseSettings):
     node_number: Annotated[int, Field(ge=0, lt=1 << NODE_NUMBER_BITS)]
     """The node's number, 0 to 2^40 - 1: the last part of every runtime's id. Give each node its own."""
 
-    listen: Annotated[Address, PlainValidator(parse)]
+    listen: Annotated[Address, NoDecode, PlainValidator(parse)]
     """Where the engine serves its agent: unix:/path, or http://127.0.0.1:PORT (loopback only, needs a token)."""
 
-    agent: Annotated[Address, PlainValidator(parse)]
+    agent: Annotated[Address, NoDecode, PlainValidator(parse)]
     """Where the agent takes the engine's events: an address of the same two forms."""
 
     token: Annotated[SecretStr, Field(min_length=1), AfterValidator(_usable)] | None = None
@@ -118,13 +118,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _tcp_has_a_token(self) -> "Settings":
-        if self.token is None and any(isinstance(one, TcpAddress) for one in (self.listen, self.agent)):
+        if self.token is None and not (self.listen.path and self.agent.path):
             raise ValueError("token: missing, and TCP needs it; set it, or use Unix sockets")
         return self
 
     def token_for(self, address: Address) -> str | None:
         """Return the token of requests to the address; none over a Unix socket: its permissions protect it."""
-        return self.token.get_secret_value() if self.token and isinstance(address, TcpAddress) else None
+        return self.token.get_secret_value() if self.token and not address.path else None
 
     @classmethod
     def settings_customise_sources(

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from emulators import free_port
-from ivr_agent.address import Address, listen
+from ivr_agent.address import listen
 from ivr_agent.conformance.__main__ import TOKEN_VARIABLE, Exit, main
 from ivr_agent.conformance.kit import NEEDS, NOT_ASKED, Plan, Result, Verdict, catalogue, examine
 from ivr_agent.conformance.subject import Limits
 from ivr_agent.protocol.wire import MAX_TEXT
+from ivr_engine.address import Address
 from small_engine import TOKEN, WITH_BRANCH, Event, SmallEngine
 
 PATIENT = Limits(look_every_s=0.01)

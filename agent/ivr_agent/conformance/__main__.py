@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
-from ivr_agent import address
-from ivr_agent.address import Address
 from ivr_agent.conformance.door import GoneError
 from ivr_agent.conformance.kit import Plan, Result, Verdict, catalogue, examine
-from ivr_agent.process import ListenError
+from ivr_engine import address
+from ivr_engine.address import Address, ListenError
 
 
 class Exit(IntEnum):

@@ -6,7 +6,7 @@ Owns what no HTTP client shows. Called by `subject` and by the check of the form
 import asyncio
 from typing import Final
 
-from ivr_agent.address import Address
+from ivr_engine.address import Address
 
 MAX_HEAD: Final = 64 * 1024
 """Bytes of a head at most."""

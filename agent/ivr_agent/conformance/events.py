@@ -15,11 +15,11 @@ from typing import Final
 from aiohttp import web
 from pydantic import ValidationError
 
-from ivr_agent import address
-from ivr_agent.address import Address
 from ivr_agent.conformance.subject import Check, Failed, Open, Skipped, Subject
 from ivr_agent.engine import MAX_BODY
 from ivr_agent.protocol import Batch, Changed, ChangedOne, Ended, RuntimeState, wrong_fields
+from ivr_engine import address
+from ivr_engine.address import Address
 from ivr_runtimes.names import RuntimeId
 
 REQUESTS: Final = "PUT or DELETE /v1/runtimes/{id}, POST /v1/events"

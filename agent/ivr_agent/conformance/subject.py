@@ -17,10 +17,11 @@ from uuid import uuid4
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from ivr_agent.address import Address
 from ivr_agent.conformance.door import Door, GoneError
-from ivr_agent.engine import COMMAND_TIMEOUT_S, SNAPSHOT_TIMEOUT_S, STATUS_TIMEOUT_S, BadAnswerError, Exchange
+from ivr_agent.engine import COMMAND_TIMEOUT_S, SNAPSHOT_TIMEOUT_S, STATUS_TIMEOUT_S
 from ivr_agent.protocol import Answer, FullSnapshot, Problem, RuntimeState, Status, wrong_fields
+from ivr_engine.address import Address
+from ivr_engine.exchange import BadAnswerError, Exchange
 from ivr_runtimes.model import State
 from ivr_runtimes.telling import told
 

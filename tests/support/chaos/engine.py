@@ -21,9 +21,9 @@ from aiohttp import web
 from chaos import sabotage
 from chaos.history import Before
 from chaos.recorder import Recorder
+from ivr_engine.model import Ack, Changed, Event, State, StopType
 from ivr_sandbox import __main__ as program
 from ivr_sandbox.engine import Engine, UnknownRuntimeError
-from ivr_sandbox.model import Ack, Changed, Event, State, StopType
 from ivr_sandbox.server import application
 
 SETTINGS: Final = "CHAOS_ENGINE"

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from chaos.schedule import Kind, Profile
+from ivr_engine.model import Ack, Result, State, StopType
 from ivr_sandbox.engine import Engine, Runtime
-from ivr_sandbox.model import Ack, Result, State, StopType
 
 VARIABLE: Final = "CHAOS_SABOTAGE"
 

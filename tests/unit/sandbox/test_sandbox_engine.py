@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
+from ivr_engine.model import Ack, Changed, Ended, Event, FullState, Result, State, StopType
 from ivr_sandbox.clock import VirtualTime
 from ivr_sandbox.engine import Engine, UnknownRuntimeError
-from ivr_sandbox.model import Ack, Changed, Ended, Event, FullState, Result, State, StopType
 
 PLAIN = "{code: plain, name: Plain, main: [start, pause: {duration_s: 60}]}"
 GOODBYE = """

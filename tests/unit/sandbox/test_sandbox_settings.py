@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from ivr_engine.address import Address
 from ivr_sandbox import settings
-from ivr_sandbox.address import TcpAddress, UnixAddress
 from ivr_sandbox.settings import Settings, SettingsError
 
-UNIX = UnixAddress(Path("/run/engine.sock"))
+UNIX = Address(path="/run/engine.sock")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_environment_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name, value in given.items():
         monkeypatch.setenv(f"IVR_SANDBOX_{name}", value)
     read = settings.load(None)
-    assert (read.listen, read.seed, read.node_number) == (TcpAddress("127.0.0.1", 7001), 3, 8)
+    assert (read.listen, read.seed, read.node_number) == (Address(host="127.0.0.1", port=7001), 3, 8)
     assert [domain.model_dump(mode="json") for domain in read.domains] == domains
 
 
@@ -104,7 +104,7 @@ def test_tcp_needs_a_token(file: Path, monkeypatch: pytest.MonkeyPatch, side: st
 def test_the_token_travels_over_tcp_only_and_never_into_text(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IVR_SANDBOX_TOKEN", "very-secret")
     read = settings.load(file)
-    assert read.token_for(TcpAddress("127.0.0.1", 7001)) == "very-secret"
+    assert read.token_for(Address(host="127.0.0.1", port=7001)) == "very-secret"
     assert read.token_for(UNIX) is None
     assert "very-secret" not in repr(read)
 
@@ -114,10 +114,10 @@ def test_the_line_end_of_a_file_or_variable_is_no_part_of_a_token(
     file: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     monkeypatch.setenv("IVR_SANDBOX_TOKEN", f"very-secret{end}")
-    assert settings.load(file).token_for(TcpAddress("127.0.0.1", 7001)) == "very-secret"
+    assert settings.load(file).token_for(Address(host="127.0.0.1", port=7001)) == "very-secret"
     monkeypatch.delenv("IVR_SANDBOX_TOKEN")
     file.write_text(f'token = """very-secret{end}"""\n' + file.read_text(), newline="")
-    assert settings.load(file).token_for(TcpAddress("127.0.0.1", 7001)) == "very-secret"
+    assert settings.load(file).token_for(Address(host="127.0.0.1", port=7001)) == "very-secret"
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from ivr_sandbox.address import UnixAddress
-from ivr_sandbox.model import Changed, Ended, Event, FullState, State, StopType
+from ivr_engine.address import Address
+from ivr_engine.model import Changed, Ended, Event, FullState, State, StopType
 from ivr_sandbox.report import CAPACITY, Outbox
 
 REFUSAL = '{"error":"invalid_event","detail":"quoted: Bearer something"}'
@@ -61,7 +61,7 @@ async def deliver(tmp_path: Path) -> AsyncIterator[Deliver]:
     tasks = []
 
     def begin(outbox: Outbox, token: str | None = None) -> None:
-        tasks.append(asyncio.create_task(outbox.deliver(UnixAddress(tmp_path / "agent.sock"), token=token)))
+        tasks.append(asyncio.create_task(outbox.deliver(Address(path=str(tmp_path / "agent.sock")), token=token)))
 
     yield begin
     for task in tasks:
@@ -253,7 +253,7 @@ async def test_an_event_pushed_out_while_under_way_takes_no_other_with_it(agent:
 async def test_the_token_is_sent_when_there_is_one(agent: Agent, tmp_path: Path) -> None:
     box = outbox()
     box.put(changed(1))
-    task = asyncio.create_task(box.deliver(UnixAddress(agent.path), token="secret"))
+    task = asyncio.create_task(box.deliver(Address(path=str(agent.path)), token="secret"))
     await until(lambda: bool(agent.told))
     task.cancel()
     with suppress(asyncio.CancelledError):

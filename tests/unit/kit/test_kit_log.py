@@ -2,7 +2,7 @@ import json
 import logging
 import sys
 
-from ivr_sandbox.logs import JsonLines
+from ivr_engine.log import JsonLines
 
 
 def line(record: logging.LogRecord) -> dict[str, object]:

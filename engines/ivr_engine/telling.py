@@ -1,6 +1,7 @@
 """What logs may say of an error: its kind and cause, never a library's own text, which may quote a header with a token.
 
-Owns that rule. Called by `logs` and by whoever logs an error.
+Owns that rule. Called by `log` and by whoever logs an error. The core has a rule of its own, which knows
+of AWS: the kit and the core import nothing of each other.
 """
 
 import os

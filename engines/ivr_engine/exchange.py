@@ -3,8 +3,8 @@
 Owns the connections and as much of RFC 9112 as an answer may use: lengths, chunks, a body up to the end of the
 connection, interim answers; also HTTP/1.0 and lines that end in a bare LF, which the general client of the status
 reads too: an engine that is up must be one that can be stopped. A general client costs more than all the rest of a
-command. Called by `engine`, for requests that may be repeated: one that found its kept connection closed is sent
-once more over a new one.
+command. Called by the agent, and by the conformance kit so that it hears what the agent would, for requests that may
+be repeated: one that found its kept connection closed is sent once more over a new one.
 """
 
 import asyncio
@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from ivr_agent.address import Address
-from ivr_runtimes.errors import IvrRuntimesError
+from ivr_engine.address import Address
 
 MAX_BODY: Final = 64 * 1024
 """Bytes of an answer to a command: some hundred are usual."""
@@ -30,7 +29,7 @@ MAX_LINES: Final = 100
 """Lines of a head at most, each of 64 KiB at most."""
 
 
-class BadAnswerError(IvrRuntimesError):
+class BadAnswerError(Exception):
     """What came is no answer of HTTP/1, a compressed one, or too large a one."""
 
     def __init__(self, message: str, *, seen: str = "") -> None:

@@ -2,8 +2,8 @@
 
 For each Service of a namespace its pods get variables that begin with the Service's name, so one that is named
 `ivr-agent` or `ivr-agent-control` brings some with our prefix (Kubernetes documentation, "Service": environment
-variables, in the form of Docker's links). Owns their recognition. Called by `settings`, which passes them over, and by
-`__main__`, which says so.
+variables, in the form of Docker's links). Owns their recognition. Called by the programs' settings, which pass them
+over, and by their `__main__`, which says so.
 """
 
 import re

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ivr_agent.address import Address
-from ivr_agent.engine.exchange import MAX_BODY, BadAnswerError, Exchange
+from ivr_engine.address import Address
+from ivr_engine.exchange import MAX_BODY, BadAnswerError, Exchange
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

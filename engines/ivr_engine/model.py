@@ -1,6 +1,6 @@
 """What the engine tells its agent about: runtimes, their changes and their ends (docs/engine-protocol.md).
 
-Owns shapes only. The engine makes them, `report` and `server` put them on the wire.
+Owns shapes only. Engines make them, `reporter` and `server` put them on the wire.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class State(StrEnum):
 
 
 class StopType(StrEnum):
-    """The platform's termination types; `STOP` is the external stop. The sandbox never produces the last two."""
+    """The platform's termination types; `STOP` is the external stop."""
 
     NORMAL = "normal"
     ERROR = "error"
