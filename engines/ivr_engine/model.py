@@ -91,3 +91,11 @@ class Ack:
 
     state: State
     result: Result
+
+
+class UnknownRuntimeError(Exception):
+    """No such runtime in this session: it has ended or never was."""
+
+
+class AwayError(Exception):
+    """The engine behind a bridge does not answer: nobody knows what runs, and no command can be carried out."""

@@ -8,7 +8,12 @@ import os
 import traceback
 from typing import Final
 
+from pydantic import ValidationError
+
 HEAD: Final = "Traceback (most recent call last):\n"
+
+MAX_FAULTS: Final = 5
+"""Wrong fields that are named of one body: one of nothing but wrong ones would fill a page."""
 
 
 def told(error: BaseException) -> str:
@@ -25,3 +30,11 @@ def trace_of(error: BaseException) -> str:
         parts += [trace_of(one) for one in error.exceptions]
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "\n\nafter:\n".join(parts + ([trace_of(before)] if before is not None else []))
+
+
+def wrong_fields(error: ValidationError) -> str:
+    """Name the wrong fields of a body, the first few, and what is wrong with each, never its value."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    named = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:MAX_FAULTS]]
+    rest = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
+    return "; ".join(named + rest)

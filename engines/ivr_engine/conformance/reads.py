@@ -10,10 +10,10 @@ import re
 from collections import Counter
 from typing import Final
 
-from ivr_agent.conformance.door import GoneError
-from ivr_agent.conformance.subject import NOBODY, Check, Failed, Gone, Skipped, Subject, new_id, read, refused
-from ivr_agent.protocol import FullSnapshot
-from ivr_runtimes.model import State
+from ivr_engine.conformance.bodies import FullSnapshot
+from ivr_engine.conformance.door import GoneError
+from ivr_engine.conformance.subject import NOBODY, Check, Failed, Gone, Skipped, Subject, new_id, read, refused
+from ivr_engine.model import State
 
 VERBS: Final = ("external_stop", "terminate")
 

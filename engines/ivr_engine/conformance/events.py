@@ -15,12 +15,11 @@ from typing import Final
 from aiohttp import web
 from pydantic import ValidationError
 
-from ivr_agent.conformance.subject import Check, Failed, Open, Skipped, Subject
-from ivr_agent.engine import MAX_BODY
-from ivr_agent.protocol import Batch, Changed, ChangedOne, Ended, RuntimeState, wrong_fields
 from ivr_engine import address
 from ivr_engine.address import Address
-from ivr_runtimes.names import RuntimeId
+from ivr_engine.conformance.bodies import MAX_BODY, Batch, Changed, ChangedOne, Ended, RuntimeState
+from ivr_engine.conformance.subject import Check, Failed, Open, Skipped, Subject
+from ivr_engine.telling import wrong_fields
 
 REQUESTS: Final = "PUT or DELETE /v1/runtimes/{id}, POST /v1/events"
 
@@ -106,8 +105,8 @@ class Events:
             self.events_add_up_to_the_snapshot,
         )
 
-    def _told(self, seq: int) -> dict[RuntimeId, RuntimeState | None]:
-        told: dict[RuntimeId, RuntimeState | None] = {}
+    def _told(self, seq: int) -> dict[str, RuntimeState | None]:
+        told: dict[str, RuntimeState | None] = {}
         for event in self.events:
             if event.seq <= seq and isinstance(event, Changed):
                 told[event.runtime.id] = event.runtime

@@ -1,4 +1,4 @@
-"""`python -m ivr_agent.conformance --engine ADDRESS`: checks an engine.
+"""`python -m ivr_engine.conformance --engine ADDRESS`: checks an engine.
 
 Owns arguments, output and exit codes. See docs/engine-protocol.md.
 """
@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
-from ivr_agent.conformance.door import GoneError
-from ivr_agent.conformance.kit import Plan, Result, Verdict, catalogue, examine
 from ivr_engine import address
 from ivr_engine.address import Address, ListenError
+from ivr_engine.conformance.door import GoneError
+from ivr_engine.conformance.kit import Plan, Result, Verdict, catalogue, examine
 
 
 class Exit(IntEnum):
@@ -109,7 +109,7 @@ def _count(verdicts: Sequence[Verdict], result: Result) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ivr_agent.conformance",
+        prog="python -m ivr_engine.conformance",
         description="Checks an IVR engine against the engine protocol, version 1 (docs/engine-protocol.md).",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(

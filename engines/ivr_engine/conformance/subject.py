@@ -17,15 +17,18 @@ from uuid import uuid4
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from ivr_agent.conformance.door import Door, GoneError
-from ivr_agent.engine import COMMAND_TIMEOUT_S, SNAPSHOT_TIMEOUT_S, STATUS_TIMEOUT_S
-from ivr_agent.protocol import Answer, FullSnapshot, Problem, RuntimeState, Status, wrong_fields
-from ivr_engine.address import Address
+from ivr_engine.address import Address, connector
+from ivr_engine.conformance.bodies import Answer, FullSnapshot, Problem, RuntimeState, Status
+from ivr_engine.conformance.door import Door, GoneError
 from ivr_engine.exchange import BadAnswerError, Exchange
-from ivr_runtimes.model import State
-from ivr_runtimes.telling import told
+from ivr_engine.telling import told, wrong_fields
 
 AnyBody = TypeVar("AnyBody", bound=BaseModel)
+
+STATUS_TIMEOUT_S: Final = 2.0
+SNAPSHOT_TIMEOUT_S: Final = 10.0
+COMMAND_TIMEOUT_S: Final = 4.0
+"""How long the agent waits for each answer, as the protocol's page says."""
 
 NOBODY: Final = "never-was"
 """A session that no engine has."""
@@ -159,7 +162,7 @@ class Subject:
 
     async def running(self) -> list[RuntimeState]:
         """Return the runtimes that run their scripts and that no check has stopped, youngest first."""
-        rows = [row for row in (await self.snapshot()).runtimes if row.state is State.RUNNING and not row.stop_id]
+        rows = [row for row in (await self.snapshot()).runtimes if row.state == "running" and not row.stop_id]
         return sorted((row for row in rows if row.id not in self.used), key=lambda row: row.starttime, reverse=True)
 
     async def becomes(self, runtime_id: str, wanted: Callable[[RuntimeState | None], bool], what: str) -> None:
@@ -192,12 +195,7 @@ Check = Callable[[Subject], Awaitable[None]]
 
 
 def _client(address: Address, *, force_close: bool = False) -> aiohttp.ClientSession:
-    connector = (
-        aiohttp.UnixConnector(path=address.path, force_close=force_close)
-        if address.path
-        else aiohttp.TCPConnector(force_close=force_close)
-    )
-    return aiohttp.ClientSession(address.base_url, connector=connector)
+    return aiohttp.ClientSession(address.base_url, connector=connector(address, force_close=force_close))
 
 
 def new_id() -> str:

@@ -7,9 +7,9 @@ such a branch: `--branch CODE` names scripts, else a few runtimes are stopped un
 import asyncio
 from typing import Final
 
-from ivr_agent.conformance.subject import NOBODY, Check, Failed, Open, Subject, new_id, read, refused, shown
-from ivr_agent.protocol import Answer, RuntimeState
-from ivr_runtimes.model import State, StopType
+from ivr_engine.conformance.bodies import Answer, RuntimeState
+from ivr_engine.conformance.subject import NOBODY, Check, Failed, Open, Subject, new_id, read, refused, shown
+from ivr_engine.model import StopType
 
 TRIES: Final = 8
 """How many runtimes are stopped in search of one with a branch."""
@@ -154,10 +154,7 @@ class Stops:
 
 def _in_branch(row: RuntimeState | None, stop_id: str) -> bool:
     return (
-        row is not None
-        and row.state is State.POST_PROCESSING
-        and row.stoptype is StopType.STOP
-        and row.stop_id == stop_id
+        row is not None and row.state == "post_processing" and row.stoptype == StopType.STOP and row.stop_id == stop_id
     )
 
 

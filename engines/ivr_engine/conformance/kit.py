@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from ivr_agent.conformance.events import Events
-from ivr_agent.conformance.reads import READS
-from ivr_agent.conformance.stops import Stops
-from ivr_agent.conformance.subject import Check, Failed, Gone, Limits, Open, Skipped, Subject
 from ivr_engine.address import Address
+from ivr_engine.conformance.events import Events
+from ivr_engine.conformance.reads import READS
+from ivr_engine.conformance.stops import Stops
+from ivr_engine.conformance.subject import Check, Failed, Gone, Limits, Open, Skipped, Subject
 
 NOT_ASKED: Final = "stops runtimes: ask for it with --destructive"
 
