@@ -46,10 +46,10 @@ class FullState:
     name: str
     starttime: str
     state: State
-    stoptype: StopType | None
-    stop_id: str | None
-    rootcode: str | None
-    rootname: str | None
+    stoptype: StopType | None = None
+    stop_id: str | None = None
+    rootcode: str | None = None
+    rootname: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
         """Return the protocol's object, fields in its order (`asdict` would copy deeply: slow for a snapshot)."""

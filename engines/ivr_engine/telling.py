@@ -6,6 +6,7 @@ of AWS: the kit and the core import nothing of each other.
 
 import os
 import traceback
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import ValidationError
@@ -38,3 +39,8 @@ def wrong_fields(error: ValidationError) -> str:
     named = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:MAX_FAULTS]]
     rest = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
     return "; ".join(named + rest)
+
+
+def place(loc: Iterable[str | int]) -> str:
+    """Write a place in a document as people read it: `main[2].play.duration_s`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")

@@ -1,8 +1,8 @@
 """The engine: the runtimes of one session, and the commands that stop them (docs/engine-protocol.md).
 
-Owns which runtimes there are, the session's `seq` and what each command does. Everything happens in plain calls from
-one thread, so a snapshot is consistent and an answer shows the state after its command. It knows neither HTTP nor
-the agent: events go to `publish`. `calls` starts runtimes, `server` passes commands on.
+Owns which runtimes there are and what each command does. Nothing in here waits, so a snapshot is consistent and an
+answer shows the state after its command. It knows neither HTTP nor the agent: changes go to the mirror, which publishes
+them. `calls` starts runtimes, the kit's server passes commands on.
 """
 
 import logging
@@ -11,17 +11,14 @@ from collections.abc import Callable
 from functools import partial
 from random import Random
 
-from ivr_engine.model import Ack, Changed, Ended, Event, FullState, Result, Snapshot, State, StopType
+from ivr_engine.mirror import Mirror
+from ivr_engine.model import Ack, Event, FullState, Result, Snapshot, State, StopType, UnknownRuntimeError
 from ivr_sandbox import ids
 from ivr_sandbox.clock import Scheduler, Timer
 from ivr_sandbox.interpreter import Course, Interpreter
 from ivr_sandbox.library import Library
 
 log = logging.getLogger(__name__)
-
-
-class UnknownRuntimeError(Exception):
-    """No such runtime in this session: it has ended or never was."""
 
 
 class Runtime:
@@ -84,13 +81,11 @@ class Engine:
         publish: Callable[[Event], None],
         external_stop_delay_s: float = 0.0,
     ) -> None:
-        self.session = session
-        self.seq = 0
+        self._mirror = Mirror(session=session, publish=publish)
         self._node_number = node_number
         self._library = library
         self._scheduler = scheduler
         self._now_us = now_us
-        self._publish = publish
         self._external_stop_delay_s = external_stop_delay_s
         self._failed = 0
         self._runtimes: dict[str, Runtime] = {}
@@ -113,11 +108,25 @@ class Engine:
         self._advance(runtime)
         return runtime.id
 
+    @property
+    def session(self) -> str:
+        """This life of the engine."""
+        return self._mirror.session
+
+    @property
+    def seq(self) -> int:
+        """How many changes there were."""
+        return self._mirror.seq
+
+    @property
+    def answered_s(self) -> None:
+        """This process is the engine: that it answers shows that it is well."""
+
     def snapshot(self) -> Snapshot:
         """Return every runtime as of `seq`."""
-        return Snapshot(self.session, self.seq, tuple(one.full_state() for one in self._runtimes.values()))
+        return self._mirror.snapshot()
 
-    def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
+    async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
         """Hand control to the External Stop branch of the executing script, or end the runtime if it has none."""
         runtime = self._find(runtime_id)
         if stop_id in runtime.stop_ids:
@@ -129,7 +138,7 @@ class Engine:
         self._stop(runtime)
         return Ack(self._state(runtime), Result.ACTED)
 
-    def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
+    async def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
         """End the runtime, whatever it is doing."""
         runtime = self._find(runtime_id)
         if stop_id in runtime.stop_ids:
@@ -186,12 +195,10 @@ class Engine:
         self._changed(self._runtimes[runtime_id])
 
     def _changed(self, runtime: Runtime) -> None:
-        self.seq += 1
-        self._publish(Changed(self.seq, runtime.full_state()))
+        self._mirror.put(runtime.full_state())
 
     def _end(self, runtime: Runtime, stoptype: StopType) -> None:
         runtime.halt()
         del self._runtimes[runtime.id]
-        self.seq += 1
-        self._publish(Ended(self.seq, runtime.id, stoptype))
+        self._mirror.end(runtime.id, stoptype)
         log.debug("a call ended", extra={"action": "runtime_ended", "id": runtime.id, "stoptype": stoptype})

@@ -4,7 +4,7 @@ Owns reading and the checks that need all scripts at once (nested scripts). Call
 could fail for its form never gets as far as a call.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,6 +12,8 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
+from ivr_engine.settings import StartError
+from ivr_engine.telling import place
 from ivr_sandbox.script import RunScript, Script, walk
 
 MAX_NESTING: Final = 8
@@ -30,8 +32,10 @@ REMEDIES: Final = {
 """What to do about the faults that pydantic words itself; ours say it themselves."""
 
 
-class ScriptsError(Exception):
+class ScriptsError(StartError):
     """The scripts cannot be run; one line per fault: file, place in it, what is wrong, remedy."""
+
+    what = "wrong scripts"
 
 
 class _Loader(yaml.SafeLoader):
@@ -68,11 +72,6 @@ def parse(text: str) -> Script:
     return Script.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506  # a SafeLoader, only stricter
 
 
-def place(loc: Iterable[str | int]) -> str:
-    """Write a place as people read it: `main[2].play.duration_s`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".") or "script"
-
-
 def _raise_if(faults: list[str]) -> None:
     if faults:
         raise ScriptsError("\n".join(faults))
@@ -83,7 +82,7 @@ def _explain(error: Exception) -> Iterator[str]:
         for fault in error.errors():
             remedy = REMEDIES.get(fault["type"])
             loc = [part for part in fault["loc"] if part != "[key]"]
-            yield f"{place(loc)}: {fault['msg']}" + (f"; {remedy}" if remedy else "")
+            yield f"{place(loc) or 'script'}: {fault['msg']}" + (f"; {remedy}" if remedy else "")
     elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         yield f"line {mark.line + 1}, column {mark.column + 1}: not YAML: {error.problem}"

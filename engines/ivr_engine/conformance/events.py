@@ -15,10 +15,10 @@ from typing import Final
 from aiohttp import web
 from pydantic import ValidationError
 
-from ivr_engine import address
 from ivr_engine.address import Address
 from ivr_engine.conformance.bodies import MAX_BODY, Batch, Changed, ChangedOne, Ended, RuntimeState
 from ivr_engine.conformance.subject import Check, Failed, Open, Skipped, Subject
+from ivr_engine.server import serving
 from ivr_engine.telling import wrong_fields
 
 REQUESTS: Final = "PUT or DELETE /v1/runtimes/{id}, POST /v1/events"
@@ -53,15 +53,9 @@ class Events:
         app.router.add_delete("/v1/runtimes/{id}", self._delete)
         app.router.add_post("/v1/events", self._post)
         app.router.add_route("*", "/{path:.*}", self._other)
-        with address.listen(where) as door:
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-            await runner.setup()
-            try:
-                await web.SockSite(runner, door).start()
-                self.listening = True
-                yield
-            finally:
-                await runner.cleanup()
+        async with serving(app, where):
+            self.listening = True
+            yield
 
     async def events_are_let_in(self, subject: Subject) -> None:
         """Every event carries the node's token over TCP, has no Origin header and is not compressed."""

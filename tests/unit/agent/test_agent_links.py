@@ -9,7 +9,7 @@ import pytest
 
 from ivr_agent.settings import load
 from ivr_engine.links import is_link, links_in
-from ivr_sandbox import settings as sandbox
+from ivr_sandbox.settings import Settings
 
 SERVICES = ["", "_CONTROL", "_ENGINE", "_LISTEN", "_NODE", "_PEER", "_QUEUE", "_SITE_2"]
 
@@ -106,8 +106,8 @@ def test_a_link_never_sets_or_overwrites_a_setting_of_the_sandbox(
 ) -> None:
     file = tmp_path / "sandbox.toml"
     file.write_text(f'node = "n@h"\nnode_number = 6\nlisten = "unix:/e"\nagent = "unix:/a"\nscripts = "{tmp_path}"\n')
-    before = sandbox.load(file)
+    before = Settings.load(file)
     linked = made_of(f"IVR_SANDBOX{service}")
     environment(linked)
-    assert sandbox.load(file) == before
+    assert Settings.load(file) == before
     assert links_in(os.environ, "IVR_SANDBOX_") == sorted(linked)

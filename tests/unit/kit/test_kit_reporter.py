@@ -10,7 +10,7 @@ from aiohttp import web
 
 from ivr_engine.address import Address
 from ivr_engine.model import Changed, Ended, Event, FullState, State, StopType
-from ivr_sandbox.report import CAPACITY, Outbox
+from ivr_engine.reporter import CAPACITY, MAX_EVENTS, Reporter
 
 REFUSAL = '{"error":"invalid_event","detail":"quoted: Bearer something"}'
 
@@ -21,6 +21,8 @@ class Agent:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.status = 204
+        self.wrong = 0
+        self.taken: list[int] = []
         self.told: list[tuple[str, str, Any]] = []
         self.connections: set[int] = set()
         self.tokens: set[str | None] = set()
@@ -30,7 +32,10 @@ class Agent:
         self.tokens.add(request.headers.get("Authorization"))
         body = await request.json() if request.can_read_body else dict(request.query)
         self.told.append((request.method, request.path, body))
-        return web.Response(status=self.status, text="" if self.status == 204 else REFUSAL)
+        seqs = [int(event["seq"]) for event in body.get("events", [body])]
+        status = 400 if self.wrong in seqs else self.status
+        self.taken += seqs if status == 204 else []
+        return web.Response(status=status, text="" if status == 204 else REFUSAL)
 
     async def listen(self) -> web.AppRunner:
         app = web.Application()
@@ -42,7 +47,11 @@ class Agent:
 
     @property
     def seqs(self) -> list[int]:
-        return [int(body["seq"]) for _, _, body in self.told]
+        return [int(event["seq"]) for _, _, body in self.told for event in body.get("events", [body])]
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(body.get("events", [body])) for _, _, body in self.told]
 
 
 @pytest.fixture
@@ -53,14 +62,14 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     await runner.cleanup()
 
 
-Deliver = Callable[[Outbox], None]
+Deliver = Callable[[Reporter], None]
 
 
 @pytest.fixture
 async def deliver(tmp_path: Path) -> AsyncIterator[Deliver]:
     tasks = []
 
-    def begin(outbox: Outbox, token: str | None = None) -> None:
+    def begin(outbox: Reporter, token: str | None = None) -> None:
         tasks.append(asyncio.create_task(outbox.deliver(Address(path=str(tmp_path / "agent.sock")), token=token)))
 
     yield begin
@@ -70,8 +79,8 @@ async def deliver(tmp_path: Path) -> AsyncIterator[Deliver]:
             await task
 
 
-def outbox(*, give_up_s: float = 3.0) -> Outbox:
-    return Outbox(session="session-1", time=asyncio.get_running_loop().time, give_up_s=give_up_s)
+def outbox(*, give_up_s: float = 3.0) -> Reporter:
+    return Reporter(session="session-1", time=asyncio.get_running_loop().time, give_up_s=give_up_s)
 
 
 def changed(seq: int, runtime_id: str = "r1") -> Changed:
@@ -101,9 +110,10 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def test_a_change_and_an_end_arrive_as_the_protocol_writes_them(agent: Agent, deliver: Deliver) -> None:
     box = outbox()
-    box.put(changed(1))
-    box.put(Ended(2, "r1", StopType.NORMAL))
     deliver(box)
+    box.put(changed(1))
+    await until(lambda: len(agent.told) == 1)
+    box.put(Ended(2, "r1", StopType.NORMAL))
     await until(lambda: len(agent.told) == 2)
     runtime = {
         "id": "r1",
@@ -124,6 +134,44 @@ async def test_a_change_and_an_end_arrive_as_the_protocol_writes_them(agent: Age
     ]
 
 
+async def test_what_waits_goes_together_as_the_protocol_writes_batches(agent: Agent, deliver: Deliver) -> None:
+    """A batch costs both sides a fifth of what its events do one by one."""
+    box = outbox()
+    for seq in range(1, 1_101):
+        box.put(changed(seq, f"r{seq}"))
+    box.put(Ended(1_101, "r1", StopType.NORMAL))
+    deliver(box)
+    await until(lambda: not box._waiting)
+    assert agent.sizes == [500, 500, 101]
+    assert agent.seqs == list(range(1, 1_102))
+    method, path, body = agent.told[-1]
+    assert (method, path, body["session"]) == ("POST", "/v1/events", "session-1")
+    assert body["events"][0].keys() == {"seq", "runtime"}
+    assert body["events"][-1] == {"seq": 1_101, "id": "r1", "stoptype": "normal"}
+
+
+async def test_one_wrong_event_of_many_is_found_and_the_others_arrive(agent: Agent, deliver: Deliver) -> None:
+    """A batch is taken as a whole or not at all: what the agent refuses is halved until the wrong one stands alone."""
+    agent.wrong = 70
+    box = outbox()
+    for seq in range(1, 101):
+        box.put(changed(seq))
+    deliver(box)
+    await until(lambda: not box._waiting)
+    assert agent.taken == [seq for seq in range(1, 101) if seq != 70]
+    assert len(agent.told) < 40
+
+
+async def test_another_session_lets_go_of_what_waits_of_the_one_before(agent: Agent, deliver: Deliver) -> None:
+    box = outbox()
+    box.put(changed(1))
+    box.begin("session-2")
+    box.put(changed(1, "r2"))
+    deliver(box)
+    await until(lambda: bool(agent.told))
+    assert [(path, body["session"]) for _, path, body in agent.told] == [("/v1/runtimes/r2", "session-2")]
+
+
 async def test_events_arrive_in_order_over_one_connection(agent: Agent, deliver: Deliver) -> None:
     box = outbox()
     deliver(box)
@@ -131,7 +179,7 @@ async def test_events_arrive_in_order_over_one_connection(agent: Agent, deliver:
         box.put(changed(seq, f"r{seq % 7}"))
         if seq % 20 == 0:
             await asyncio.sleep(0)
-    await until(lambda: len(agent.told) == 200)
+    await until(lambda: len(agent.seqs) == 200)
     assert agent.seqs == list(range(1, 201))
     assert len(agent.connections) == 1
 
@@ -190,8 +238,8 @@ async def test_a_refused_event_is_logged_and_does_not_hold_up_the_others(
     box.put(changed(1))
     box.put(changed(2))
     deliver(box)
-    await until(lambda: agent.seqs == [1, 2])
     await until(lambda: not box._waiting)
+    assert agent.seqs == [1, 2, 1, 2], "the batch, then each by itself: which of them is wrong?"
     refusals = [(r.action, r.seq) for r in caplog.records if hasattr(r, "action") and hasattr(r, "seq")]
     assert refusals == [("event_refused", 1), ("event_refused", 2)]
     assert "status 400 invalid_event" in caplog.text
@@ -223,7 +271,7 @@ async def test_silence_is_logged_once_and_so_is_its_end(
     agent = Agent(tmp_path / "agent.sock")
     runner = await agent.listen()
     await until(lambda: not box._waiting)
-    actions = [getattr(record, "action", None) for record in caplog.records if record.name == "ivr_sandbox.report"]
+    actions = [getattr(record, "action", None) for record in caplog.records if record.name == "ivr_engine.reporter"]
     assert actions == ["agent_unreachable", "agent_reachable"]
     await runner.cleanup()
 
@@ -246,8 +294,8 @@ async def test_an_event_pushed_out_while_under_way_takes_no_other_with_it(agent:
         await asyncio.sleep(0)
         box.put(changed(CAPACITY + 1))
         await under_way
-    assert agent.seqs == [1]
-    assert box._waiting[0][1].seq == 2
+    assert agent.seqs == list(range(1, MAX_EVENTS + 1))
+    assert box._waiting[0][1].seq == MAX_EVENTS + 1
 
 
 async def test_the_token_is_sent_when_there_is_one(agent: Agent, tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """Tells the agent about every event, in order of `seq`, over one connection that is kept alive.
 
-Owns the outbox. An event is dropped once the agent has not answered for a few seconds, or when too many wait: the
-agent notices the gap with its next probe and takes a snapshot. Events are put in by the engine, taken out by `deliver`.
+Owns the outbox. What waits goes in one request, up to 500 events; one alone goes by itself. An event is dropped once
+the agent has not answered for a few seconds, or when too many wait: the agent notices the gap with its next probe and
+takes a snapshot. Events are put in by a mirror, taken out by `deliver`.
 """
 
 import asyncio
+import itertools
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import Annotated, Final
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Annotated, Any, Final
 
 import aiohttp
 from pydantic import BaseModel, StringConstraints, ValidationError
@@ -22,6 +25,9 @@ log = logging.getLogger(__name__)
 CAPACITY: Final = 20_000
 """Events that may wait: twice the runtimes of a full node; the oldest make way for newer ones."""
 
+MAX_EVENTS: Final = 500
+"""Events in one request: what the protocol allows."""
+
 GIVE_UP_S: Final = 3.0
 """For how long an event is offered to an agent that does not answer: less than its probe interval of 5 s."""
 
@@ -30,7 +36,6 @@ ANSWER_S: Final = 2.0
 
 RETRY_S: Final = 0.1
 """The pause after a failed attempt: an agent that restarts misses little."""
-
 
 NOT_LET_IN: Final = frozenset({401, 403})
 """No event would pass, however often others follow: a wrong token, say. They wait as for an agent that is away."""
@@ -52,7 +57,7 @@ def _code(body: bytes) -> str:
         return ""
 
 
-class Outbox:
+class Reporter:
     """Events on their way to the agent. `put` never waits; `time` is monotonic, in seconds."""
 
     def __init__(self, *, session: str, time: Callable[[], float], give_up_s: float = GIVE_UP_S) -> None:
@@ -61,6 +66,8 @@ class Outbox:
         self._give_up_s = give_up_s
         self._waiting: deque[tuple[float, Event]] = deque(maxlen=CAPACITY)
         self._filled = asyncio.Event()
+        self._most = MAX_EVENTS
+        """Events in the next request: halved by a refusal, for the others in it may be right, and then doubled."""
         self._answered = True
         self._dropped = 0
         self._refused = 0
@@ -70,6 +77,11 @@ class Outbox:
         """Take an event to deliver."""
         self._waiting.append((self._time(), event))
         self._filled.set()
+
+    def begin(self, session: str) -> None:
+        """Begin another session: what waits is of one that is over, and is let go."""
+        self._session = session
+        self._waiting.clear()
 
     async def deliver(self, agent: Address, *, token: str | None) -> None:
         """Deliver events for ever."""
@@ -86,38 +98,51 @@ class Outbox:
                     await asyncio.sleep(RETRY_S)
 
     async def step(self, agent_side: aiohttp.ClientSession) -> bool:
-        """Offer the oldest event once; return False when there was no answer and a pause is due."""
+        """Offer the oldest events once; return False when there was no answer and a pause is due."""
         if not self._waiting:
             self._filled.clear()
             return True
-        first = self._waiting[0]
-        event = first[1]
+        offered = list(itertools.islice(self._waiting, self._most))
         try:
-            await self._send(event, agent_side)
+            await self._send([event for _, event in offered], agent_side)
         except (aiohttp.ClientError, OSError) as error:
             self._unanswered(error)
             return False
         except RefusedError as refusal:
-            self._tell_refused(event, refusal)
+            self._restored()
+            if len(offered) > 1:
+                self._most = len(offered) // 2
+                return True
+            self._tell_refused(offered[0][1], refusal)
         else:
             self._refused = 0
+            self._most = min(self._most * 2, MAX_EVENTS)
         self._restored()
-        # A full outbox may have let go of this very event while it was under way.
-        if self._waiting and self._waiting[0] is first:
-            self._waiting.popleft()
+        self._let_go(offered)
         return True
 
-    async def _send(self, event: Event, agent_side: aiohttp.ClientSession) -> None:
-        if isinstance(event, Changed):
-            body = {"session": self._session, "seq": event.seq, "runtime": event.state.as_json()}
+    def _let_go(self, offered: Sequence[tuple[float, Event]]) -> None:
+        """Let go of what was delivered; of a full outbox the oldest may have gone while they were under way."""
+        for one in offered:
+            if self._waiting and self._waiting[0] is one:
+                self._waiting.popleft()
+
+    async def _send(self, events: Sequence[Event], agent_side: aiohttp.ClientSession) -> None:
+        event = events[0]
+        if len(events) > 1:
+            request = agent_side.post(
+                "/v1/events", json={"session": self._session, "events": [_as_json(one) for one in events]}
+            )
+        elif isinstance(event, Changed):
+            body = {"session": self._session, **_as_json(event)}
             request = agent_side.put(f"/v1/runtimes/{event.state.id}", json=body)
         else:
             query: dict[str, str | int] = {"session": self._session, "seq": event.seq, "stoptype": event.stoptype.value}
             request = agent_side.delete(f"/v1/runtimes/{event.id}", params=query)
         async with request as answer:
-            if answer.status >= 500 or answer.status in NOT_LET_IN:
+            if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in NOT_LET_IN:
                 raise aiohttp.ClientError(f"status {answer.status}")
-            if answer.status != 204:
+            if answer.status != HTTPStatus.NO_CONTENT:
                 raise RefusedError(f"status {answer.status}{_code(await answer.read())}; the agent's log says why")
 
     def _tell_refused(self, event: Event, refusal: RefusedError) -> None:
@@ -141,3 +166,10 @@ class Outbox:
             self._answered = True
             log.info("the agent answers again", extra={"action": "agent_reachable", "dropped": self._dropped})
             self._dropped = 0
+
+
+def _as_json(event: Event) -> dict[str, Any]:
+    """Return an event as a batch holds it."""
+    if isinstance(event, Changed):
+        return {"seq": event.seq, "runtime": event.state.as_json()}
+    return {"seq": event.seq, "id": event.id, "stoptype": event.stoptype}
