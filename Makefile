@@ -9,7 +9,11 @@ ARGS ?=
 STOPS ?= 2000
 
 BIN := .venv/bin
-SOURCES := docs layers agent engines local functions tests benchmarks delivery
+SOURCES := docs layers agent engines local functions tests benchmarks delivery distributions
+# What is released: a folder each, with its pyproject.toml and its lock.
+DISTRIBUTIONS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard distributions/*/pyproject.toml)))
+# Those with a program of their own are installed on hosts.
+PROGRAMS := $(sort $(patsubst %/pyproject.toml,%,$(shell grep -l '^\[project.scripts\]' distributions/*/pyproject.toml)))
 
 # SAM builds for the functions' own Python. It may be on PATH, be kept by pyenv, or be named: make build PYTHON313=...
 PYTHON313 ?= $(shell for python in python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13.*/bin/python; do \
@@ -36,7 +40,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
-	build-here openapi scale lint audit format sam lint-cloud build deploy deploy-check lock clean
+	build-here openapi scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,15 +115,16 @@ openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python docs/openapi.py > docs/openapi.json
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials and agent_dates, whose AWS is forged;
-# chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; make_run, which is about make. A test sees to it that no module is forgotten.
+# agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
+# secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; make_run, which is
+# about make. A test sees to it that no module is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.py stop_trail.py node_death.py \
 	gateway_stack.py edge.py openapi_fuzz.py runtime_interface.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
 
-LOCKS = $(wildcard requirements/*.txt) layers/core/requirements.txt
+LOCKS = $(wildcard requirements/*.txt) layers/core/requirements.txt $(DISTRIBUTIONS:%=%/requirements.txt)
 
 audit: .venv-audit/.ready ## look the pinned packages up among known vulnerabilities (needs PyPI's JSON API)
 	@.venv-audit/bin/python delivery/audit.py $(LOCKS)
@@ -127,11 +132,22 @@ audit: .venv-audit/.ready ## look the pinned packages up among known vulnerabili
 scale: setup ## print the tables of docs/scale.md
 	@$(BIN)/python -m delivery.scale
 
+WHEEL = $(BIN)/pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir
+DIST ?= dist
+
+wheel: setup ## build the distributions: wheels, each with its bill of materials and its hash (DIST=dist)
+	@rm -f $(DIST)/*-none-any.whl*
+	@$(WHEEL) $(DIST) $(DISTRIBUTIONS)
+	@$(foreach folder,$(DISTRIBUTIONS),$(BIN)/python -m delivery.sbom $(folder) $(DIST) &&) true
+
+wheelhouse: wheel ## all that installs a program on offline hosts, in one archive (ARCHITECTURE=arm64|x86_64)
+	@$(foreach folder,$(PROGRAMS),$(BIN)/python -m delivery.wheelhouse $(folder) --dist $(DIST) --architecture $(ARCHITECTURE) &&) true
+
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox local/ivr_local tests/support
-	@$(BIN)/mypy benchmarks delivery docs/openapi.py
+	@$(BIN)/mypy benchmarks delivery distributions docs/openapi.py
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
 	@$(BIN)/lint-imports
@@ -240,9 +256,13 @@ BASELINE = benchmarks/baselines/powertools_resource
 	@.venv-checkov/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/checkov.txt
 	@touch $@
 
-UV = uv pip compile --quiet --upgrade --no-emit-index-url --no-header --generate-hashes
+UV = uv pip compile --quiet $(UPGRADE) --no-emit-index-url --no-header --generate-hashes
+UPGRADE ?= --upgrade
+NAME = sed -n 's/^name = "\(.*\)"/\1/p'
+LOCKING = .local/locking
 
-lock: ## make the lock files anew (needs uv)
+# A distribution's lock is of the built wheel, without the project's own: those are pinned by their hashes when they are built.
+lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned)
 	@$(UV) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	@$(UV) --universal --python-version 3.13 -c requirements/dev.txt pyproject.toml -o layers/core/requirements.txt
 	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
@@ -251,9 +271,13 @@ lock: ## make the lock files anew (needs uv)
 	@$(UV) --python-version 3.13 --only-binary :all: requirements/checkov.in -o requirements/checkov.txt
 	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
 	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
-
 	@$(UV) --universal --python-version 3.11 requirements/audit.in -o requirements/audit.txt
+	@rm -rf $(LOCKING)
+	@$(WHEEL) $(LOCKING) $(DISTRIBUTIONS)
+	@for folder in $(DISTRIBUTIONS); do \
+		$(NAME) $$folder/pyproject.toml | $(UV) --universal --python-version 3.11 -c requirements/dev.txt --find-links $(LOCKING) \
+		$(shell $(NAME) distributions/*/pyproject.toml | sed 's/^/--no-emit-package /') - -o $$folder/requirements.txt || exit 1; done
 
 clean: ## remove what the targets have made
-	rm -rf requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+	rm -rf dist requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
 		.local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

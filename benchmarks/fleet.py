@@ -1,4 +1,4 @@
-"""The fleet that every benchmark measures with: runtimes and nodes as items of the two tables (DESIGN section 4).
+"""The fleet that every benchmark measures with: runtimes and nodes as items of the two tables (docs/architecture.md).
 
 Owns the data and nothing else. The items are written down here, not made by the product's own code, so that a defect
 of that code cannot hide in its measurement. The same number gives the same row, always.
@@ -148,7 +148,7 @@ def _node(number: int, lease_until: str) -> Item:
 
 
 def _runtime_id(number: int, begin_s: int, domain: str) -> str:
-    """Make an id as DESIGN section 2 has it, the domain in place of the node; within a second ids ascend."""
+    """Make an id as the platform does, with the domain in place of the node; within a second ids ascend."""
     microseconds = (number % 3) * 300_000
     bits = ((number * 2_654_435_761) % 2**32 >> 2 | (number % 3) << 30) << 96
     bits |= begin_s // 1_000_000 << 80 | begin_s % 1_000_000 << 60 | microseconds << 40 | zlib.crc32(domain.encode())

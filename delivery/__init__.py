@@ -1,1 +1,4 @@
-"""Programs behind `make deploy`, `make audit` and `make scale`. None of them is part of what is deployed."""
+"""Programs behind `make deploy`, `make audit`, `make scale`, `make wheel` and `make wheelhouse`.
+
+None of them is part of what is deployed or installed.
+"""

@@ -1,1 +1,1 @@
-"""The embedded stack: what AWS would run, on one machine (DESIGN section 9)."""
+"""The embedded stack: what AWS would run, on one machine (docs/local.md)."""

@@ -2,7 +2,8 @@
 
 A page may say "never", "at once" or "within 10 s" only where `promises/<page>.toml` quotes the words: as a promise,
 with the tests that hold it, or as an aside, which promises nothing of ours. So nobody promises more than is tested, and
-a test that goes takes its promise along. Promises in other words may stand there too.
+a test that goes takes its promise along. Promises in other words may stand there too. docs/field-reports.md names its
+tests itself, line by line.
 """
 
 import re
@@ -21,9 +22,12 @@ TESTS: Final = ROOT / "tests"
 HISTORY: Final = {"decisions.md"}
 """Says what was decided when, in the words of that day; the other pages say what holds."""
 
+FIELD_REPORTS: Final = ROOT / "docs" / "field-reports.md"
+"""Has each rule beside its tests, so it needs no table."""
+
 PAGES: Final = [
     ROOT / "README.md",
-    *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in HISTORY),
+    *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in HISTORY | {FIELD_REPORTS.name}),
 ]
 
 ABSOLUTE: Final = re.compile(
@@ -131,6 +135,18 @@ def test_every_promise_names_tests_that_there_are(page: Path) -> None:
         )
     unknown = [row for row in rows.get("aside", []) if row["because"] not in ASIDES]
     assert not unknown, f"tests/docs/promises/{page.stem}.toml: `because` is one of {', '.join(ASIDES)}"
+
+
+def test_every_field_report_names_tests_that_there_are() -> None:
+    lines = re.findall(r"^\|.*\|$", FIELD_REPORTS.read_text(encoding="utf-8"), re.MULTILINE)
+    cases = [line for line in lines if line not in {"| case | rule | test |", "|---|---|---|"}]
+    assert len(cases) > 100
+    for case in cases:
+        assert case.count(" | ") == 2, f"case, rule and test: {case}"
+        tests = re.findall(r"`(\S+?::\w+)`", case.rpartition(" | ")[2])
+        assert tests, f"no test holds: {case}"
+        gone = [test for test in tests if missing(test)]
+        assert not gone, f"docs/field-reports.md: held by tests that are not there: {gone}"
 
 
 def test_every_table_is_of_a_page() -> None:

@@ -94,7 +94,7 @@ def test_a_crash_or_a_broken_lock_file_is_no_pass(
 def test_every_lock_file_that_is_installed_from_is_audited() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     (named,) = re.findall(r"^LOCKS = (.*)$", makefile, re.MULTILINE)
-    assert named == "$(wildcard requirements/*.txt) layers/core/requirements.txt"
+    assert named == "$(wildcard requirements/*.txt) layers/core/requirements.txt $(DISTRIBUTIONS:%=%/requirements.txt)"
     installed = set(re.findall(r"-r (\S+\.txt)", makefile))
     assert installed - {"layers/core/requirements.txt"} <= {
         f"requirements/{path.name}" for path in (ROOT / "requirements").glob("*.txt")

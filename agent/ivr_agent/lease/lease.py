@@ -1,4 +1,4 @@
-"""The node's proof of life: the heartbeat that renews its lease (DESIGN sections 4 and 7).
+"""The node's proof of life: the heartbeat that renews its lease.
 
 Owns the node's row. Renews only while the engine answers its probe; ends the agent when another one runs for the
 same node. Never touches runtimes' rows, but says by `ours` whether they are this agent's to write.

@@ -1,7 +1,7 @@
 """What becomes of one stop command: to our engine, or to the agent of its node.
 
-Owns the decision of the outcome (DESIGN section 6 and 7, "drain"). Called by `drain` for messages of the queue and by
-`control` for requests of peers. Raises `UndeliveredError` whenever the fate is not known for certain.
+Owns the decision of the outcome (docs/agent.md, "What becomes of a stop"). Called by `drain` for messages of the
+queue and by `control` for requests of peers. Raises `UndeliveredError` whenever the fate is not known for certain.
 """
 
 from typing import Final, Protocol

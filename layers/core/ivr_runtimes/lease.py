@@ -1,6 +1,6 @@
 """Liveness: a runtime is active iff its node's row carries the same session and an unexpired lease.
 
-Owns the lease's numbers and the rule that judges by them, for readers and writers alike (DESIGN section 4).
+Owns the lease's numbers and the rule that judges by them, for readers and writers alike (docs/architecture.md).
 """
 
 from collections.abc import Iterable

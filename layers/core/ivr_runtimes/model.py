@@ -37,7 +37,7 @@ class StopType(StrEnum):
 
 
 class Verb(StrEnum):
-    """What a command asks of the engine. Absolute, so a repeat changes nothing (DESIGN section 6)."""
+    """What a command asks of the engine. Absolute, so a repeat changes nothing (docs/architecture.md)."""
 
     EXTERNAL_STOP = "external_stop"
     TERMINATE = "terminate"

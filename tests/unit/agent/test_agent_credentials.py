@@ -205,6 +205,7 @@ def test_line_ends_around_credentials_are_none_of_them(late: Credentials, source
         ("AK", f"{SECRET}\nX-Evil: 1", None),
         ("AK", SECRET, "to\x00ken"),
         ("AK", "s\u00e9cret", None),
+        ("AK", "se cret", None),
     ],
 )
 def test_credentials_that_no_header_can_carry_are_told_and_not_quoted(

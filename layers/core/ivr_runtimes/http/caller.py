@@ -2,7 +2,7 @@
 
 API Gateway's JWT authorizer verified the token before the function was invoked; its claims arrive as strings in
 `requestContext.authorizer.jwt.claims` (AWS: "Working with AWS Lambda proxy integrations for HTTP APIs", payload 2.0).
-Without a usable domain claim there is no answer, whatever invoked the function (DESIGN section 8).
+Without a usable domain claim there is no answer, whatever invoked the function (docs/api.md).
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The choice of the cheapest read for a query (DESIGN section 5; the table in docs/query.md says what each costs).
+"""The choice of the cheapest read for a query (the table in docs/query.md says what each costs).
 
 Owns which rows are read, in which order, and when there are enough. Never reads: `listing` carries a plan out, and
 applies filter, liveness and window to whatever was read, so a plan can be dear, but not wrong. Called by `listing`.

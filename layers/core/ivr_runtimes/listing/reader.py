@@ -1,4 +1,4 @@
-"""The list: every active runtime of the caller's domain that the query asks for (DESIGN section 5).
+"""The list: every active runtime of the caller's domain that the query asks for (docs/query.md).
 
 Carries out what `planner` chose: reads, filters, drops what no living node vouches for, orders, cuts the window.
 Whatever the plan, the answer is that of reading everything. Called by the list function.

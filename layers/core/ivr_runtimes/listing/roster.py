@@ -1,4 +1,4 @@
-"""The nodes as the list knows them: who is alive, and so which rows are the truth (DESIGN section 4).
+"""The nodes as the list knows them: who is alive, and so which rows are the truth (docs/architecture.md).
 
 Owns how long a reading of the nodes serves, and when to look again. Never reads runtimes. Called by `listing`.
 """

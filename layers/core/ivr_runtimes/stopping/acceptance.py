@@ -1,4 +1,4 @@
-"""The stop: from a runtime's id to a command on its site's queue (DESIGN section 6).
+"""The stop: from a runtime's id to a command on its site's queue (docs/api.md).
 
 Reads base-table rows, strongly consistent, and sends one absolute command. Never writes a row, never waits for the
 node: 204 means that the command is on its way and will be carried out or found moot.
@@ -26,7 +26,7 @@ BUDGET_S: Final = 9.0
 """No call is begun that could end after this."""
 
 ANSWER_WITHIN_S: Final = 9.5
-"""A stop answers within 10 s (DESIGN section 6), whatever hangs: a resolver, or a body that comes byte by byte."""
+"""A stop answers within 10 s (docs/api.md), whatever hangs: a resolver, or a body that comes byte by byte."""
 
 RETRY_AFTER_S: Final = 1
 """When to repeat a stop whose outcome is unknown."""

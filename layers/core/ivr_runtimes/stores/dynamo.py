@@ -1,4 +1,4 @@
-"""The tables `runtimes` and `nodes` in DynamoDB (DESIGN section 4).
+"""The tables `runtimes` and `nodes` in DynamoDB (docs/architecture.md).
 
 Owns the items' shape and the requests; decides nothing about liveness or order of work. `RuntimeTable` and
 `NodeTable` implement the ports of `ports`; both programs and functions use them with clients from `boto`.

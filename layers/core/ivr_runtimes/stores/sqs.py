@@ -1,4 +1,4 @@
-"""The stop queues in SQS: one per site, each with its dead-letter queue (DESIGN section 4).
+"""The stop queues in SQS: one per site, each with its dead-letter queue (docs/architecture.md).
 
 Owns the requests only; what a message means and when it is done is `command`'s and the agent's business.
 """
