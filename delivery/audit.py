@@ -1,8 +1,8 @@
-"""`make audit`: looks the pinned packages up among known vulnerabilities with pip-audit, or says that it cannot.
+"""`make audit`: checks the pinned packages for known vulnerabilities with pip-audit, or says that it could not.
 
-Owns only the difference between "something was found", "nothing could be asked" and "it went wrong": where the
-advisory service is out of reach (mirrors seldom have it), nothing was checked, and a gate must neither fail for that
-nor pass in silence. Called by the Makefile.
+Owns the difference between "something was found", "nothing could be checked" and "pip-audit failed". Where the advisory
+service is out of reach (mirrors seldom have it), the gate does not fail, but says that nothing was checked. Called by
+the Makefile.
 """
 
 import json
@@ -21,17 +21,17 @@ OUT_OF_REACH = (
     "requests.exceptions.ConnectionError",
     "requests.exceptions.ConnectTimeout",
 )
-"""How pip-audit ends, without a report, where it gets no connection. Whatever else ends it is a failure."""
+"""What pip-audit prints, instead of a report, when it gets no connection. A report missing otherwise is a failure."""
 
 ACCEPTED = {
     "CVE-2024-23342": "ecdsa, which checkov wants: of signing, which nothing here does with it; no fix is planned",
 }
-"""What is known, cannot be mended and does no harm where it is used, by its id or an alias, with the reason."""
+"""Known vulnerabilities without a fix that do no harm here: by id or alias, with the reason."""
 
 
 def audit(lock: Path, program: Path = PIP_AUDIT) -> int:
     """Audit one lock file, say what was found and return the exit code."""
-    # Not --strict: one package that cannot be looked up would keep the whole report back.
+    # Not --strict: then one package that cannot be looked up would suppress the whole report.
     command = [str(program), "--require-hashes", "--disable-pip", "--format", "json", "-r", str(lock)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own lock files
     try:
@@ -72,7 +72,7 @@ def _accepted(lock: Path, vulnerability: dict[str, Any]) -> bool:
 
 
 def _skipped(lock: Path, why: str) -> int:
-    """Let the gate go on: a line on stderr says that nothing was checked."""
+    """Let the gate pass, with a line on stderr that nothing was checked."""
     print(f"SKIPPED audit of {lock}: NO PACKAGE WAS CHECKED. pip-audit: {why}", file=sys.stderr)  # noqa: T201
     return PASSED
 

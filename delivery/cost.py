@@ -1,6 +1,6 @@
-"""What the service costs a month: the prices, in one table to be checked against AWS's pages, and the arithmetic.
+"""What the service costs per month: the prices, in one table to be checked against AWS's pages, and the arithmetic.
 
-Owns prices. Left out: free tiers, taxes, support, and SnapStart, which is off unless asked for. Used by `scale`.
+Owns prices. Left out: free tiers, taxes, support, and SnapStart, which is off by default. Used by `scale`.
 """
 
 from typing import Final
@@ -28,7 +28,7 @@ PRICES: Final = {
     "CloudWatch, dashboard and month": (3.00, "Amazon CloudWatch pricing"),
     "X-Ray, trace recorded": (5.00e-6, "AWS X-Ray pricing"),
 }
-"""US dollars in US East (N. Virginia), free tiers aside."""
+"""US dollars in US East (N. Virginia), without free tiers."""
 
 
 def price(name: str) -> float:
@@ -37,7 +37,7 @@ def price(name: str) -> float:
 
 
 def monthly(load: Load) -> dict[str, float]:
-    """Return the monthly cost by service, US dollars: the domain's own, and what 1,000 nodes cost whoever calls."""
+    """Return the monthly cost in US dollars by item: those of the domain's load, and the fixed ones of 1,000 nodes."""
     return {name: cost * MONTH_S for name, cost in _a_second(load).items()} | _a_month(load)
 
 

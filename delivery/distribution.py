@@ -1,6 +1,6 @@
 """One folder of `distributions/`: its name, its siblings and its lock.
 
-Owns the reading of what its pyproject.toml says. Used by `sbom` and `wheelhouse`.
+Owns how its pyproject.toml is read. Used by `sbom` and `wheelhouse`.
 """
 
 import tomllib
@@ -15,9 +15,9 @@ class Distribution:
 
     name: str
     siblings: frozenset[str]
-    """Our own distributions that it requires, in the same version."""
+    """Our own distributions that it requires, each in the same version."""
     lock: Path
-    """What else it requires, by hashes."""
+    """The lock file of everything else that it requires, with hashes."""
 
     @classmethod
     def of(cls, folder: Path) -> Self:
@@ -41,5 +41,5 @@ def _wheel(name: str, dist: Path) -> Path:
 
 
 def version_of(wheel: Path) -> str:
-    """Return the version that a wheel's name tells."""
+    """Return the version in a wheel's name."""
     return wheel.name.split("-")[1]

@@ -1,7 +1,7 @@
-"""`make lint-cloud`: prints template.yaml as one stack of two sites, its loops and functions put in place, as JSON.
+"""`make lint-cloud`: prints template.yaml as JSON, for two sites, with its loops and functions expanded.
 
-Scanners that read templates know neither `Fn::ForEach` nor what a condition comes to, and would pass over every queue
-and policy of a site. Owns the stack that is scanned: production, as whoever names no environment gets it.
+Template scanners neither expand `Fn::ForEach` nor evaluate conditions, so they would miss every queue and policy of a
+site. Owns the stack that is scanned: production, the template's default.
 """
 
 import json

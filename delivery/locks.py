@@ -1,6 +1,6 @@
-"""A lock file as `uv pip compile --generate-hashes` writes it: what is pinned, and who asked for it.
+"""A lock file as `uv pip compile --generate-hashes` writes it: the pinned packages, and what requires each.
 
-Owns the reading of that form, and nothing else. Used by `sbom` and `wheelhouse`.
+Owns the parsing of that format. Used by `sbom` and `wheelhouse`.
 """
 
 import re

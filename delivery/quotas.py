@@ -1,7 +1,7 @@
-"""Which of AWS's limits the service meets: those that grow with runtimes and callers, and those that grow with sites.
+"""How near the service comes to AWS's quotas: those that depend on runtimes and callers, and those on sites.
 
-Owns the limits as AWS states them. What the stack itself comes to is read off the expanded template. Used by `scale`
-and `cost`.
+Owns the quotas as AWS states them. What the stack itself uses is read from the expanded template. Used by `scale` and
+`cost`.
 """
 
 import functools
@@ -18,7 +18,7 @@ from ivr_runtimes.listing.reader import BUDGET_S, MAX_ROWS
 from ivr_runtimes.model import Verb
 
 MADE_BY_SAM: Final = 10
-"""What SAM adds of its own: stage, permissions, versions, aliases (at most; a test counts)."""
+"""How many resources SAM adds at most: stage, permissions, versions, aliases (a test counts them)."""
 
 ITEM_OVERHEAD_BYTES: Final = 100
 """What DynamoDB adds to each item for storage, and to its projection in an index (page "Item sizes")."""
@@ -26,7 +26,7 @@ ITEM_OVERHEAD_BYTES: Final = 100
 
 @functools.cache
 def stack(sites: int) -> Stack:
-    """Expand the template for so many sites with codes of the greatest length."""
+    """Expand the template for that many sites, with the longest codes."""
     codes = ",".join(f"S{number:031}" for number in range(sites))
     given = {"JwtIssuer": "https://tokens.example", "JwtAudience": "ivr-runtimes", "Sites": codes}
     return expand(
@@ -39,18 +39,18 @@ def _of_type(sites: int, kind: str) -> list[dict[str, Any]]:
 
 
 def alarm_metrics(sites: int) -> int:
-    """Return how many metrics the alarms look at: CloudWatch bills each."""
+    """Return how many metrics the alarms watch: CloudWatch bills each."""
     alarms = _of_type(sites, "AWS::CloudWatch::Alarm")
     return sum(sum("MetricStat" in one for one in alarm.get("Metrics", ())) or 1 for alarm in alarms)
 
 
 def stored_bytes(load: Load) -> int:
-    """Return what the tables hold, the index included."""
+    """Return the bytes that the tables store, index included."""
     return load.runtimes * 2 * (ROW_BYTES + ITEM_OVERHEAD_BYTES) + NODES * (NODE_BYTES + ITEM_OVERHEAD_BYTES)
 
 
 def key_requests() -> float:
-    """Return the requests to KMS in a second: every agent for two tables; the functions' are few beside them."""
+    """Return KMS requests per second: those of every agent for two tables. The functions make few in comparison."""
     return NODES * 2 / ASSUMED["a caller has KMS open a table's key every, s"]
 
 
@@ -158,4 +158,4 @@ BY_SITES: Final[tuple[tuple[str, float, Callable[[int], float]], ...]] = (
     ("API Gateway: audiences of an authorizer (as many as `JwtAudience` names)", 50, lambda _: 1),
     ("API Gateway: request line and headers, bytes (token and query together)", 10_240, lambda _: 2_500),
 )
-"""Limits that one installation meets however few call it, the sites' codes as long as they may be."""
+"""Quotas that depend on sites alone, however few the calls; with the longest site codes."""

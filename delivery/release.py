@@ -2,16 +2,16 @@
 
     python delivery/release.py default|staging|prod --build-dir .aws-sam/build [--deployed]
 
-Prints the parameters for `sam deploy --parameter-overrides`, the hash as `Release` among them; refuses a layer that was
-built for another processor than the one deployed. Owns what counts as a change: a byte of the built functions or layer,
-a parameter, the template. SAM publishes a new version of a function when its code's hash changes, and does not see that
-another layer or another parameter changes it, too (SAM issues 3802 and 3820); so a snapshot of SnapStart, or the alias,
-would stay behind.
+Prints the parameters for `sam deploy --parameter-overrides`, with the hash as `Release`. Refuses a layer that was
+built for another processor than the one deployed. Owns what counts as a change: any byte of the built functions or
+layer, a parameter, the template. SAM publishes a new version of a function only when its code's hash changes, not when
+a layer or a parameter does (SAM issues 3802 and 3820). Without the release hash, the alias and SnapStart's snapshot
+would keep the old layer or parameter.
 
 With `--deployed` it asks CloudFormation for the stack. SAM retains versions, also those of an update that was rolled
-back, and Lambda publishes no version that is the same as its last one, which CloudFormation takes for an error: the
-retry of a failed update would fail for ever. So an update's release is salted with the time of the update before it,
-successful or not, and a release that runs already keeps its salt. Deploys nothing. Called by the Makefile.
+back. Lambda publishes no version that equals the last one, and CloudFormation takes that for an error, so the retry of
+a failed update would always fail. Therefore an update's release is salted with the time of the last update, successful
+or not; a release that runs already keeps its salt. Deploys nothing. Called by the Makefile.
 """
 
 import argparse
@@ -32,20 +32,20 @@ DEFAULT_PROCESSOR = "arm64"
 """The template's default of `Architecture`."""
 
 PROCESSORS = {"-aarch64-": "arm64", "-x86_64-": "x86_64"}
-"""What a compiled module's name says of its processor (PEP 3149), and the template's word for it."""
+"""The part of a compiled module's name that names the processor (PEP 3149), and the template's word for that."""
 
 LENGTH = 16
-"""Digits of the hash: plenty to tell releases apart, short enough to read in a function's description."""
+"""Digits of the hash: enough to tell releases apart, and readable in a function's description."""
 
 SALT_LENGTH = 8
-"""Digits behind the hash that tell an update from an earlier attempt at the same release."""
+"""Digits after the hash; they tell an update from an earlier attempt at the same release."""
 
 STACK_OPTIONS = ("stack_name", "region", "profile")
-"""The options of `sam deploy` that say which stack is meant, also by their names in samconfig.toml."""
+"""The options that select the stack, with the same names in `sam deploy` and samconfig.toml."""
 
 
 def tree_hash(folder: Path) -> str:
-    """Return the SHA-256 of a folder: of every file's path and bytes, whatever their times and owners."""
+    """Return the SHA-256 of a folder: of each file's path and bytes, not of times and owners."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
@@ -54,7 +54,7 @@ def tree_hash(folder: Path) -> str:
 
 
 def settings_of(environment: str, samconfig: Path = ROOT / "samconfig.toml") -> dict[str, Any]:
-    """Return what `sam deploy` reads of an environment; raises `KeyError` for one that samconfig.toml does not have."""
+    """Return the settings that `sam deploy` reads for an environment; raises `KeyError` for an unknown one."""
     tables = tomllib.loads(samconfig.read_text(encoding="utf-8"))[environment]
     return {**tables["global"]["parameters"], **tables["deploy"]["parameters"]}
 
@@ -66,21 +66,21 @@ def parameters_of(environment: str, samconfig: Path = ROOT / "samconfig.toml") -
 
 
 def release(build: Path, parameters: Iterable[str]) -> str:
-    """Return the release hash of a build (functions, layer and template in it) with those parameters."""
+    """Return the release hash of a build (its functions, layer and template) with those parameters."""
     whole = "\n".join([tree_hash(build), *sorted(parameters)])
     return hashlib.sha256(whole.encode()).hexdigest()[:LENGTH]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """What CloudFormation says of a stack: the release that runs, and when it was last updated, if ever."""
+    """What CloudFormation says about a stack: the release that runs, and when it was last updated, if ever."""
 
     release: str
     updated_at: str
 
 
 def deployed(settings: Mapping[str, Any]) -> Deployed | None:
-    """Ask for the stack of those settings; nothing is returned when there is none yet."""
+    """Ask CloudFormation for the stack of those settings; return None if there is none yet."""
     session = boto3.Session(profile_name=settings.get("profile"), region_name=settings.get("region"))
     client: Any = session.client("cloudformation")
     try:
@@ -94,7 +94,7 @@ def deployed(settings: Mapping[str, Any]) -> Deployed | None:
 
 
 def attempt(wanted: str, stack: Deployed | None) -> str:
-    """Return the release to deploy: what runs if that is the one wanted, else one that was never tried before."""
+    """Return the release to deploy: the running one if its hash is `wanted`, else one that was never tried before."""
     if stack is None:
         return wanted
     if stack.release.startswith(wanted):
@@ -103,13 +103,13 @@ def attempt(wanted: str, stack: Deployed | None) -> str:
 
 
 def processors_of(build: Path) -> set[str]:
-    """Return the processors that the layer's compiled parts are for, as the template calls them."""
+    """Return the processors for which the layer's modules are compiled, in the template's words."""
     compiled = (build / "CoreLayer" / "python").rglob("*.so")
     return {name for path in compiled for suffix, name in PROCESSORS.items() if suffix in path.name}
 
 
 def fault(build: Path, parameters: Iterable[str]) -> str | None:
-    """Say why the build cannot be deployed with those parameters."""
+    """Say why the build cannot be deployed with those parameters; None if it can."""
     given = dict(parameter.split("=", 1) for parameter in parameters)
     odd = [name for name, value in given.items() if shlex.quote(value) != value]
     if odd:
@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    """Read the arguments; of those of `sam deploy`, which may follow, the ones that say which stack is meant."""
+    """Read the arguments. Those of `sam deploy` may follow; of these, only the ones that select the stack are read."""
     description = "Print the parameters of a deployment, its release hash included."
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     parser.add_argument("environment", choices=["default", "staging", "prod"])

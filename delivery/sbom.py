@@ -2,9 +2,9 @@
 
     python -m delivery.sbom distributions/agent dist
 
-Writes `FILE.cdx.json` and `FILE.sha256` (for `sha256sum --check`). The parts are the lock's: what the tests ran with,
-and what a wheelhouse holds. The same file and lock make the same bytes: no time of day, no random number. Called by the
-Makefile and by `wheelhouse`.
+Writes `FILE.cdx.json` and `FILE.sha256` (for `sha256sum --check`). The components are those of the lock: what the tests
+ran with, and what a wheelhouse holds. Both files are reproducible: no time, no random number. Called by the Makefile
+and by `wheelhouse`.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ def sha256(file: Path) -> str:
 
 
 def write(file: Path, distribution: Distribution, version: str) -> None:
-    """Write the bill and the hash beside a release file."""
+    """Write the bill of materials and the hash beside a release file."""
     own = [Pin(sibling, version, (distribution.name,)) for sibling in sorted(distribution.siblings)]
     whole = Pin(distribution.name, version, ())
     text = json.dumps(_bill(whole, sha256(file), [*own, *pins(distribution.lock)]), indent=2)
@@ -62,7 +62,7 @@ def _purl(pin: Pin) -> str:
 
 
 def main(distribution: Distribution, dist: Path) -> None:
-    """Write what belongs beside the wheel of a distribution."""
+    """Write both files beside the wheel of a distribution."""
     wheel = distribution.wheel(dist)
     write(wheel, distribution, version_of(wheel))
 

@@ -1,7 +1,7 @@
-"""`make scale`: prints the tables of docs/scale.md: what the service costs and which limits it meets, at three sizes.
+"""`make scale`: prints the tables of docs/scale.md: costs and quotas of the service, at three sizes.
 
-Owns how they are written; `units`, `cost` and `quotas` own what stands in them. Called by the Makefile; a test compares
-its output with the page.
+Owns their form; `units`, `cost` and `quotas` own their content. Called by the Makefile; a test compares the output with
+the page.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from delivery import cost, quotas, units
 from delivery.units import ASSUMED, NODES, RECORDED, SIZES, Load
 
 MANY_SITES = 75
-"""As many as a stack holds."""
+"""The most sites of one stack."""
 
 
 def table(*rows: tuple[str, ...]) -> Iterator[str]:
-    """Yield a Markdown table's lines; the first row is its head, all columns but the first are numbers."""
+    """Yield the lines of a Markdown table. The first row is its head; all columns but the first are numbers."""
     head, *body = rows
     yield f"| {' | '.join(head)} |"
     yield f"|---|{'---:|' * (len(head) - 1)}"

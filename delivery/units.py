@@ -1,6 +1,6 @@
-"""What scale and cost are computed from: what the benchmarks measured, the rows as they are written, assumptions.
+"""The input of `cost` and `quotas`: what the benchmarks measured, the sizes of rows, assumptions.
 
-Owns no arithmetic beyond a unit's own, and no price. Figures come from benchmarks/units.json alone, which the
+Owns the units that follow from these, and no price. Measured figures come only from benchmarks/units.json, which the
 benchmarks write. Used by `cost`, `quotas` and `scale`.
 """
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Node, Runtime
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.stores.dynamo import to_item, to_node_item
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 NODES: Final = 1_000
 SITES: Final = 20
 SIZES: Final = (10, 1_000, 100_000)
-"""Concurrent runtimes of the one domain that is looked at."""
+"""Concurrent runtimes of the domain for which the tables are computed."""
 
 LIST_MB, STOP_MB = 1_024, 512
 """The functions' memory, as template.yaml has it."""
@@ -29,7 +29,7 @@ RECORDED: Final[dict[str, dict[str, Any]]] = json.loads(
 MEASURED: Final[dict[str, float]] = {
     name: figure["value"] for name, figure in RECORDED.items() if isinstance(figure["value"], int | float)
 }
-"""What `make bench-units RECORD=1` and `make bench-stop RECORD=1` kept."""
+"""What `make bench-units RECORD=1` and `make bench-stop RECORD=1` recorded."""
 
 ASSUMED: Final = {
     "a call lasts, s": 180,
@@ -93,31 +93,31 @@ NODE_BYTES: Final = item_bytes(to_node_item(NODE))
 JSON_FIELDS: Final = ("id", "site", "node", "domain", "type", "code", "name", "starttime")
 JSON_ROW: Final = json.dumps({name: getattr(ROW, name) for name in JSON_FIELDS}, separators=(",", ":"))
 SERIALISED_BYTES: Final = len(json.dumps(JSON_ROW)) - 1
-"""A row within Lambda's envelope: its quotes are escaped there, a comma stands between rows."""
+"""A row in Lambda's answer: its quotes are escaped, and a comma separates rows."""
 
 ROW_WRITE_UNITS: Final = math.ceil(ROW_BYTES / 1024)
-"""Of the table, and as many again of the index."""
+"""For the table; the index takes as many again."""
 
 HEARTBEAT_WRITE_UNITS: Final = math.ceil(NODE_BYTES / 1024)
 NODES_READ_UNITS: Final = math.ceil(NODE_BYTES * NODES / 4096)
-"""A consistent Scan. Computed, not measured: dynalite counts it as one that is not consistent."""
+"""Of a consistent Scan. Computed, not measured, because dynalite counts it as an inconsistent one."""
 
 RENEWALS: Final = float(max(RECORDED["lease_writes_per_node_minute"]["value"].values())) / 60
-"""Heartbeats of a node in a second, whatever it runs."""
+"""Heartbeats of a node per second, however much it runs."""
 
 
 def list_read_units(rows: int) -> float:
-    """Return what reading so many rows of a domain costs."""
+    """Return the read units for that many rows of a domain."""
     return math.ceil(MEASURED["list_10k_read_units"] * rows / 10_000 * 2) / 2
 
 
 def list_calls(rows: int) -> int:
-    """Return the calls for so many rows: a Query reads at most 1 MB."""
+    """Return the calls for that many rows: a Query reads at most 1 MB."""
     return math.ceil(rows * ROW_BYTES / 1_048_576)
 
 
 def billed_ms(cpu_ms: float, *, memory_mb: int, calls: float) -> float:
-    """Return how long Lambda bills: the CPU measured, times the stated factors, and the waiting for AWS."""
+    """Return the time that Lambda bills: the measured CPU time by the factors in `ASSUMED`, and the waiting for AWS."""
     share = ASSUMED["memory that buys one whole processor, MB"] / memory_mb
     factor = ASSUMED["CPU on Lambda over CPU measured, with one whole processor"]
     return cpu_ms * factor * share + calls * ASSUMED["an answer of AWS is waited for, ms"]
@@ -130,20 +130,20 @@ STOP_MS: Final = billed_ms(MEASURED["stop_cpu_ms"], memory_mb=STOP_MB, calls=MEA
 
 
 def list_ms(rows: int) -> float:
-    """Return how long a list of so many rows is billed."""
+    """Return the time that is billed for a list of that many rows."""
     cpu_ms = MEASURED["list_10k_cpu_ms"] * rows / 10_000 + MEASURED["nodes_cpu_ms"]
     return billed_ms(cpu_ms, memory_mb=LIST_MB, calls=list_calls(rows) + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What the domain with so many concurrent runtimes does in a second."""
+    """What a domain with that many concurrent runtimes does per second."""
 
     runtimes: int
 
     @property
     def calls(self) -> float:
-        """Calls that start, and that end."""
+        """Calls that start; as many end."""
         return self.runtimes / ASSUMED["a call lasts, s"]
 
     @property
@@ -153,12 +153,12 @@ class Load:
 
     @property
     def pages(self) -> float:
-        """Pages asked for."""
+        """Requests for a page."""
         return ASSUMED["operators who watch the domain"] / ASSUMED["an operator's page is asked for every, s"]
 
     @property
     def lists(self) -> float:
-        """Lists of everything."""
+        """Requests for the whole list."""
         return ASSUMED["operators who watch the domain"] / ASSUMED["an operator lists everything every, s"]
 
     @property
@@ -173,6 +173,6 @@ class Load:
 
     @property
     def concurrency(self) -> float:
-        """Functions that run at once."""
+        """Functions that run at the same time."""
         billed = self.pages * PAGE_MS + self.lists * list_ms(self.runtimes) + self.stops * STOP_MS
         return billed / 1e3

@@ -1,10 +1,10 @@
-"""A wheelhouse: all that installs one distribution on a host that reaches no package index, in one archive.
+"""A wheelhouse: one archive with all that a host without a package index needs to install a distribution.
 
     python -m delivery.wheelhouse distributions/agent --architecture x86_64|arm64
 
 Fetches the wheels of the distribution's lock by their hashes, for each Python that a host may have, adds our own from
 the `dist` folder and a lock of all of them. Owns the archive's form; `pip` fetches. Compiles nothing: a package
-without a wheel for the hosts ends it. The same wheels make the same archive. Called by the Makefile.
+without a wheel for the hosts is an error. The archive is reproducible. Called by the Makefile.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def own_pins(wheels: Iterable[Path]) -> str:
 
 
 def pack(folder: Path, archive: Path, inside: str) -> None:
-    """Pack a folder's files so that the same files make the same archive: in order, without times and owners."""
+    """Pack a folder's files reproducibly: in order, without times and owners."""
     with (
         archive.open("wb") as raw,
         gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
@@ -63,7 +63,7 @@ def pack(folder: Path, archive: Path, inside: str) -> None:
 
 
 def build(distribution: Distribution, dist: Path, *, architecture: str, pythons: Iterable[str]) -> Path:
-    """Make the archive with its bill and hash; return its path."""
+    """Make the archive with its bill of materials and hash; return its path."""
     wheels = distribution.wheels(dist)
     version = version_of(distribution.wheel(dist))
     whole = f"{distribution.name}-{version}-linux-{architecture}"

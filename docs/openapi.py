@@ -12,14 +12,14 @@ from typing import Any, Final
 from ivr_local import template
 from ivr_runtimes import __version__, errors
 from ivr_runtimes.errors import ApiError, OutcomeUnknownError
-from ivr_runtimes.fields import COMPOSITE, DOCUMENTED, FIELDS, Field, Kind
+from ivr_runtimes.fields import COMPOSITE, DOCUMENTED, FIELDS, Field, FieldKind
 from ivr_runtimes.http.response import JSON_TYPE, PROBLEM_TYPE, PROBLEM_URN
+from ivr_runtimes.identifiers import KEY_PATTERN, RUNTIME_ID_PATTERN
 from ivr_runtimes.listing.paging import EXACT_COUNT
-from ivr_runtimes.names import KEY_PATTERN, RUNTIME_ID_PATTERN
-from ivr_runtimes.query.document import MAX_NESTING
 from ivr_runtimes.query.filter import MAX_BYTES
 from ivr_runtimes.query.operators import OPERATORS, Operator
 from ivr_runtimes.query.request import PARAMETERS
+from ivr_runtimes.query.strict_json import MAX_NESTING
 from ivr_runtimes.query.window import MAX_WINDOW
 
 Json = dict[str, Any]
@@ -174,7 +174,7 @@ def _runtime() -> Json:
 
 def _value(field: Field) -> Json:
     kind: Json = {"type": ["string", "null"] if field.nullable else "string", "description": field.meaning}
-    return kind | ({"format": "date-time"} if field.kind is Kind.TIME else {})
+    return kind | ({"format": "date-time"} if field.kind is FieldKind.TIME else {})
 
 
 def _filter() -> Json:

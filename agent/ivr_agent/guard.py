@@ -11,7 +11,7 @@ from aiohttp.typedefs import Middleware
 
 import ivr_engine.guard
 from ivr_agent.log import say
-from ivr_runtimes.names import Session
+from ivr_runtimes.identifiers import Session
 
 
 def guard(session: Callable[[], Session | None] = lambda: None) -> Middleware:

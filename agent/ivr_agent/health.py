@@ -1,6 +1,6 @@
 """Which side answers: engine, AWS (DynamoDB and SQS), peers.
 
-Owns what `/healthz` says. Fed by whoever calls a side; decides nothing.
+Owns what `/healthz` says. Fed by whoever calls a side; decides nothing, and nobody decides by it.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ PEER_MEMORY_S: Final = 60.0
 class Health:
     """The last thing known of each side. `monotonic` is the clock in seconds.
 
-    `engine` says whether it answers: that is all its lease hangs on. SQS counts once it was asked: an agent that waits
+    `engine` says whether it answers, as the probe knows. SQS counts once it was asked: an agent that waits
     for its engine or its lease asks DynamoDB alone.
     """
 

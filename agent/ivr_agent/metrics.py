@@ -44,8 +44,10 @@ class Metrics:
         self.side_up = self._gauge("side_up", "1 while the side answers", "side")
         self.clock_set = self._gauge("clock_set", "1 once AWS has told the time")
         self.lease = self._gauge("lease_seconds", "How much longer the node's lease holds")
+        self.lease_state = self._gauge("lease_state", "1 for the state that the lease is in", "state")
         self.events = self._counter("events", "Engine events by what became of them", "result")
         self.snapshots = self._counter("snapshots", "Snapshots taken of the engine")
+        self.seq_falls = self._counter("seq_falls", "Times the engine's seq fell within a session, which it must not")
         self.rows = self._counter("rows", "Rows sent to the table by what became of them", "result")
         self.lag = Histogram(
             "ivr_agent_flush_lag_seconds",

@@ -5,7 +5,7 @@ Owns only the pair; every loop that names rows or commands is given one.
 
 from dataclasses import dataclass
 
-from ivr_runtimes.names import NodeName, Site
+from ivr_runtimes.identifiers import NodeName, Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

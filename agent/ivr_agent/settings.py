@@ -33,8 +33,8 @@ from ivr_agent.address import host_fault
 from ivr_engine.address import Address, parse
 from ivr_engine.links import is_link
 from ivr_runtimes.errors import SettingsError
+from ivr_runtimes.identifiers import NODE_PATTERN, SITE_PATTERN, NodeName, Site, host_of
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S
-from ivr_runtimes.names import NODE_PATTERN, SITE_PATTERN, NodeName, Site, host_of
 from ivr_runtimes.secret import fault_of, without_line_end, wrong_variables
 
 PREFIX: Final = "IVR_AGENT_"

@@ -6,21 +6,22 @@ tests, from memory.
 
 import secrets
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ivr_agent import __version__
 from ivr_agent.aws import Clock, Denials, Service, rfc3339
 from ivr_agent.engine import Engine, Events, Probe
 from ivr_agent.health import Health
-from ivr_agent.lease import Lease, at_home, cannot_be_told
+from ivr_agent.lease import STATES, Lease, at_home, cannot_be_told
 from ivr_agent.metrics import Metrics
 from ivr_agent.peers import Control, Peers, Signer
 from ivr_agent.place import Place
 from ivr_agent.rows import Flush, Ledger, Registry, Sweep
 from ivr_agent.settings import Settings
 from ivr_agent.stops import Carrier, Drain
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import Session
 from ivr_runtimes.ports import CommandInbox, LeaseTable, RuntimeWriter
 
 MESSAGE_THREADS: Final = 4
@@ -76,7 +77,7 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
     ledger = Ledger(clock.monotonic)
     registry = Registry(ledger)
     engine = Engine(settings.engine, token=settings.token())
-    probe = Probe(engine=engine, registry=registry, health=health, metrics=metrics)
+    probe = Probe(engine=engine, registry=registry, health=health, metrics=metrics, silent_s=settings.lease_ttl_s)
     us = _our_row(settings, clock, control_port)
     lease = Lease(
         us=us,
@@ -190,10 +191,16 @@ def _token_of_events(settings: Settings) -> str | None:
     return None if settings.listen.path else settings.token()
 
 
+def _is_in(lease: Lease, state: type) -> float:
+    return float(isinstance(lease.state, state))
+
+
 def _watch(metrics: Metrics, health: Health, lease: Lease, clock: Clock) -> None:
     """Let the gauges that change by themselves be looked up when asked for."""
     metrics.clock_set.set_function(lambda: float(clock.synchronised))
     metrics.lease.set_function(lease.count_down)
+    for state in STATES:
+        metrics.lease_state.labels(state=state.__name__).set_function(partial(_is_in, lease, state))
     metrics.side_up.labels(side="engine").set_function(lambda: float(health.engine_up))
     metrics.unreadable_rows.set_function(lambda: float(health.unreadable_rows))
     metrics.side_up.labels(side="aws").set_function(lambda: float(health.aws_up))

@@ -5,6 +5,10 @@ Owns shapes only. Engines make them, `reporter` and `server` put them on the wir
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+MAX_AGE_S: Final = 1e9
+"""The greatest age in a status, some thirty years: what is longer ago is told as that."""
 
 
 class State(StrEnum):

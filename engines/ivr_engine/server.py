@@ -12,7 +12,7 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 
 from ivr_engine.address import Address, listening
 from ivr_engine.guard import Handler, RefusedError, carries, guard
-from ivr_engine.model import Ack, AwayError, Snapshot, UnknownRuntimeError
+from ivr_engine.model import MAX_AGE_S, Ack, AwayError, Snapshot, UnknownRuntimeError
 from ivr_engine.telling import wrong_fields
 
 SHUTDOWN_S: Final = 0.5
@@ -67,7 +67,7 @@ def application(engine: Engine, *, token: str | None) -> web.Application:
         snapshot = _snapshot(engine)
         body: dict[str, Any] = {"session": snapshot.session, "seq": snapshot.seq}
         if (age_s := engine.answered_s) is not None:
-            body["age_s"] = round(age_s, 3)
+            body["age_s"] = round(min(age_s, MAX_AGE_S), 3)
         return web.json_response(body)
 
     async def runtimes(_: web.Request) -> web.Response:

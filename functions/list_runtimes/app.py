@@ -1,6 +1,6 @@
 """GET /rest/v1/uc/ivrscript_runtimes: the running IVR scripts of the caller's domain (docs/api.md).
 
-The composition root of the list function: settings and clients are made once, at cold start. No rule lives here.
+The composition root of the list function: settings and clients are made once, at cold start. It holds no rules.
 """
 
 import os

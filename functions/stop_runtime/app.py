@@ -1,6 +1,6 @@
 """DELETE /rest/v1/uc/ivrscript_runtimes/<id>: stop a running IVR script (docs/api.md).
 
-The composition root of the stop function: settings and clients are made once, at cold start. No rule lives here.
+The composition root of the stop function: settings and clients are made once, at cold start. It holds no rules.
 """
 
 import os

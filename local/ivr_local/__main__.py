@@ -1,6 +1,6 @@
 """The program `python -m ivr_local`: the whole system on one machine, until Ctrl-C. See docs/local.md.
 
-Owns arguments, signals, exit codes and what is said on the terminal. Everything else is `stack`'s.
+Owns arguments, signals, exit codes and the output on the terminal. `stack` does everything else.
 """
 
 import argparse
@@ -42,13 +42,13 @@ def main() -> int:
     except StartError as error:
         print(f"ivr_local: {error}", file=sys.stderr)  # noqa: T201  # for the person at the terminal
         return EXIT_FAILED
-    except Exception as error:  # noqa: BLE001  # the program's last guard: the interpreter would tell more than is safe
+    except Exception as error:  # noqa: BLE001  # the program's last guard: the interpreter would print library texts, which may hold secrets
         print(f"ivr_local: {trace_of(error)}", file=sys.stderr)  # noqa: T201  # for the person at the terminal
         return EXIT_FAILED
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal, at once, also through a pipe."""
+    """Print a line for the person at the terminal, unbuffered, so that it comes through a pipe at once, too."""
     print(line, flush=True)  # noqa: T201  # the program's own output
 
 
@@ -114,7 +114,7 @@ def _ministack(program: Path) -> Path:
 
 
 def _delay_ms(text: str | None, configured: int) -> int:
-    """Return the delay of External Stop branches: the environment's, else the file's."""
+    """Return the delay of External Stop branches: from the environment, else from the file."""
     if not text:
         return configured
     if not text.isascii() or not text.isdigit() or int(text) > MAX_DELAY_MS:
@@ -127,7 +127,7 @@ def _state_dir(options: argparse.Namespace) -> Path:
 
 
 def _welcome(plan: Plan, opened: state.StateDir) -> str:
-    """Return what to do next: each command one line, to be copied as it is."""
+    """Return the text of what to do next: commands of one line each, to be copied as they are."""
     client = max(plan.fleet.clients, key=lambda one: len(one.scopes))
     runtimes = f"{plan.url}/rest/v1/uc/ivrscript_runtimes"
     ask = 'curl -s -H "Authorization: Bearer $TOKEN"'
@@ -157,7 +157,7 @@ def _token_command(plan: Plan, client: ClientConfig) -> str:
 
 
 def _own_address(text: str) -> str:
-    """Take an address of this machine alone: the emulated AWS believes everybody."""
+    """Accept only an address of this machine that others cannot reach: the emulated AWS lets everybody in."""
     try:
         address = ipaddress.IPv4Address(text)
         with socket.socket() as trial:

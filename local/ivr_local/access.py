@@ -1,13 +1,17 @@
-"""Who may do what on the emulated AWS: the template's roles and policies, made there and taken on.
+"""Permissions on the emulated AWS: creates the template's roles and policies there, and assumes the roles.
 
-Owns the roles of a stack whose emulator enforces IAM: one per function, from the role the template gives it, and one
-per site, from its agents' policy. Each principal gets temporary credentials of its role and nothing else. `stack`
-calls it when it is started with --iam.
+Owns the roles of a stack whose emulator enforces IAM: one per function, as the template has it, and one per site, with
+its agents' policy. Each principal gets temporary credentials of its role and nothing else. `stack` calls it when it is
+started with --iam.
 
-What differs from AWS, all of it in `enforceable`: the emulator does not know `dynamodb:LeadingKeys`, so statements lose
-the conditions on it, or they would allow nothing (tests judge the documents instead); it asks for an action of its own
-where AWS asks a batch for the single action; it names a log group without the `:*` that AWS has behind it. Besides, the
-emulator's own root takes the roles on, where on AWS the Lambda service, or the agents' hosts, do.
+These differences from AWS are made up for in `enforceable`:
+
+* The emulator does not know `dynamodb:LeadingKeys`. Conditions on it are removed, because with them nothing would be
+  allowed; tests judge the documents instead.
+* For a batch the emulator wants an action of its own, where AWS wants the single action.
+* The emulator names a log group without the `:*` that AWS puts behind it.
+
+Another difference: here the emulator's root assumes the roles, on AWS the Lambda service or the agents' hosts do.
 """
 
 import json
@@ -43,7 +47,7 @@ def documents(stack: Stack) -> dict[str, Document]:
 
 
 def enforceable(document: Document) -> Document:
-    """Return a policy as the emulator has to read it to judge as AWS would, row conditions aside."""
+    """Return a policy with which the emulator decides as AWS would, conditions on rows aside."""
     return {**document, "Statement": [_enforceable(statement) for statement in document["Statement"]]}
 
 
@@ -59,7 +63,7 @@ def admit(stack: Stack, endpoint: Endpoint, account_id: str) -> dict[str, dict[s
 
 
 def credentials(endpoint: Endpoint, role_arn: str) -> dict[str, str]:
-    """Take a role on; return the credentials as environment variables."""
+    """Assume a role; return its credentials as environment variables."""
     answer = endpoint.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="stack", DurationSeconds=SESSION_S)[
         "Credentials"
     ]

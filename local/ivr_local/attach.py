@@ -1,7 +1,7 @@
-"""The program `python -m ivr_local.attach`: settings for an engine of your own to join a running stack.
+"""The program `python -m ivr_local.attach`: settings with which an engine of your own joins a running stack.
 
-Owns what its agent is told, as lines for a shell, and what may be wrong with the wish. Starts and changes nothing:
-all it knows comes from stack.json. See docs/local.md.
+Prints its agent's settings as lines for a shell; owns the errors in its arguments. Starts and changes nothing: all it
+needs comes from stack.json. See docs/local.md.
 """
 
 import argparse
@@ -19,13 +19,13 @@ from ivr_local import server, state
 from ivr_local.emulator import StartError, free_ports
 from ivr_local.fleet import LocalNode
 from ivr_runtimes.errors import SettingsError
-from ivr_runtimes.names import NodeName, host_of
+from ivr_runtimes.identifiers import NodeName, host_of
 
 IN_THE_WAY: Final = (
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
     *("HTTP_PROXY", "http_proxy"),
 )
-"""Variables of a user's own that would lead an AWS SDK away from the emulated AWS."""
+"""Variables of the user that would direct an AWS SDK away from the emulated AWS."""
 
 EXIT_SETTINGS: Final = 2
 
@@ -61,7 +61,7 @@ def environment(
     engine: str | None = None,
     listen: str | None = None,
 ) -> dict[str, str]:
-    """Return the variables of the node's agent; raises `SettingsError`. `stack` is what stack.json says."""
+    """Return the variables of the node's agent; raises `SettingsError`. `stack` is the content of stack.json."""
     if site not in stack["agents"]:
         raise SettingsError(f"--site {site}: the stack has no such site; name one of {', '.join(stack['agents'])}")
     name = hashlib.sha256(node.encode()).hexdigest()[:8]  # a node's own name may be too long for a socket's path
@@ -80,14 +80,14 @@ def environment(
 
 
 def as_shell(told: Mapping[str, str]) -> Iterator[str]:
-    """Yield lines that a POSIX shell takes (`eval`)."""
+    """Yield lines for the `eval` of a POSIX shell."""
     yield f"unset {' '.join(IN_THE_WAY)}"
     for name, value in told.items():
         yield f"export {name}={shlex.quote(value)}"
 
 
 def host_of_new(node: str, stack: Mapping[str, Any]) -> str:
-    """Return the host of a node that the stack does not have yet; raises `SettingsError`."""
+    """Return the host of a node that is new to the stack; raises `SettingsError`."""
     try:
         TypeAdapter(LocalNode).validate_python(node)
     except ValidationError as error:
@@ -100,7 +100,7 @@ def host_of_new(node: str, stack: Mapping[str, Any]) -> str:
 
 
 def _engine_token(peer_secret: str, node: str) -> str:
-    """Return the token that agent and engine share: the same however often the settings are printed."""
+    """Return the token that agent and engine share; it is the same each time the settings are printed."""
     return hmac.new(peer_secret.encode(), f"engine of {node}".encode(), hashlib.sha256).hexdigest()
 
 

@@ -15,22 +15,22 @@ import jwt
 from ivr_local.template import Authorizer
 
 ALGORITHMS: Final = ("RS256",)
-"""The page says "only RSA-based algorithms": the local issuer signs with this one, so nothing else is let in."""
+"""The page says "only RSA-based algorithms". The local issuer signs with this one, so others are refused."""
 
 CLAIM_NAMES: Final = ("exp", "nbf", "iat")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A request that may pass: the token's claims as they stand in it, and its scopes."""
+    """An authorized request: the token's claims as they are written in it, and its scopes."""
 
     claims: Mapping[str, Any]
     scopes: tuple[str, ...]
 
 
 @dataclass(slots=True)
-class RefusedError(Exception):
-    """A request that may not pass: status 401 or 403, the message of the body, the WWW-Authenticate header."""
+class AuthorizationError(Exception):
+    """A refused request: status 401 or 403, the message of the body, the WWW-Authenticate header."""
 
     status: int
     message: str
@@ -51,19 +51,19 @@ class JwtAuthorizer:
         object.__setattr__(self, "_keys", {key.key_id: key.key for key in keys})
 
     def authorize(self, authorization: str | None, scopes: tuple[str, ...]) -> Grant:
-        """Check an Authorization header for a route that wants any one of `scopes`; raises `RefusedError`."""
+        """Check an Authorization header for a route that needs any one of `scopes`; raises `AuthorizationError`."""
         if not authorization:
-            raise RefusedError(401, "Unauthorized", "Bearer")
+            raise AuthorizationError(401, "Unauthorized", "Bearer")
         try:
             claims = self._verified(_token(authorization))
             self._check_issuer_and_audience(claims)
             self._check_times(claims)
         except jwt.PyJWTError as error:
-            raise RefusedError(401, "Unauthorized", _challenge(scopes, "invalid_token", str(error))) from None
+            raise AuthorizationError(401, "Unauthorized", _challenge(scopes, "invalid_token", str(error))) from None
         held = scopes_of(claims)
         if scopes and not set(scopes) & set(held):
             why = "the token does not have a scope that the route requires"
-            raise RefusedError(403, "Forbidden", _challenge(scopes, "insufficient_scope", why))
+            raise AuthorizationError(403, "Forbidden", _challenge(scopes, "insufficient_scope", why))
         return Grant(claims, held)
 
     def _verified(self, token: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class JwtAuthorizer:
         now_s = self.clock()
         if "exp" not in claims or claims["exp"] <= now_s:
             raise jwt.ExpiredSignatureError("the token has expired")
-        # Token times are whole seconds: a token is good in the second it was made in.
+        # Token times are whole seconds: a token is valid in the second in which it was made.
         if any(name in claims and claims[name] > int(now_s) for name in ("nbf", "iat")):
             raise jwt.ImmatureSignatureError("the token is not yet valid")
 
@@ -104,7 +104,7 @@ def scopes_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the token's scopes: claim `scope`, else `scp`; a string separated by spaces, or an array."""
     held = claims.get("scope", claims.get("scp"))
     if isinstance(held, str):
-        return tuple(scope for scope in held.split(" ") if scope)  # other blanks separate nothing (RFC 6749, 3.3)
+        return tuple(scope for scope in held.split(" ") if scope)  # only spaces separate (RFC 6749 section 3.3)
     return tuple(one for one in held if isinstance(one, str)) if isinstance(held, list) else ()
 
 

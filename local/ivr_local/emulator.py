@@ -1,7 +1,7 @@
-"""AWS on this machine: ministack, a process of its own on a free port of loopback, and how to reach it.
+"""The emulated AWS: ministack, a process of its own on a free port of this machine.
 
-Owns its start, the variables that send an AWS SDK there, and the making of tables and queues. Keeps nothing between
-runs. `stack` calls it.
+Owns its start, the variables that direct an AWS SDK there, and the creation of tables and queues. Its data ends with
+the run. `stack` calls it.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ READY_WITHIN_S: Final = 60.0
 POLL_INTERVAL_S: Final = 0.1
 
 PORTS: Final = range(20_000, 32_000)
-"""Below the ports a kernel gives to outgoing connections, one of which could take ours between choice and use."""
+"""Below the ports that a kernel gives to outgoing connections: one of those could take ours before it is bound."""
 
 
 class StartError(Exception):
@@ -54,7 +54,7 @@ class Endpoint:
         return f"http://{self.host}:{self.port}"
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that send an AWS SDK here and nowhere else, whatever the user's own AWS set-up is."""
+        """Return the variables that direct an AWS SDK here alone, whatever AWS settings the user has."""
         return {
             "AWS_ENDPOINT_URL_DYNAMODB": self.url,
             "AWS_ENDPOINT_URL_SQS": self.url,
@@ -68,7 +68,7 @@ class Endpoint:
         }
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of ours: no proxy, no credentials of the user."""
+        """Return a boto3 client for the emulator, without the user's proxy and credentials."""
         config = Config(proxies={}, connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 3})
         return boto3.client(
             service,  # type: ignore[call-overload]  # a str, not one of the literals: two services are meant
@@ -81,7 +81,7 @@ class Endpoint:
 
 
 def free_ports(count: int, host: str = HOST) -> list[int]:
-    """Return so many distinct ports of an address of this machine that nothing listens on now."""
+    """Return that many different ports of an address of this machine on which nothing listens now."""
     found = list(_free(count, host))
     if len(found) < count:
         raise StartError(f"no {count} free ports between {PORTS.start} and {PORTS.stop} on {host}")
@@ -102,7 +102,7 @@ def _free(count: int, host: str) -> Iterator[int]:
 
 
 async def start(program: Path, endpoint: Endpoint, *, log: Path, iam: bool = False) -> Child:
-    """Start the emulator; it does not answer yet. With `iam`, it checks signatures and permissions."""
+    """Start the emulator, without waiting until it answers. With `iam` it checks signatures and permissions."""
     environment = {
         "BIND_HOST": endpoint.host,
         "GATEWAY_PORT": str(endpoint.port),
@@ -110,14 +110,14 @@ async def start(program: Path, endpoint: Endpoint, *, log: Path, iam: bool = Fal
         "MINISTACK_REGION": REGION,
     }
     if iam:
-        # Root is whoever has these keys: we, who make tables and roles.
+        # These are the keys of its root user. We use them to create tables and roles.
         environment |= {"AUTH": "true", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
         environment["SERVICES"] += ",logs"
     return await spawn("ministack", [str(program)], environment=environment, log=log)
 
 
 async def wait_until_up(child: Child, endpoint: Endpoint, http: aiohttp.ClientSession, *, log: Path) -> None:
-    """Wait until the emulator answers; raises `StartError` when it ends or does not within a minute."""
+    """Wait until the emulator answers; raises `StartError` when it ends, or does not answer within a minute."""
     try:
         async with asyncio.timeout(READY_WITHIN_S):
             while not await _answers(endpoint, http):
@@ -137,7 +137,7 @@ async def _answers(endpoint: Endpoint, http: aiohttp.ClientSession) -> bool:
 
 
 def furnish(stack: Stack, endpoint: Endpoint) -> dict[str, str]:
-    """Make the template's tables and queues; return each queue's URL by its name. Blocks; raises `StartError`."""
+    """Create the template's tables and queues; return each queue's URL by its name. Blocks; raises `StartError`."""
     try:
         return provision.create(stack, endpoint.client("dynamodb"), endpoint.client("sqs"))
     except (BotoCoreError, ClientError, provision.ProvisionError) as error:

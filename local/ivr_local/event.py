@@ -1,4 +1,4 @@
-"""What an HTTP API hands to a Lambda function, and what it makes of the answer: payload format 2.0.
+"""The event that an HTTP API passes to a Lambda function, and the response to its answer: payload format 2.0.
 
 Owns the two mappings of the page "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway"
 (http-api-develop-integrations-lambda). Pure: no sockets, no function calls. The gateway calls it.
@@ -16,12 +16,12 @@ from urllib.parse import parse_qsl, unquote
 from ivr_local.authorizer import Grant
 
 TEXT_TYPES: Final = ("application/json", "application/javascript", "application/xml")
-"""Bodies that travel as text, with every text/…; others travel in Base64."""
+"""Bodies of these types, and of every text/…, are passed as text; others in Base64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """An HTTP request as received. `target` is verbatim; `received_at_s` in epoch seconds."""
+class HttpRequest:
+    """An HTTP request as received. `target` is unchanged; `received_at_s` is in epoch seconds."""
 
     method: str
     target: str
@@ -40,25 +40,25 @@ class Request:
 
     @property
     def query(self) -> str:
-        """What stands after the first question mark, verbatim."""
+        """What follows the first question mark, unchanged."""
         return self.target.partition("?")[2]
 
     def header(self, name: str) -> str | None:
-        """Return a header's value, that of repeated ones joined by commas, or None."""
+        """Return a header's value, or None; values of a repeated header are joined by commas."""
         values = [value for key, value in self.headers if key.lower() == name]
         return ",".join(values) if values else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """What an event says of the API itself."""
+    """What an event says about the API itself."""
 
     account_id: str
     api_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """An HTTP response to send. `headers` may repeat a name (Set-Cookie)."""
 
     status: int
@@ -70,7 +70,9 @@ class MalformedResponseError(Exception):
     """The function's answer is not one that API Gateway can map: the caller sees 500."""
 
 
-def build(request: Request, *, api: Api, route_key: str, parameters: Mapping[str, str], grant: Grant) -> dict[str, Any]:
+def build(
+    request: HttpRequest, *, api: Api, route_key: str, parameters: Mapping[str, str], grant: Grant
+) -> dict[str, Any]:
     """Build the event of payload format 2.0. `parameters` are the route's path parameters, still percent-encoded."""
     body, is_base64 = _body(request)
     host = (request.header("host") or "").rsplit(":", 1)[0]
@@ -132,7 +134,7 @@ def claim_text(value: object) -> str:
             return str(value)
 
 
-def map_answer(payload: bytes) -> Response:
+def map_answer(payload: bytes) -> HttpResponse:
     """Map the JSON a function returned to a response; raises `MalformedResponseError`."""
     try:
         answer = json.loads(payload)
@@ -141,7 +143,7 @@ def map_answer(payload: bytes) -> Response:
     if not isinstance(answer, dict) or "statusCode" not in answer:
         # "If your Lambda function returns valid JSON and doesn't return a statusCode": all of it is the body, 200.
         text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
-        return Response(200, (("content-type", "application/json"),), text.encode())
+        return HttpResponse(200, (("content-type", "application/json"),), text.encode())
     status = _status(answer["statusCode"])
     headers = [(name.lower(), str(value)) for name, value in _mapping(answer.get("headers")).items()]
     headers += [("set-cookie", str(cookie)) for cookie in answer.get("cookies") or ()]
@@ -150,21 +152,21 @@ def map_answer(payload: bytes) -> Response:
     body = _answer_body(answer)
     if body and not any(name == "content-type" for name, _ in headers):
         headers.append(("content-type", "text/plain; charset=utf-8"))
-    return Response(status, tuple(headers), b"" if status in {204, 304} else body)
+    return HttpResponse(status, tuple(headers), b"" if status in {204, 304} else body)
 
 
-def _headers(request: Request) -> dict[str, str]:
+def _headers(request: HttpRequest) -> dict[str, str]:
     joined: dict[str, str] = {}
     for name, value in request.headers:
         key = name.lower()
         joined[key] = f"{joined[key]},{value}" if key in joined else value
-    joined.pop("cookie", None)  # cookies travel in a field of their own
+    joined.pop("cookie", None)  # cookies have a field of their own
     joined.setdefault("content-length", str(len(request.body)))
     joined["x-forwarded-for"] = ", ".join(filter(None, (joined.get("x-forwarded-for"), request.source_ip)))
     return {**joined, "x-forwarded-port": str(request.port), "x-forwarded-proto": "http"}
 
 
-def _cookies(request: Request) -> Iterator[str]:
+def _cookies(request: HttpRequest) -> Iterator[str]:
     for name, value in request.headers:
         if name.lower() == "cookie":
             yield from (cookie.strip() for cookie in value.split(";") if cookie.strip())
@@ -177,7 +179,7 @@ def _query(query: str) -> dict[str, str]:
     return joined
 
 
-def _body(request: Request) -> tuple[str | None, bool]:
+def _body(request: HttpRequest) -> tuple[str | None, bool]:
     if not request.body:
         return None, False
     kind = (request.header("content-type") or "").partition(";")[0].strip().lower()
@@ -185,7 +187,7 @@ def _body(request: Request) -> tuple[str | None, bool]:
         try:
             return request.body.decode("utf-8"), False
         except UnicodeDecodeError:
-            pass  # said to be text but is not: Base64 keeps it as it is
+            pass  # declared as text, but it is not: Base64 keeps the bytes
     return base64.b64encode(request.body).decode(), True
 
 

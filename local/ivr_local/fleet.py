@@ -1,6 +1,6 @@
 """samplesconfig.toml: the sites, nodes, domains and clients of the embedded stack.
 
-Owns what that file may say and what is wrong with it. Starts nothing. Read once, by `__main__`.
+Owns what that file may contain, and the errors in it. Starts nothing. Read once, by `__main__`.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from ivr_runtimes.errors import SettingsError
-from ivr_runtimes.names import DOMAIN_PATTERN, NODE_PATTERN, SITE_PATTERN, NodeName, host_of
+from ivr_runtimes.identifiers import DOMAIN_PATTERN, NODE_PATTERN, SITE_PATTERN, NodeName, host_of
 from ivr_runtimes.secret import without_line_end
 
 SCOPE_PATTERN: Final = r"^[!#-\[\]-~]{1,128}$"
@@ -63,7 +63,7 @@ class SiteConfig(_Part):
 
 
 class DomainConfig(_Part):
-    """A tenant, the scripts its calls run (equal shares) and how many calls a minute arrive on all nodes together."""
+    """A tenant, the scripts that its calls run (in equal shares), and the calls per minute on all nodes together."""
 
     name: Annotated[str, StringConstraints(pattern=DOMAIN_PATTERN)]
     scripts: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -71,7 +71,7 @@ class DomainConfig(_Part):
 
 
 class ClientConfig(_Part):
-    """A program that may ask for tokens: of one domain, with these scopes and no others."""
+    """A program that may ask for tokens, for one domain and only these scopes."""
 
     id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
     secret: Annotated[str, BeforeValidator(_whole), StringConstraints(pattern=r"^[\x21-\x7e]{8,128}$")]
@@ -80,7 +80,7 @@ class ClientConfig(_Part):
 
 
 class SandboxConfig(_Part):
-    """Settings of all engines. `external_stop_delay_ms`: how much later an External Stop branch starts."""
+    """Settings of all engines. `external_stop_delay_ms` delays the start of External Stop branches."""
 
     external_stop_delay_ms: Annotated[int, Field(ge=0, le=MAX_DELAY_MS)] = 0
 
@@ -100,9 +100,9 @@ class Fleet(_Part):
         _each_once("domains: domain", (domain.name for domain in self.domains))
         _each_once("clients: client", (client.id for client in self.clients))
         known = {domain.name for domain in self.domains}
-        for place, client in enumerate(self.clients):
+        for index, client in enumerate(self.clients):
             if client.domain not in known:
-                raise ValueError(f"clients[{place}].domain: no such domain; name one of {', '.join(sorted(known))}")
+                raise ValueError(f"clients[{index}].domain: no such domain; name one of {', '.join(sorted(known))}")
         return self
 
 
@@ -113,7 +113,7 @@ def _each_once(what: str, names: Iterable[str]) -> None:
 
 
 def load(file: Path) -> Fleet:
-    """Read the file; raises `SettingsError` that names the file, each place in it and the remedy."""
+    """Read the file; raises `SettingsError`, which names the file, each place in it and the remedy."""
     try:
         return Fleet.model_validate(tomllib.loads(file.read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as error:

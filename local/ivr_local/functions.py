@@ -1,7 +1,7 @@
 """Runs Lambda functions: a few worker processes each, one invocation at a time per worker, as Lambda does.
 
-Owns the workers' lives and the time a function may take. A worker that dies or overruns is replaced. Knows nothing of
-HTTP. The gateway calls `Function.invoke`.
+Owns the start and end of workers and the timeout of a function. A worker that dies or takes too long is replaced. Knows
+nothing of HTTP. The gateway calls `Function.invoke`.
 """
 
 import asyncio
@@ -20,16 +20,16 @@ from ivr_local.template import FunctionSpec
 from ivr_local.worker import ANSWER, LENGTH, READY
 
 WORKERS: Final = 2
-"""Per function: two requests at a time; more wait. Lambda would start more environments; a laptop should not."""
+"""Per function: two requests at a time, further ones wait. Lambda would start more; a laptop should not."""
 
 WAIT_FOR_WORKER_S: Final = 30.0
-"""How long a request waits for a free worker: API Gateway's maximum integration timeout (page http-api-quotas)."""
+"""How long a request waits for a free worker: API Gateway's longest integration timeout (page http-api-quotas)."""
 
 INIT_WITHIN_S: Final = 30.0
-"""How long a worker may take to load its handler. Lambda gives 10 s; a laptop that starts a whole stack is slower."""
+"""How long a worker may take to load its handler. Lambda gives 10 s; a laptop that starts a stack is slower."""
 
 RESPAWN_DELAY_S: Final = 0.5
-"""How long to wait before a worker that ended is replaced: one that cannot start must not take the machine."""
+"""How long to wait before a worker that ended is replaced, so that one that cannot start causes no load."""
 
 
 class FunctionError(Exception):
@@ -42,7 +42,7 @@ class FunctionTimeoutError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What every function runs in: AWS's endpoints and credentials as variables, who owns it, where logs go."""
+    """What all functions have in common: variables with AWS's endpoints and credentials, account, stack, log folder."""
 
     environment: Mapping[str, str]
     region: str
@@ -74,7 +74,7 @@ class _Worker:
         return frame[:1], frame[1:]
 
     def end(self) -> None:
-        """Close the socket, by which an idle worker ends, and make sure that a busy one does."""
+        """Close the socket, at which an idle worker ends, and kill the process in case it is busy."""
         self.writer.close()
         self.child.kill()
 
@@ -99,7 +99,7 @@ class Function:
 
     @property
     def name(self) -> str:
-        """The function's name, as the template would have AWS make it up."""
+        """The function's name, in the form that AWS would generate."""
         return f"{self.surroundings.stack_name}-{self.spec.logical_id}"
 
     @property
@@ -123,7 +123,7 @@ class Function:
         return sorted(worker.child.pid for worker in self._running)
 
     def start(self) -> None:
-        """Begin to start the workers and to replace those that end."""
+        """Start the workers, and from now on replace those that end."""
         self._keepers = [asyncio.create_task(self._keep()) for _ in range(self.workers)]
 
     async def stop(self) -> None:
@@ -134,7 +134,7 @@ class Function:
         self._keepers.clear()
 
     async def invoke(self, event: Mapping[str, Any], *, request_id: str) -> bytes:
-        """Return the JSON the handler answers; raises `FunctionError` or `FunctionTimeoutError`."""
+        """Return the JSON of the handler's answer; raises `FunctionError` or `FunctionTimeoutError`."""
         worker = await self._free_worker()
         finished = False
         try:
@@ -212,7 +212,7 @@ class Function:
         return kind == READY
 
     def _complain(self, fault: str) -> None:
-        if fault != self.fault:  # a worker that never starts says so once
+        if fault != self.fault:  # a worker that never starts is reported once
             self.fault = fault
             self.tell(f"function {self.spec.logical_id}: {fault}")
 

@@ -1,6 +1,6 @@
 """An HTTP API of Amazon API Gateway, on loopback: routes, authorizer, event, function, answer.
 
-Owns the order in which a request passes these and the errors AWS would give. Never throttles: AWS's default is 10,000
+Owns the order of these steps and the errors that AWS would give. Never throttles: AWS's default is 10,000
 requests a second, which one machine does not reach. `server` mounts it.
 """
 
@@ -15,8 +15,8 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from ivr_local.authorizer import JwtAuthorizer, RefusedError
-from ivr_local.event import Api, MalformedResponseError, Request, Response, build, map_answer
+from ivr_local.authorizer import AuthorizationError, JwtAuthorizer
+from ivr_local.event import Api, HttpRequest, HttpResponse, MalformedResponseError, build, map_answer
 from ivr_local.functions import FunctionError, FunctionTimeoutError
 from ivr_local.template import Route
 
@@ -39,7 +39,7 @@ class Invocable(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """The API: its routes, who may use them and what answers. `functions` by the names the routes use."""
+    """The API: its routes, who may use them and what answers. `functions` has the names that the routes use."""
 
     routes: tuple[Route, ...]
     authorizer: JwtAuthorizer
@@ -57,16 +57,16 @@ class Gateway:
         headers = [*answer.headers, ("apigw-requestid", request_id)]
         return web.Response(status=answer.status, headers=headers, body=answer.body or None)
 
-    async def _answer(self, received: web.Request, request_id: str) -> Response:
+    async def _answer(self, received: web.Request, request_id: str) -> HttpResponse:
         target = _target(received)
         if _head_bytes(received) > MAX_HEAD_BYTES:
             raise _GatewayError(431, "Request Header Fields Too Large")
         route, parameters = self._route(received.method, target.partition("?")[0])
-        # Joined as all repeated headers are, so that two tokens are none, be they equal: 401.
+        # Joined, as all repeated headers are. So two tokens, even equal ones, are no valid token: 401.
         authorization = ",".join(received.headers.getall("Authorization", ()))
         try:
             grant = self.authorizer.authorize(authorization, route.scopes)
-        except RefusedError as refused:
+        except AuthorizationError as refused:
             raise _GatewayError(refused.status, refused.message, challenge=refused.challenge) from None
         request = await self._read(received, target=target, request_id=request_id)
         route_key = f"{route.method} {route.path}"
@@ -81,12 +81,12 @@ class Gateway:
                 return route, parameters
         raise _GatewayError(404, "Not Found")
 
-    async def _read(self, received: web.Request, *, target: str, request_id: str) -> Request:
+    async def _read(self, received: web.Request, *, target: str, request_id: str) -> HttpRequest:
         try:
             body = await received.read()
         except web.HTTPRequestEntityTooLarge:
             raise _GatewayError(413, "Request Entity Too Large") from None
-        return Request(
+        return HttpRequest(
             method=received.method,
             target=target,
             protocol=f"HTTP/{received.version.major}.{received.version.minor}",
@@ -100,12 +100,12 @@ class Gateway:
             received_at_s=time.time(),
         )
 
-    async def _call(self, function: Invocable, event: Mapping[str, object], request_id: str) -> Response:
+    async def _call(self, function: Invocable, event: Mapping[str, object], request_id: str) -> HttpResponse:
         """Call the function (page http-api-troubleshooting-lambda: whatever goes wrong in it is a bare 500)."""
         try:
             return map_answer(await function.invoke(event, request_id=request_id))
         except FunctionTimeoutError as error:
-            # What the integration timeout gives on AWS, and a caller should treat both alike: try again.
+            # AWS answers so after the integration timeout. A caller should do the same in both cases: try again.
             log.warning("request %s: %s", request_id, error)
             raise _GatewayError(503, "Service Unavailable") from None
         except (FunctionError, MalformedResponseError) as error:
@@ -114,18 +114,20 @@ class Gateway:
 
 
 class _GatewayError(Exception):
-    """An answer of API Gateway's own."""
+    """An error that API Gateway answers itself."""
 
     def __init__(self, status: int, message: str, *, challenge: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.challenge = challenge
 
-    def response(self) -> Response:
+    def response(self) -> HttpResponse:
         headers = [("content-type", "application/json")]
         if self.challenge is not None:
             headers.append(("www-authenticate", self.challenge))
-        return Response(self.status, tuple(headers), json.dumps({"message": str(self)}, separators=(",", ":")).encode())
+        return HttpResponse(
+            self.status, tuple(headers), json.dumps({"message": str(self)}, separators=(",", ":")).encode()
+        )
 
 
 def match(pattern: str, path: str) -> dict[str, str] | None:

@@ -1,9 +1,9 @@
 """CloudFormation as a language: reads a template's YAML and computes the intrinsic functions in it.
 
 Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, `Fn::Split`, conditions with `Fn::If`,
-and the parameters' constraints, each as AWS documents it, or does it where that differs; knows nothing of what the
-resources are for. A function, tag, reference or attribute that it does not know is an error: nothing is ever passed on
-half expanded. `template` calls it.
+and the parameters' constraints. Each works as AWS documents it; where AWS itself differs from its pages, as AWS does.
+Knows nothing of what the resources are for. An unknown function, tag, reference or attribute is an error, so that
+nothing is passed on half expanded. `template` calls it.
 """
 
 import re
@@ -61,10 +61,10 @@ def load(path: Path) -> dict[str, Tree]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What names mean: `values` of parameters and pseudo parameters, and what a resource's attribute is.
+    """The meaning of names in a template.
 
-    `attribute(logical_id, name)` gives an attribute's value, `Ref` standing for what a reference yields. `conditions`
-    are the template's, as written.
+    `values` has the parameters and pseudo parameters. `attribute(logical_id, name)` gives a resource's attribute; with
+    the name `Ref`, what a reference yields. `conditions` are the template's, as written.
     """
 
     values: Mapping[str, str | list[str]]
@@ -85,7 +85,7 @@ class Scope:
 
 
 def parameter_values(declared: Mapping[str, Tree], given: Mapping[str, str]) -> dict[str, str | list[str]]:
-    """Return each declared parameter's value, given or default, held to its constraints; a list where it is one."""
+    """Return each parameter's value, given or default, checked by its constraints; a list if its type is one."""
     if unknown := sorted(set(given) - set(declared)):
         raise TemplateError(f"the template declares no parameter {', '.join(unknown)}")
     return {name: _parameter(name, spec, given.get(name)) for name, spec in declared.items()}
@@ -103,7 +103,7 @@ def _parameter(name: str, spec: Mapping[str, Tree], given: str | None) -> str | 
 
 
 def _check(name: str, spec: Mapping[str, Tree], value: str) -> None:
-    """Hold one value to its constraints; those of a list are meant for each of its items, as CloudFormation has it."""
+    """Check one value by its constraints. Those of a list apply to each of its items, as in CloudFormation."""
     if (pattern := spec.get("AllowedPattern")) and not re.fullmatch(pattern, value):
         raise TemplateError(f"parameter {name}: {value!r} does not match {pattern}")
     if "AllowedValues" in spec and value not in map(str, spec["AllowedValues"]):
@@ -152,10 +152,10 @@ def _loop(key: str, loop: Tree, scope: Scope) -> dict[str, Tree]:
 
 
 def _fragment(body: Mapping[str, Tree], identifier: str, item: str) -> dict[str, Tree]:
-    """Put an item in the place of a loop's identifier in its keys: `${X}` as it is, `&{X}` as a logical id can hold it.
+    """Replace a loop's identifier in keys: `${X}` by the item, `&{X}` by its letters and digits (for logical ids).
 
-    AWS's page promises both forms in values as well. What an account does is in cloudformation-coverage-roadmap 2150
-    and cfn-language-discussion 162: in values `&{X}` stays as it is.
+    AWS's page promises both forms in values as well. In fact `&{X}` stays as it is in values
+    (cloudformation-coverage-roadmap 2150, cfn-language-discussion 162).
     """
     bare = re.sub(r"\W|_", "", item)
     return {
@@ -175,7 +175,7 @@ def _inner(key: str, value: Tree, identifier: str, item: str) -> Tree:
 
 
 def _bind(tree: Tree, identifier: str, item: str) -> Tree:
-    """Put an item in the place of a loop's identifier in a value: of its `Ref` and within `Fn::Sub`, not in text."""
+    """Replace a loop's identifier in a value: where it is a `Ref`, and within `Fn::Sub`, but not in plain text."""
     match tree:
         case {"Ref": name} if name == identifier:
             return item
@@ -221,7 +221,7 @@ def _if(argument: Tree, scope: Scope) -> Tree:
 
 
 def _truth(condition: Tree, scope: Scope) -> bool:
-    """Judge a condition; its functions are allowed nowhere else (page "Condition functions")."""
+    """Evaluate a condition; its functions are allowed nowhere else (page "Condition functions")."""
     match condition:
         case {"Fn::Equals": [one, other]}:
             return bool(resolve(one, scope) == resolve(other, scope))

@@ -1,7 +1,7 @@
 """The token endpoint of the embedded stack: OAuth 2.0 client credentials, as an Amazon Cognito user pool grants them.
 
-Owns the signing key, the access tokens and what `/oauth2/token` and the two well-known documents answer. Never checks
-a token (the `authorizer` does, by the published keys). The gateway's server calls it.
+Owns the signing key, the access tokens, and the answers of `/oauth2/token` and of the two well-known documents. Never
+checks a token (`authorizer` does, by the published keys). The server calls it.
 """
 
 import base64
@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from ivr_local.fleet import ClientConfig
 
 TOKEN_TTL_S: Final = 3600
-"""How long an access token is good for; Cognito's default."""
+"""How long an access token is valid: Cognito's default."""
 
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105  # a path, not a password
 JWKS_PATH: Final = "/.well-known/jwks.json"
@@ -33,7 +33,7 @@ DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """What the token endpoint answers: a status, a JSON body and headers that keep it out of every cache."""
+    """An answer of the token endpoint: status, JSON body, and headers that forbid caching."""
 
     status: int
     body: dict[str, Any]
@@ -79,7 +79,7 @@ class Issuer:
         }
 
     def pem(self) -> bytes:
-        """Return the private key, for tests that mint tokens this issuer never would."""
+        """Return the private key, for tests that need tokens which this issuer would never sign."""
         return self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -124,7 +124,7 @@ class Issuer:
             raise _GrantError("invalid_request", "Authorization is repeated")
         client_id, secret = _basic("".join(authorizations))
         client = self.clients.get(client_id)
-        # An unknown client costs the same comparison, so that time does not tell which ids exist.
+        # An unknown client costs the same comparison, so that response times do not show which ids exist.
         expected = client.secret if client else secrets.token_urlsafe()
         if not hmac.compare_digest(secret.encode(), expected.encode()) or client is None:
             raise _GrantError("invalid_client", "unknown client or wrong secret", status=401)
@@ -178,7 +178,7 @@ def _basic(authorization: str) -> tuple[str, str]:
 
 
 def _granted(client: ClientConfig, fields: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the scopes asked for, all of the client's when none are (RFC 6749 section 3.3)."""
+    """Return the scopes that were asked for; if none were, all of the client's (RFC 6749 section 3.3)."""
     asked = tuple(dict.fromkeys(fields.get("scope", "").split(" "))) if fields.get("scope") else client.scopes
     if not set(asked) <= set(client.scopes):
         raise _GrantError("invalid_scope", f"this client may have: {' '.join(client.scopes)}")

@@ -1,8 +1,8 @@
-"""Puts a child process on a leash, then becomes it: `python leash.py PARENT_PID PROGRAM ARGUMENT…`.
+"""Makes a process end with its parent, then becomes the program: `python leash.py PARENT_PID PROGRAM ARGUMENT…`.
 
-On Linux the kernel kills the child when its parent dies, even by SIGKILL, so nothing outlives the embedded stack.
-A script of its own rather than a hook between fork and exec, where a process with threads may run next to nothing.
-Run by `processes`, with no site packages; must stay free of imports that take time.
+On Linux the kernel kills the child when its parent dies, even by SIGKILL, so nothing outlives the embedded stack. It is
+a script, not a hook between fork and exec: there, a process with threads can safely run hardly any code. Run by
+`processes`, without site packages; it must not import anything slow.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
-    """Set the leash and exec; exits at once when the parent has died meanwhile."""
+    """Ask the kernel for the signal, then exec; exit at once if the parent has died meanwhile."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != int(sys.argv[1]):

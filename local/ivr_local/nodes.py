@@ -1,7 +1,7 @@
 """The sample fleet's nodes: an engine and an agent each.
 
-Owns their settings and their processes. Never restarts one by itself: whoever kills a node wants to see it gone; the
-server's restart request is the way back. `stack` calls it.
+Owns their settings and their processes. Never restarts one by itself: whoever kills a node wants it to be gone. It is
+started again by the server's restart request. `stack` calls it.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ import aiohttp
 
 from ivr_local.fleet import Fleet
 from ivr_local.processes import Child, ending, spawn
-from ivr_runtimes.names import NodeName, host_of
+from ivr_runtimes.identifiers import NodeName, host_of
 
 AGENT_GRACE_S: Final = 10.0
-"""How long an agent may take to hand its lease over and end."""
+"""How long an agent may take to hand over its lease and end."""
 
 ENGINE_GRACE_S: Final = 2.0
 
@@ -34,7 +34,7 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSpec:
-    """One node: who it is, where its parts meet, what its site is called in AWS."""
+    """One node: its name, the addresses of engine and agent, the queues and credentials of its site."""
 
     site: str
     name: str
@@ -44,7 +44,7 @@ class NodeSpec:
     queue_url: str
     dead_letter_url: str
     credentials: Mapping[str, str] = field(default_factory=dict)
-    """Variables with the credentials of the site's role; empty where any credentials will do."""
+    """Variables with the credentials of the site's role; empty if any credentials are accepted."""
 
     @property
     def engine_address(self) -> str:
@@ -58,13 +58,13 @@ class NodeSpec:
 
     @property
     def health_url(self) -> str:
-        """Where the agent tells how it is."""
+        """Where the agent reports its health."""
         return f"http://{host_of(NodeName(self.name))}:{self.control_port}/healthz"
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What runs as a part: a module for `python -m`, and variables laid over the part's own settings."""
+    """What runs as engine or agent: a module for `python -m`, and variables that override the part's settings."""
 
     module: str
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def own_program(_: NodeSpec, part: Part) -> Program:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What all nodes have in common. `aws` are the variables that lead to AWS; `program` is asked at every start."""
+    """What all nodes have in common. `aws` has the variables for AWS SDKs; `program` is called at every start."""
 
     aws: Mapping[str, str]
     runtimes_table: str
@@ -91,7 +91,7 @@ class Shared:
 
 
 def domains_of_one_node(fleet: Fleet) -> str:
-    """Return the engine's share of the fleet's calls, as its setting wants it: every node gets an equal part."""
+    """Return the setting of one engine's share of the fleet's calls: every node gets an equal part."""
     nodes = sum(len(site.nodes) for site in fleet.sites)
     shares = [
         domain.model_dump(mode="json") | {"calls_per_minute": domain.calls_per_minute / nodes}
@@ -129,13 +129,13 @@ class Node:
             watcher.add_done_callback(self._watchers.discard)
 
     async def stop(self, part: Part) -> None:
-        """End a part, orderly if it lets itself be."""
+        """End a part: ask it first, and kill it if it does not end in time."""
         if (child := self.children.get(part)) is not None:
             self._ending.add(child.pid)
             await child.stop(grace_s=AGENT_GRACE_S if part is Part.AGENT else ENGINE_GRACE_S)
 
     async def restart(self, *parts: Part) -> None:
-        """End the named parts, if they live, and start them anew with the settings they had."""
+        """End the named parts if they run, and start them again with the same settings."""
         async with self._lock:
             for part in (Part.AGENT, Part.ENGINE):
                 if part in parts:
@@ -143,7 +143,7 @@ class Node:
             await self.start(*parts)
 
     async def missing(self, http: aiohttp.ClientSession) -> list[str]:
-        """Say what keeps the node from doing its job, if anything does."""
+        """Say why the node does not do its job; empty if it does."""
         down = [part for part in Part if part not in self.children or not self.children[part].alive]
         if down:
             return [f"node {self.spec.name}: the {part} does not run" for part in down]
@@ -194,7 +194,7 @@ class Node:
         }
 
     def site_environment(self) -> dict[str, str]:
-        """Return what every agent of the node's site is told, also one that somebody attaches to the stack."""
+        """Return the settings of every agent of the node's site, also of one that somebody attaches to the stack."""
         return {
             **self.shared.aws,
             **self.spec.credentials,

@@ -1,6 +1,6 @@
-"""Child processes of the embedded stack: started in sessions of their own, on a leash, with a log file each.
+"""Child processes of the embedded stack: each in a session of its own, with a log file; it ends with its parent.
 
-Owns their environment's base, their start and their end. Never restarts anything. Used by all that starts a process.
+Owns what they inherit of our environment, their start and their end. Never restarts anything.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
-"""All that children get of our environment: a user's AWS_PROFILE or HTTP_PROXY must not reach them."""
+"""The only variables that children inherit: a user's AWS_PROFILE or HTTP_PROXY must not reach them."""
 
 LEASH: Final = Path(__file__).with_name("leash.py")
 
@@ -41,7 +41,7 @@ class Child:
         return await self.process.wait()
 
     async def stop(self, *, grace_s: float) -> None:
-        """Ask the process to end, kill it and its group when it has not after `grace_s`."""
+        """Ask the process to end; after `grace_s`, kill what is left of it and its group."""
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 self.process.terminate()
@@ -51,7 +51,7 @@ class Child:
         await self.process.wait()
 
     def kill(self) -> None:
-        """Kill what is left of the process's group, at once."""
+        """Kill the process's group at once."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -81,7 +81,7 @@ async def spawn(
 
 
 def inherited() -> dict[str, str]:
-    """Return what children get of our environment."""
+    """Return the part of our environment that children inherit."""
     return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 

@@ -1,7 +1,7 @@
-"""Makes what a template declares: tables with their time to live, queues with their dead-letter queues.
+"""Creates what a template declares: tables with their time to live, queues with their dead-letter queues.
 
-Owns the order and the waiting. Leaves alone what is already as declared, so it may run at every start; never deletes.
-The embedded stack's supervisor calls it with clients of an emulator.
+Owns the order and the waiting. Never deletes, and changes nothing that is already as declared, so it may run at every
+start. `emulator` calls it with its own clients.
 """
 
 import json
@@ -24,7 +24,7 @@ POLL_INTERVAL_S: Final = 0.1
 
 
 class ProvisionError(Exception):
-    """What stands is not what the template declares and cannot be brought there."""
+    """A table is not as the template declares, and cannot be changed to that."""
 
 
 def create(
@@ -32,7 +32,7 @@ def create(
 ) -> dict[str, str]:
     """Create all tables and queues of a stack; return each queue's URL by its name.
 
-    Returns when every table is active. Raises `ProvisionError` when one is not in time, or stands with other keys.
+    Returns when every table is active. Raises `ProvisionError` when one is not in time, or exists with other keys.
     """
     for table in stack.tables:
         _create_table(table, dynamodb)
@@ -54,7 +54,7 @@ def _create_table(table: TableSpec, dynamodb: "DynamoDBClient") -> None:
 
 
 def _check_keys(table: TableSpec, dynamodb: "DynamoDBClient") -> None:
-    """A table that stands from an earlier run must have the keys of today's template: they can never be changed."""
+    """Check the keys of a table that exists already: a table's keys cannot be changed."""
     standing = dynamodb.describe_table(TableName=table.name)["Table"]
     declared = {"": table.create["KeySchema"]}
     declared |= {index["IndexName"]: index["KeySchema"] for index in table.create.get("GlobalSecondaryIndexes", ())}
@@ -91,7 +91,7 @@ def _expire(table: TableSpec, dynamodb: "DynamoDBClient") -> None:
 
 
 def _set_attributes(queue: QueueSpec, urls: dict[str, str], sqs: "SQSClient") -> None:
-    """Set what the template declares, also on a queue that stood already: CreateQueue would refuse other values."""
+    """Set what the template declares, also on a queue that exists already: CreateQueue would refuse other values."""
     attributes = dict(queue.attributes)
     if queue.dead_letter is not None:
         answer = sqs.get_queue_attributes(QueueUrl=urls[queue.dead_letter], AttributeNames=["QueueArn"])

@@ -1,7 +1,6 @@
-"""The HTTP server of the embedded stack: the gateway, the token endpoint, health and the restart of a node.
+"""The HTTP server of the embedded stack: the gateway, the token endpoint, health, and the restart of a node.
 
-Owns which path goes where and the stack's listening socket. Everything that is no path of its own belongs to the
-gateway. `stack` mounts and starts it.
+Owns the listening socket and which path goes where. The gateway gets all paths that are not its own. `stack` starts it.
 """
 
 import argparse
@@ -27,14 +26,14 @@ HEALTH_PATH: Final = "/healthz"
 RESTART_PATH: Final = "/local/nodes/{node}/restart"
 
 MAX_PARSED_BYTES: Final = 1024 * 1024
-"""How much of a head is read at all, far over the gateway's own limit, which then answers as AWS does."""
+"""The longest line or header that is read: far more than the gateway allows, which then answers as AWS does."""
 
 SHUTDOWN_S: Final = 2.0
-"""How long requests under way may still take when the stack ends."""
+"""How long running requests may still take when the stack ends."""
 
 
 class Restartable(Protocol):
-    """A node whose processes can be started anew."""
+    """A node whose processes can be restarted."""
 
     async def restart(self, *parts: Part) -> None:
         """End and start the named parts."""
@@ -46,14 +45,14 @@ class Restartable(Protocol):
 
 
 class Behind(Protocol):
-    """What the server's own paths ask of the stack."""
+    """What the server's own paths need from the stack."""
 
     def missing(self) -> list[str]:
-        """Say what keeps list and stop from working; empty when they work."""
+        """Say why list or stop do not work; empty if they work."""
         ...
 
     async def down(self) -> list[str]:
-        """Say which nodes do not do their job; list and stop work for all others."""
+        """Say which nodes do not do their job; list and stop work for the others."""
         ...
 
     def node(self, name: str) -> Restartable | None:
@@ -73,7 +72,7 @@ def port_number(text: str) -> int:
 
 
 def listen(port: int) -> socket.socket:
-    """Return the stack's listening socket; raises `SettingsError` when the port cannot be had."""
+    """Return the stack's listening socket; raises `SettingsError` if the port cannot be bound."""
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -89,7 +88,7 @@ def listen(port: int) -> socket.socket:
 
 
 class AccessLine(AbstractAccessLogger):
-    """Logs a request by its path and status: queries, and headers that hold URLs, may hold what is secret."""
+    """Logs a request by path and status alone: queries and headers may hold secrets."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Log one request."""
@@ -98,7 +97,7 @@ class AccessLine(AbstractAccessLogger):
 
 
 def application(*, gateway: Gateway, issuer: Issuer, behind: Behind, admin_token: str) -> web.Application:
-    """Return the application: a few paths of its own, all else through the gateway."""
+    """Return the application: a few paths of its own; the gateway gets all others."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_post(TOKEN_PATH, _token(issuer))
     app.router.add_get(JWKS_PATH, _constant(issuer.jwks()), allow_head=False)
@@ -118,7 +117,7 @@ async def serve(app: web.Application, bound: socket.socket, *, access_log: loggi
         max_line_size=MAX_PARSED_BYTES,
         max_field_size=MAX_PARSED_BYTES,
         max_headers=1024,
-        auto_decompress=False,  # the gateway hands bodies on as they came
+        auto_decompress=False,  # the gateway passes bodies on unchanged
         shutdown_timeout=SHUTDOWN_S,
     )
     await runner.setup()

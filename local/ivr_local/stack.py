@@ -1,6 +1,6 @@
 """The embedded stack as a whole: what is started, in which order, when it is ready, how it ends.
 
-The composition root: makes the parts and wires them, and has no behaviour besides. `__main__` makes one per run.
+The composition root: makes the parts and connects them. `__main__` makes one per run.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ POLL_INTERVAL_S: Final = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seams:
-    """Where something may be put between the stack's parts (docs/chaos.md does); left alone it is the plain stack.
+    """Points where a test may put something between the stack's parts (docs/chaos.md); by default nothing is there.
 
-    `emulator` is where the emulator is to listen (default: a free port), `functions` where the functions find AWS
+    `emulator` is where the emulator listens (default: a free port), `functions` where the functions find AWS
     (default: the emulator), `program` names what runs as engine and agent, `scripts` is the folder of the scripts.
     """
 
@@ -54,7 +54,7 @@ class Seams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that is settled before anything starts. `project` is the folder of the template."""
+    """All settings of a run. `project` is the folder of the template."""
 
     port: int
     fleet: Fleet
@@ -75,7 +75,7 @@ class Plan:
 
 
 class LocalStack:
-    """One run of the stack. `tell` is called with what the person at the terminal should know."""
+    """One run of the stack. `tell` is called with lines for the person at the terminal."""
 
     def __init__(self, plan: Plan, *, state: StateDir, bound: socket.socket, tell: Callable[[str], None]) -> None:
         self.plan = plan
@@ -103,7 +103,7 @@ class LocalStack:
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start everything and return when list and stop work; raises `StartError`."""
+        """Start everything; return when list and stop work. Raises `StartError`."""
         self.state.write_private("issuer.pem", self._issuer.pem())
         app = server.application(
             gateway=self._gateway(), issuer=self._issuer, behind=self, admin_token=self._admin_token
@@ -127,7 +127,7 @@ class LocalStack:
         self._pending = []
 
     async def stop(self) -> None:
-        """End everything, in an order in which each part still finds what it needs to end well."""
+        """End everything, each part before those that it needs for an orderly end."""
         if self._runner is not None:
             await self._runner.cleanup()
         self._bound.close()
@@ -141,7 +141,7 @@ class LocalStack:
         await self._http.close()
 
     def missing(self) -> list[str]:
-        """Say what keeps list and stop from working; empty when they work."""
+        """Say why list or stop do not work; empty if they work."""
         return list(self._missing())
 
     async def down(self) -> list[str]:
@@ -159,7 +159,7 @@ class LocalStack:
         return self._nodes.get(name)
 
     def publish(self) -> None:
-        """Write stack.json: what runs where, what agents need, the admin token; and the variables for SAM."""
+        """Write stack.json (what runs where, what agents need, the admin token) and the variables for SAM."""
         self.state.write(self._as_json())
         self.state.write_private("sam-env.json", json.dumps(self._sam_variables(), indent=2).encode() + b"\n")
 
@@ -185,7 +185,7 @@ class LocalStack:
             function.start()
 
     async def _admit(self) -> None:
-        """Give every function and every site's agents a role of their own, as the template has it."""
+        """Give each function and each site's agents their own role, as the template has it."""
         self._credentials = await asyncio.to_thread(access.admit, self.plan.template, self._endpoint, ACCOUNT_ID)
 
     async def _watch_emulator(self, child: Child) -> None:
@@ -247,9 +247,9 @@ class LocalStack:
         )
 
     def _node_specs(self) -> Iterator[NodeSpec]:
-        places = [(site, name) for site in self.plan.fleet.sites for name in site.nodes]
-        ports = emulator.free_ports(len(places))
-        for number, ((site, name), port) in enumerate(zip(places, ports, strict=True), start=1):
+        named = [(site, name) for site in self.plan.fleet.sites for name in site.nodes]
+        ports = emulator.free_ports(len(named))
+        for number, ((site, name), port) in enumerate(zip(named, ports, strict=True), start=1):
             yield NodeSpec(
                 site=site.code,
                 name=name,
@@ -265,13 +265,13 @@ class LocalStack:
         return next(table.name for table in self.plan.template.tables if table.logical_id == logical_id)
 
     def _sam_variables(self) -> dict[str, dict[str, str]]:
-        """Return what `sam local invoke --env-vars` takes: each function's variables, led to the emulated AWS.
+        """Return the file for `sam local invoke --env-vars`: each function's variables, directed to the emulated AWS.
 
-        SAM passes on only variables that the template declares; credentials and region are its own affair.
+        SAM passes on only variables that the template declares; it sets credentials and region itself.
         """
-        led_here = self._endpoint.environment()
+        directed = self._endpoint.environment()
         return {
-            spec.logical_id: {name: led_here.get(name, value) for name, value in spec.environment.items()}
+            spec.logical_id: {name: directed.get(name, value) for name, value in spec.environment.items()}
             for spec in self.plan.template.functions
         }
 
@@ -307,7 +307,7 @@ async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 class Lines(logging.Formatter):
-    """Writes plain lines; of an error only where it came from, for texts of libraries may quote a header."""
+    """Writes plain lines; of an error only its traceback, since texts of libraries may quote a header."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  # the name is logging's
         """Return the trace of an error."""
@@ -315,7 +315,7 @@ class Lines(logging.Formatter):
 
 
 def _access_log(file: Path) -> logging.Logger:
-    """Send this process's log to a file: requests by path and status, never queries or headers, so never tokens."""
+    """Send this process's log to a file. Requests are logged by path and status, so no token is."""
     handler = logging.FileHandler(file)
     handler.setFormatter(Lines("%(asctime)s %(name)s %(levelname)s %(message)s"))
     logging.basicConfig(handlers=[handler], force=True)

@@ -1,6 +1,6 @@
 """The state directory of a stack: logs, the issuer's key, and stack.json, which tells tests and people what runs where.
 
-Owns these files and the short temporary directory of the sockets. Fresh at every start; readable by its owner alone.
+Owns these files and the temporary directory of the sockets. Emptied at every start; readable by its owner alone.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from ivr_runtimes.errors import SettingsError
 MARKER: Final = "run-directory"
 RUN_PREFIX: Final = "ivr-local-"
 LONGEST_TEMPORARY: Final = 60
-"""A temporary directory with a longer path leaves no room for sockets (108 bytes, unix(7)): /tmp serves instead."""
+"""A longer path of the temporary directory leaves no room for a socket's path (108 bytes, unix(7)): /tmp is used."""
 
 NO_STACK: Final = "no stack runs there; start one with `make run`, or name the right one with --port or --state-dir"
 
 
 def default_path(port: int) -> Path:
-    """Return the state directory of the stack on a port, unless it was told another."""
+    """Return the default state directory of the stack on a port."""
     return (Path(".local") / str(port)).absolute()
 
 
@@ -42,7 +42,7 @@ class StateDir:
         return self.path / "logs"
 
     def write(self, stack: Mapping[str, Any]) -> None:
-        """Replace stack.json; a reader sees the old or the new one, never half of one."""
+        """Replace stack.json; a reader sees either the old or the new one."""
         self.write_private("stack.json.new", json.dumps(stack, indent=2).encode() + b"\n")
         (self.path / "stack.json.new").replace(self.path / "stack.json")
 
@@ -54,7 +54,7 @@ class StateDir:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[StateDir]:
-    """Make the directory anew and hold it; raises `SettingsError` when it cannot be had."""
+    """Create or empty the directory and lock it; raises `SettingsError` if that is not possible."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -1,8 +1,8 @@
 """template.yaml as the embedded stack sees it: the tables, queues, functions and routes that AWS would make of it.
 
-Owns the meaning of the resource types that have a local counterpart and the names AWS gives to resources. Makes nothing
-(that is `provision`) and serves nothing (the gateway does); both are called with the `Stack` that `expand` returns, so
-local and cloud cannot drift apart. A property without a local meaning is an error unless it is listed as such here.
+Owns the meaning of the resource types that have a local counterpart, and the names that AWS gives to resources. Creates
+nothing (`provision` does) and serves nothing (the gateway does). Both use the `Stack` that `expand` returns, so local
+and cloud cannot differ. A property without a local meaning is an error, unless it is listed as such here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -60,7 +60,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorizer:
-    """The API's JWT authorizer: whose tokens, for which audiences, found where (`$request.header.Authorization`)."""
+    """The API's JWT authorizer: issuer, audiences, and the source of the token (`$request.header.Authorization`)."""
 
     issuer: str
     audience: tuple[str, ...]
@@ -69,9 +69,9 @@ class Authorizer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """Everything a template comes to. `queues` has dead-letter queues before the queues that name them.
+    """An expanded template. `queues` has dead-letter queues before the queues that name them.
 
-    `resources` and `outputs` are the whole expanded template, for those who judge it rather than run it.
+    `resources` and `outputs` are the whole of it, for checks of the template itself.
     """
 
     tables: tuple[TableSpec, ...]
@@ -116,11 +116,11 @@ _ATTRIBUTES: Final = {
     ("AWS::Serverless::HttpApi", "Ref"): "{name}",
 }
 """What `Ref` and `Fn::GetAtt` yield, by resource type: the "Return values" of each type's page in the CloudFormation
-template reference. Where AWS makes a name up, ours is `<stack>-<logical id>`."""
+template reference. Where AWS generates a name, ours is `<stack>-<logical id>`."""
 
 
 class _Expansion:
-    """One expansion under way: the unrolled resources and the scope that gives their names a meaning."""
+    """One expansion: the resources with loops unrolled, and the scope that gives names their meaning."""
 
     def __init__(self, document: Mapping[str, Tree], values: Mapping[str, str | list[str]]) -> None:
         self._values = values
@@ -150,7 +150,7 @@ class _Expansion:
         return "Condition" not in body or self._scope.holds(body["Condition"])
 
     def _attribute(self, logical_id: str, attribute: str) -> str:
-        """Tell an attribute of a resource, `Ref` standing for what a reference yields."""
+        """Return an attribute of a resource; `Ref` is what a reference to it yields."""
         if logical_id not in self._unrolled:
             raise TemplateError(f"the template has no parameter or resource {logical_id}")
         resource = self._unrolled[logical_id]
@@ -200,7 +200,7 @@ def _route(function: str, event: Mapping[str, Tree], default_authorizer: str) ->
 
 
 def _merge(defaults: Mapping[str, Tree], resources: Mapping[str, dict[str, Tree]]) -> dict[str, dict[str, Tree]]:
-    """Lay SAM's `Globals` under the resources they are meant for."""
+    """Merge SAM's `Globals` into the resources that they apply to."""
     if unknown := sorted(set(defaults) - {"Function"}):
         raise TemplateError(f"Globals of {', '.join(unknown)} are not supported")
     return {
@@ -212,7 +212,7 @@ def _merge(defaults: Mapping[str, Tree], resources: Mapping[str, dict[str, Tree]
 
 
 def _under(default: Tree, own: Tree) -> Tree:
-    """Merge as SAM does: mappings key by key, lists one after the other, of scalars the resource's own."""
+    """Merge as SAM does: mappings key by key, lists one after the other, scalars from the resource."""
     if isinstance(default, dict) and isinstance(own, dict):
         return {**default, **{key: _under(default[key], own[key]) if key in default else own[key] for key in own}}
     if isinstance(default, list) and isinstance(own, list):
@@ -226,7 +226,7 @@ _CREATE_TABLE: Final = frozenset({
 _NOT_LOCAL: Final = frozenset({
     "DeletionProtectionEnabled", "PointInTimeRecoverySpecification", "ResourcePolicy", "SSESpecification", "Tags"
 })  # fmt: skip
-"""Of tables: what protects data in the cloud and means nothing to an emulator's throw-away data."""
+"""Properties of tables that protect data in the cloud, and have no meaning for an emulator's temporary data."""
 
 
 def _table(logical_id: str, properties: Mapping[str, Tree]) -> TableSpec:

@@ -1,6 +1,6 @@
-"""Calls every function until it works, so that a stack that says it is ready answers the first request at once.
+"""Calls every function until it works, so that a stack that is ready answers its first request without delay.
 
-Owns one harmless call per route: as a domain of the fleet, of an id that nothing has. `stack` runs it once.
+Owns one harmless call per route: for a domain of the fleet, with an id that no runtime has. `stack` runs it once.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ivr_local.authorizer import Grant
-from ivr_local.event import Api, MalformedResponseError, Request, build, map_answer
+from ivr_local.event import Api, HttpRequest, MalformedResponseError, build, map_answer
 from ivr_local.functions import Function, FunctionError, FunctionTimeoutError
 from ivr_local.template import Route
 
@@ -19,7 +19,7 @@ RETRY_S: Final = 0.2
 
 
 async def warm(function: Function, routes: Iterable[Route], *, api: Api, domain: str, port: int) -> None:
-    """Call the function by all its routes, on all workers at once, until none of the answers is its or our fault."""
+    """Call the function by all its routes, on all workers at once, until no answer is a server error."""
     for route in (one for one in routes if one.function == function.spec.logical_id):
         calls = [_works(function, route, api, domain, port) for _ in range(function.workers)]
         while not all(await asyncio.gather(*calls)):
@@ -29,7 +29,7 @@ async def warm(function: Function, routes: Iterable[Route], *, api: Api, domain:
 
 async def _works(function: Function, route: Route, api: Api, domain: str, port: int) -> bool:
     request_id = str(uuid.uuid4())
-    request = Request(
+    request = HttpRequest(
         method=route.method,
         target=_concrete(route.path),
         protocol="HTTP/1.1",

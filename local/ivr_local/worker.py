@@ -1,9 +1,9 @@
 """One execution environment of a function: `python -m ivr_local.worker FD`, in the function's folder.
 
 Owns what the Lambda runtime does around a handler: load it once, call it for one event at a time, serialise what it
-returns, turn what it raises into an error document (its kind alone: a text may quote a credential). Talks to
-`functions` in frames over an inherited socket and ends when that closes. Never imports anything of ours that a deployed
-function could not have.
+returns, turn what it raises into an error document (without texts of libraries, which may quote a credential).
+Exchanges frames with `functions` over an inherited socket, and ends when that closes. Of our code it imports only what
+a deployed function has, too.
 """
 
 import importlib
@@ -112,7 +112,7 @@ def _receive(link: socket.socket) -> bytes | None:
 
 
 def _exactly(link: socket.socket, size: int) -> bytes | None:
-    """Return exactly so many bytes, or None when the supervisor is gone."""
+    """Return exactly `size` bytes, or None when the socket was closed."""
     parts = []
     while size:
         part = link.recv(size)

@@ -156,6 +156,8 @@ FAULTS = [
     says("status without seq", "status_is_readable", status=with_body(seq=...)),
     says("status without session", "status_is_readable", status=with_body(session=...)),
     says("seq as text", "status_is_readable", status=with_body(seq="7")),
+    says("a negative age", "status_is_readable", status=with_body(age_s=-1)),
+    says("an age since 1970", "status_is_readable", status=with_body(age_s=1_795_660_902.5)),
     says("seq with a fraction", "status_is_readable", status=with_body(seq=7.5)),
     says("seq below 0", "status_is_readable", status=with_body(seq=-1)),
     says("session with a space", "status_is_readable", status=with_body(session="life 1")),

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from ivr_runtimes.errors import LeaseHeldError
+from ivr_runtimes.identifiers import Domain, RuntimeId, Session, Site, StopId
 from ivr_runtimes.model import State, StopType
-from ivr_runtimes.names import Domain, RuntimeId, Session, Site, StopId
 from ivr_runtimes.ports import Cost, RowRef, Stretch, WriteBatch
 from rows import DOMAIN, PLAYER, WELCOME, node_of, numbered
 

@@ -1,5 +1,6 @@
 """docs/agent.md says what the agent is: every table is compared with the code it describes."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from emulators import ROOT
 from ivr_agent.agent import draining, loops
 from ivr_agent.aws.clock import Clock
+from ivr_agent.lease.states import EVENTS, STATES, AwsDown, Ended, Ending, EngineDown, Serving, State, Waiting
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome
 from ivr_agent.process.exits import Exit
@@ -21,6 +23,32 @@ def table(heading: str) -> list[list[str]]:
     section = (ROOT / "docs" / "agent.md").read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
     lines = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")]
     return [[cell.strip().strip("`") for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def name_of(state: State) -> str:
+    """Return the state's name as the diagram has it."""
+    return "[*]" if isinstance(state, Ended) else type(state).__name__
+
+
+def test_the_diagram_draws_the_leases_states_and_every_transition() -> None:
+    """It drew five states for a class of twelve fields that knew none of them."""
+    page = (ROOT / "docs" / "agent.md").read_text(encoding="utf-8")
+    diagram = page.partition("stateDiagram-v2\n")[2].partition("```")[0].splitlines()
+    arrows = [re.fullmatch(r" +(\S+) --> (\S+): ([^(]+?)(?: \(.*\))?", line) for line in diagram]
+    assert all(arrows), "each line is one arrow, with its event"
+    begin, *drawn = [arrow.groups() for arrow in arrows if arrow]
+    running = (Waiting(), Serving(1.0), EngineDown(1.0), AwsDown(1.0))
+    states: list[State] = [*running, *map(Ending, running), Ended()]
+    assert {type(state) for state in states} == {*STATES, Ended}
+    coded = {
+        (name_of(before), name_of(after), event)
+        for event, happen in EVENTS.items()
+        for before in states
+        if type(after := happen(before)) is not type(before)
+    }
+    assert set(drawn) == coded
+    assert len(drawn) == len(coded)
+    assert begin[:2] == ("[*]", "Waiting")
 
 
 def test_every_setting_is_documented_as_help_tells_it() -> None:

@@ -11,9 +11,9 @@ from emulators import ROOT
 from ivr_agent.engine import client as engine
 from ivr_agent.engine.events import KEEP_ALIVE_S
 from ivr_agent.protocol.schema import BODIES, schema
-from ivr_agent.protocol.wire import MAX_TEXT, RuntimeState
+from ivr_agent.protocol.wire import MAX_AGE_S, MAX_TEXT, RuntimeState, Status
+from ivr_engine.conformance import bodies
 from ivr_engine.conformance.__main__ import Exit
-from ivr_engine.conformance.bodies import Answer, Batch, Changed, FullSnapshot, Problem, Status
 from ivr_engine.conformance.kit import catalogue
 from ivr_engine.conformance.subject import Limits
 from ivr_runtimes.model import StopType
@@ -23,7 +23,7 @@ SCHEMA = json.loads((ROOT / "docs" / "engine-protocol.schema.json").read_text(en
 
 
 def test_the_published_schema_is_that_of_the_models_the_agent_reads_with() -> None:
-    """When it is not: python -m ivr_agent.schema > docs/engine-protocol.schema.json, and mind the engines out there."""
+    """When not: python -m ivr_agent.protocol.schema > docs/engine-protocol.schema.json; mind the engines out there."""
     assert schema() == SCHEMA
 
 
@@ -61,6 +61,26 @@ def test_page_and_schema_tell_the_longest_text(field: str) -> None:
     text = next(kind for kind in member.get("anyOf", [member]) if kind["type"] == "string")
     assert text["maxLength"] == MAX_TEXT
     assert f"at most {MAX_TEXT} characters" in PAGE
+
+
+@pytest.mark.parametrize("age_s", [0, 0.0, 0.25, 7, MAX_AGE_S, None])
+def test_an_age_is_seconds(age_s: float | None) -> None:
+    assert Status.model_validate_json(json.dumps({"session": "s-1", "seq": 1, "age_s": age_s})).age_s == age_s
+
+
+@pytest.mark.parametrize("age_s", [-0.001, -1, MAX_AGE_S + 1, 1_572_943_000, 10**400, "5", True, [], float("nan")])
+def test_an_age_that_is_none_makes_a_status_unreadable(age_s: object) -> None:
+    """A lease would be reckoned from it: from the future, or from seconds since 1970 taken for an age."""
+    body = json.dumps({"session": "s-1", "seq": 1, "age_s": age_s})
+    for told in (body, body.replace("NaN", "Infinity"), body.replace("NaN", "1e999")):
+        with pytest.raises(ValueError, match="age_s"):
+            Status.model_validate_json(told)
+
+
+def test_page_and_schema_tell_the_greatest_age() -> None:
+    number, _ = SCHEMA["$defs"]["Status"]["properties"]["age_s"]["anyOf"]
+    assert (number["minimum"], number["maximum"]) == (0, MAX_AGE_S)
+    assert f"0 to {MAX_AGE_S:,.0f}" in PAGE
 
 
 def test_page_and_platform_know_the_same_termination_types() -> None:
@@ -108,7 +128,7 @@ def bare(definition: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "model", [Batch, Changed, FullSnapshot, Status, Answer, Problem], ids=lambda model: model.__name__
+    "model", [bodies.Batch, bodies.Changed, bodies.FullSnapshot, bodies.Status, bodies.Answer, bodies.Problem]
 )
 def test_the_conformance_kit_reads_what_the_published_schema_says(model: type[BaseModel]) -> None:
     """Agent and kit read the protocol by models of their own: the schema is what they have in common."""

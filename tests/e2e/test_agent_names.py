@@ -23,8 +23,8 @@ from ivr_agent.peers.signature import Signer
 from ivr_agent.settings import Settings
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import SettingsError
+from ivr_runtimes.identifiers import NodeName, Session, Site
 from ivr_runtimes.model import Node, Verb
-from ivr_runtimes.names import NodeName, Session, Site
 
 pytestmark = pytest.mark.e2e
 

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from ivr_agent.lease import predecessor
 from ivr_agent.lease.predecessor import at_home
+from ivr_runtimes.identifiers import NodeName, Session, Site
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import NodeName, Session, Site
 
 pytestmark = pytest.mark.e2e
 

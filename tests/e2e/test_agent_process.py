@@ -31,8 +31,9 @@ from ivr_agent.settings import Settings, explain
 from ivr_agent.wiring import Stores
 from ivr_engine.address import Address
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site, StopId
+from ivr_runtimes.lease import LEASE_TTL_S
 from ivr_runtimes.model import Runtime, Verb
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.ports import Message
 from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore
 
@@ -210,7 +211,8 @@ def engine_app(engine: MemoryEngine) -> web.Application:
     """Serve a memory engine's engine side as docs/engine-protocol.md says."""
 
     async def status(_: web.Request) -> web.Response:
-        return web.json_response({"session": engine.session, "seq": engine.seq})
+        age = {} if engine.age_s is None else {"age_s": engine.age_s}
+        return web.json_response({"session": engine.session, "seq": engine.seq, **age})
 
     async def snapshot(_: web.Request) -> web.Response:
         rows = [state.model_dump(mode="json") for state in engine.runtimes.values()]
@@ -451,3 +453,37 @@ async def test_what_the_engine_forgot_while_no_agent_ran_leaves_the_table(
         await until(site.rows)
     async with site.node(6, monkeypatch):  # the same session, and nothing runs in it
         await until(lambda: not site.rows())
+
+
+async def test_an_engine_that_counts_anew_within_its_session_is_shown_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ran 50 scripts and now runs one: all 50 stayed in the list for as long as it lived."""
+    sited = Sited(tmp_path)
+    async with sited.node(6, monkeypatch) as engine:
+        for number in range(50):
+            engine.put(running_script(number))
+        await until(lambda: len(sited.rows()) == 50)
+        engine.seq, engine.runtimes = 0, {}
+        engine.put(running_script(77))
+        await until(lambda: [row.id for row in sited.rows()] == [running_script(77).id])
+
+
+async def test_a_bridge_that_remembers_its_dead_engine_keeps_no_node_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sited = Sited(tmp_path)
+
+    def lease_until_s() -> float:
+        return max((node.lease_until_s for node in sited.store.all_nodes()), default=0.0)
+
+    async with sited.node(6, monkeypatch) as engine:
+        engine.age_s = 0.0
+        await until(lambda: lease_until_s() > time.time() + 10)
+        died_s = time.time()
+        for _ in range(40):
+            engine.age_s = time.time() - died_s
+            await asyncio.sleep(0.1)
+        assert lease_until_s() <= died_s + LEASE_TTL_S + 1.5, "the clock is told in whole seconds"
+        engine.age_s = 0.0
+        await until(lambda: lease_until_s() > time.time() + 14)

@@ -38,8 +38,8 @@ from ivr_local.server import AccessLine
 from ivr_local.stack import Lines
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import StoreError
+from ivr_runtimes.identifiers import NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.model import Node, Verb
-from ivr_runtimes.names import NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.stores import boto
 from ivr_runtimes.telling import told, trace_of
 

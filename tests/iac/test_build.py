@@ -37,7 +37,7 @@ def release() -> ModuleType:
 def test_the_layer_builds_for_either_processor(architecture: str) -> None:
     named = {"arm64": "aarch64", "x86_64": "x86_64"}[architecture]
     layer = built(architecture) / "CoreLayer" / "python"
-    assert (layer / "ivr_runtimes" / "names.py").is_file()
+    assert (layer / "ivr_runtimes" / "identifiers.py").is_file()
     assert [path.name for path in layer.glob("msgspec/*.so")] == [f"_core.cpython-313-{named}-linux-gnu.so"]
     assert not {path.name for path in layer.iterdir()} & {"tests", "pytest", "moto", "aiohttp", "boto3", "pydantic"}
     for function in ("ListRuntimesFunction", "StopRuntimeFunction"):

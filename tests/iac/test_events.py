@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from ivr_local.template import Route, Stack
-from ivr_runtimes.names import is_runtime_id, is_stop_id
+from ivr_runtimes.identifiers import is_runtime_id, is_stop_id
 
 EVENTS = Path(__file__).resolve().parents[2] / "events"
 NAMES = sorted(path.stem for path in EVENTS.glob("*.json"))

@@ -9,7 +9,7 @@ import pytest
 from ivr_local.intrinsics import TemplateError
 from ivr_local.template import Stack
 from ivr_runtimes.command import DEADLINE_S
-from ivr_runtimes.names import SITE_PATTERN
+from ivr_runtimes.identifiers import SITE_PATTERN
 from ivr_runtimes.settings import FunctionSettings, StopSettings, load
 
 CLOUDFORMATION_RESOURCES = 500

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import oracle
 import worlds
+from ivr_runtimes.identifiers import RuntimeId, Session
 from ivr_runtimes.listing.paging import next_link
 from ivr_runtimes.listing.reader import MAX_LIMIT, Listing
 from ivr_runtimes.model import Node, Runtime
-from ivr_runtimes.names import RuntimeId, Session
 from ivr_runtimes.ports import Page, WriteBatch
 from ivr_runtimes.query import parse_list_query
 from ivr_runtimes.stores.memory import MemoryStore

@@ -8,8 +8,8 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from ivr_runtimes.errors import Fault, InvalidRequestError
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Runtime, StopType
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.query import ListQuery, parse_list_query
 from ivr_runtimes.query.evaluate import compiled, passing
 

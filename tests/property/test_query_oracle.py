@@ -7,8 +7,8 @@ from urllib.parse import quote
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Runtime
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.query import parse_list_query
 from ivr_runtimes.query.evaluate import compiled, passing
 from oracle import (

@@ -20,9 +20,9 @@ import worlds
 from emulators import STACK, clients, listing_client, provisioned
 from ivr_runtimes.errors import NodeUnreachableError, RuntimeNotFoundError
 from ivr_runtimes.http.caller import Caller
+from ivr_runtimes.identifiers import NodeName, RuntimeId, Session, StopId
 from ivr_runtimes.lease import is_alive
 from ivr_runtimes.model import Verb
-from ivr_runtimes.names import NodeName, RuntimeId, Session, StopId
 from ivr_runtimes.query import parse_list_query
 from ivr_runtimes.stopping.acceptance import RuntimeStop
 from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable, to_item, to_node_item

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 from hypothesis import strategies as st
 
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Runtime, State, StopType
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 
 EIGHT = ("id", "site", "node", "domain", "type", "code", "name", "starttime")
 PARTS = ("ext.state", "ext.stoptype", "ext.rootcode", "ext.rootname", "ext.session", "ext.lwt")

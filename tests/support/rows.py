@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Node, Runtime
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 
 DOMAIN = Domain("test.rootdomain.ru")
 PLAYER = Runtime(

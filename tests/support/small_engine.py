@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from ivr_agent.protocol.wire import Stop
 from ivr_engine.address import Address
-from ivr_runtimes.names import Session, StopId
+from ivr_runtimes.identifiers import Session, StopId
 
 TOKEN: Final = "node-token"
 WITH_BRANCH, PLAIN = "survey", "player"

@@ -11,9 +11,9 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 import oracle
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.listing.reader import RuntimeList
 from ivr_runtimes.model import Node, Runtime, State, StopType
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.ports import WriteBatch
 
 NOW_S: Final = 1_800_000_000.0

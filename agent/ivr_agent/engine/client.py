@@ -17,8 +17,8 @@ from ivr_agent.protocol import Answer, Problem, Snapshot, Status, Stop, read_sna
 from ivr_engine.address import Address
 from ivr_engine.exchange import BadAnswerError, Exchange
 from ivr_runtimes.errors import IvrRuntimesError
+from ivr_runtimes.identifiers import RuntimeId, Session, StopId
 from ivr_runtimes.model import Verb
-from ivr_runtimes.names import RuntimeId, Session, StopId
 from ivr_runtimes.telling import told
 
 STATUS_TIMEOUT_S: Final = 2.0
@@ -50,7 +50,7 @@ class EngineSide(Protocol):
     """What the loops ask of an engine; every method raises `EngineError`."""
 
     async def status(self) -> Status:
-        """Return session and seq."""
+        """Return session, seq and, of a bridge, age."""
         ...
 
     async def snapshot(self) -> Snapshot:
@@ -83,7 +83,7 @@ class Engine:
         await self._http.close()
 
     async def status(self) -> Status:
-        """Ask for session and seq; raises `EngineError`."""
+        """Ask for the status; raises `EngineError`."""
         status, body = await self._ask("GET", "/v1/status", timeout_s=STATUS_TIMEOUT_S)
         _expect_ok(status)
         return _read(Status, body)

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeVar
 from ivr_agent.aws import DATE_RESOLUTION_S, Clock
 from ivr_agent.engine.client import EngineError, Refusal
 from ivr_agent.protocol import Answer, RuntimeState, Snapshot, Status
+from ivr_runtimes.identifiers import RuntimeId, Session, StopId
 from ivr_runtimes.model import State, StopType, Verb
-from ivr_runtimes.names import RuntimeId, Session, StopId
 
 T = TypeVar("T")
 
@@ -48,13 +48,17 @@ class ManualTime:
 
 @dataclass(slots=True)
 class MemoryEngine:
-    """Implements `engine.EngineSide`. `down` makes it silent; `branch` gives its scripts an External Stop branch."""
+    """Implements `engine.EngineSide`. `down` makes it silent; `branch` gives its scripts an External Stop branch.
+
+    With `age_s` it is a bridge, whose engine answered so long ago.
+    """
 
     session: Session = Session("s-1")  # noqa: RUF009  # a NewType of str: immutable
     seq: int = 0
     runtimes: dict[RuntimeId, RuntimeState] = field(default_factory=dict)
     down: bool = False
     branch: bool = True
+    age_s: float | None = None
     commands: list[tuple[Verb, RuntimeId, StopId]] = field(default_factory=list)
     snapshots: int = 0
     _accepted: set[tuple[RuntimeId, StopId]] = field(default_factory=set)
@@ -77,9 +81,9 @@ class MemoryEngine:
         self._accepted.clear()
 
     async def status(self) -> Status:
-        """Return session and seq."""
+        """Return session, seq and age."""
         self._answer()
-        return Status(session=self.session, seq=self.seq)
+        return Status(session=self.session, seq=self.seq, age_s=self.age_s)
 
     async def snapshot(self) -> Snapshot:
         """Return all runtimes."""

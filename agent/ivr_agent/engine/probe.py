@@ -1,7 +1,8 @@
 """The engine probe: is the engine there, which life is it in, has anything been missed.
 
-Owns asking for the status and taking snapshots. The lease is renewed only while `up`; a new session (also one that
-an event or a command's answer betrays, see `suspect`) or a gap in `seq` leads to a snapshot.
+Owns asking for the status and taking snapshots, and whether the engine is `up`: the lease is renewed only while it is.
+A new session (also one that an event or a command's answer betrays, see `suspect`), a gap in `seq` or a `seq` that
+fell leads to a snapshot.
 """
 
 import asyncio
@@ -9,12 +10,14 @@ import logging
 from typing import Final
 
 from ivr_agent.engine.client import EngineError, EngineSide
+from ivr_agent.engine.falls import Falls
 from ivr_agent.health import Health
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.protocol import Snapshot, Status
 from ivr_agent.rows import Registry
-from ivr_runtimes.names import Session
+from ivr_runtimes.identifiers import Session
+from ivr_runtimes.lease import LEASE_TTL_S
 
 SETTLE_S: Final = 0.5
 """How long events on their way may take to arrive before their absence counts as a gap."""
@@ -22,34 +25,48 @@ SETTLE_S: Final = 0.5
 RETRY_S: Final = 1.0
 """How soon an engine that did not answer is asked again: it may be starting."""
 
+SILENT: Final = "the engine behind its bridge has not answered for as long as a lease lasts"
+"""What is wrong with an engine of which only a bridge's memory is left."""
+
 MAX_EXAMPLES: Final = 3
 """Rows of a snapshot that cannot be read and are named in the log."""
 
 
 class Probe:
-    """The probing loop. `session` is the engine's life as of the last answer, None before the first."""
+    """The probing loop. `session` is the engine's life as of the last answer, None before the first.
 
-    def __init__(self, *, engine: EngineSide, registry: Registry, health: Health, metrics: Metrics) -> None:
+    An engine that its bridge has not heard of for `silent_s` is down, whatever the bridge remembers.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: EngineSide,
+        registry: Registry,
+        health: Health,
+        metrics: Metrics,
+        silent_s: float = LEASE_TTL_S,
+    ) -> None:
         self.wake = asyncio.Event()
         self.renewed = asyncio.Event()
         """Set when a new session was seen: the lease must name it at once."""
         self.resynced = asyncio.Event()
         """Set when the first snapshot of a session was taken: the table can be swept."""
         self.session: Session | None = None
+        self.up = False
+        """True while the engine answered its last probe."""
         self.vouched_s = 0.0
-        """When (monotonic) the engine was asked what it last answered: it lived then, and nothing is known of later."""
+        """When (monotonic) the engine surely lived: it was asked then what it last answered, or so its bridge says."""
         self._engine = engine
         self._registry = registry
         self._health = health
         self._metrics = metrics
+        self._silent_s = silent_s
         self._owed_seq = -1
+        """What the last status told."""
+        self._falls = Falls()
         self._told = ""
         """What the log says of the engine: `up`, or what its last probe failed with."""
-
-    @property
-    def up(self) -> bool:
-        """True while the engine answered its last probe."""
-        return self._health.engine
 
     def suspect(self, session: Session) -> None:
         """Probe at once when somebody saw a session that is not the known one."""
@@ -57,18 +74,25 @@ class Probe:
             self.wake.set()
 
     async def step(self) -> float | None:
-        """Ask for the status; take a snapshot when the session is new or events are missing.
+        """Ask for the status; take a snapshot when the session is new, events are missing or `seq` fell.
 
         An engine that tells its status is up, whatever becomes of the snapshot: it carries out commands.
         """
-        asked_s = self._health.monotonic()
+        asked_s, known, heard_seq = self._health.monotonic(), self.session, self._registry.latest
+        if known == self._registry.session:
+            self._registry.settled = self._falls.settled_seq(asked_s, self._registry.seq)
         try:
             status = await self._engine.status()
         except EngineError as error:
             self._lose(error)
             return RETRY_S
-        self.vouched_s = asked_s
+        age_s = status.age_s or 0.0
+        if age_s >= self._silent_s:
+            self._lose(EngineError(SILENT))
+            return RETRY_S
+        self.vouched_s = asked_s - age_s
         self._note(status)
+        self._look_for_fall(status, heard_seq if status.session == known == self._registry.session else -1)
         try:
             if self._must_resync(status):
                 await self._resync()
@@ -77,16 +101,29 @@ class Probe:
             self._health.unlistable = self._registry.session != self.session
             return RETRY_S
         self._count()
-        return SETTLE_S if self._owed_seq > self._registry.seq else None
+        return SETTLE_S if self._owed_seq > self._registry.seq or self._falls.in_doubt else None
 
     def _note(self, status: Status) -> None:
         if self._told != "up":
             say("engine_up", session=status.session)
-        self._health.engine, self._told = True, "up"
+        self.up = self._health.engine = True
+        self._told = "up"
         if status.session != self.session:
             say("session_new", session=status.session, before=self.session)
-            self.session, self._owed_seq = status.session, -1
+            self.session, self._owed_seq, self._falls = status.session, -1, Falls()
             self.renewed.set()
+
+    def _look_for_fall(self, status: Status, heard_seq: int) -> None:
+        """Have the set told anew when the session counts anew: the same numbers count other changes now."""
+        session, seq = status.session, status.seq
+        before = self._falls.fallen_from(seq, heard_seq=heard_seq)
+        if before is None and self._registry.repeated is not None and self._registry.session == session:
+            seq, before = self._registry.repeated, self._registry.settled
+        if before is not None:
+            self._falls = Falls(status.seq)
+            self._registry.renumber()
+            self._metrics.seq_falls.inc()
+            say("seq_fell", level=logging.ERROR, about=session, session=session, seq=seq, before=before)
 
     def _must_resync(self, status: Status) -> bool:
         """Decide on a snapshot: what an earlier answer promised has not come, or nothing is known of the session."""
@@ -136,4 +173,5 @@ class Probe:
     def _lose(self, error: EngineError) -> None:
         if self._told != str(error):
             say("engine_down", level=logging.WARNING, about=error, error=str(error))
-        self._health.engine, self._told = False, str(error)
+        self.up = self._health.engine = False
+        self._told = str(error)

@@ -2,5 +2,6 @@
 
 from ivr_agent.lease.lease import Lease
 from ivr_agent.lease.predecessor import at_home, cannot_be_told
+from ivr_agent.lease.states import STATES
 
-__all__ = ["Lease", "at_home", "cannot_be_told"]
+__all__ = ["STATES", "Lease", "at_home", "cannot_be_told"]

@@ -22,8 +22,8 @@ from ivr_agent.log import say
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.peers.signature import Request, Signer
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import host_of
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import host_of
 from ivr_runtimes.telling import told
 
 COMMANDS_PATH: Final = "/v1/commands"

@@ -1,7 +1,7 @@
 """The engine protocol's JSON Schema, made from the very models by which the agent reads and writes it.
 
-Owns docs/engine-protocol.schema.json: `python -m ivr_agent.schema > docs/engine-protocol.schema.json` writes it anew,
-and a test holds the two together. Never used by the running agent.
+Owns docs/engine-protocol.schema.json: `python -m ivr_agent.protocol.schema > docs/engine-protocol.schema.json` writes
+it anew, and a test holds the two together. Never used by the running agent.
 """
 
 import json

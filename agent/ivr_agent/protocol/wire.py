@@ -25,8 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from ivr_runtimes.model import Runtime, State, StopType
-from ivr_runtimes.names import (
+from ivr_runtimes.identifiers import (
     ANY_CASE_DOMAIN_PATTERN,
     RUNTIME_ID_PATTERN,
     SESSION_PATTERN,
@@ -39,9 +38,13 @@ from ivr_runtimes.names import (
     StopId,
     fold_domain,
 )
+from ivr_runtimes.model import Runtime, State, StopType
 
 MAX_EVENTS: Final = 500
 """Events in one request at most: some 200 KB, and a few milliseconds of the agent's time."""
+
+MAX_AGE_S: Final = 1e9
+"""Seconds of a status's age at most, thirty years: more is a point in time (seconds since 1970) taken for an age."""
 
 MAX_FAULTS: Final = 5
 """Wrong fields that are named of one body: a batch of nothing but wrong ones would fill a page."""
@@ -179,10 +182,11 @@ class Batch(BaseModel):
 
 
 class Status(BaseModel):
-    """Answer of `GET /v1/status`."""
+    """Answer of `GET /v1/status`. `age_s` is for bridges: how long ago the engine behind one answered it."""
 
     session: SessionName
     seq: Seq
+    age_s: Annotated[float, Field(ge=0, le=MAX_AGE_S, strict=True, allow_inf_nan=False)] | None = None
 
 
 class Stop(BaseModel):

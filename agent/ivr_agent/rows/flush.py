@@ -18,7 +18,7 @@ from ivr_agent.process import NOT_OURS_S, Backoff
 from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_runtimes.errors import AmbiguousWriteError, RefusedWriteError, StoreUnavailableError
-from ivr_runtimes.names import RuntimeId
+from ivr_runtimes.identifiers import RuntimeId
 from ivr_runtimes.ports import RuntimeWriter, WriteBatch
 
 RETRY_FIRST_S: Final = 0.1

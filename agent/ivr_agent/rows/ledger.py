@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from ivr_runtimes.names import RuntimeId
+from ivr_runtimes.identifiers import RuntimeId
 from ivr_runtimes.ports import MAX_WRITES
 
 LINGER_S: Final = 0.025

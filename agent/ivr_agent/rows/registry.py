@@ -11,7 +11,7 @@ from typing import Final
 
 from ivr_agent.protocol import RuntimeState, Snapshot
 from ivr_agent.rows.ledger import Ledger
-from ivr_runtimes.names import RuntimeId, Session
+from ivr_runtimes.identifiers import RuntimeId, Session
 
 MAX_AHEAD: Final = 100_000
 """How many events beyond a gap are remembered; past that they are forgotten, which costs one more snapshot."""
@@ -33,6 +33,12 @@ class Registry:
         self._ledger = ledger
         self.session: Session | None = None
         self.seq = -1
+        self.latest = -1
+        """The highest seq that the session has told."""
+        self.settled = -1
+        """Events up to this seq are no longer under way, as the probe says."""
+        self.repeated: int | None = None
+        """The seq of an event that came all the same: the session seems to count anew."""
         self.unreadable: set[str] = set()
         """What the engine runs and the last snapshot could not tell: ids, or `row N`."""
         self._live: dict[RuntimeId, RuntimeState] = {}
@@ -88,10 +94,22 @@ class Registry:
         elif snapshot.seq >= self.seq:
             self._merge(snapshot)
 
+    def renumber(self) -> None:
+        """Forget every seq, for the session counts anew from somewhere below: the next snapshot decides what lives.
+
+        Until then the set stays as it is, and an event of the new count is taken in like one beyond a gap.
+        """
+        self.seq = self.latest = self.settled = -1
+        self.repeated = None
+        self._seqs = dict.fromkeys(self._live, -1)
+        self._ahead.clear()
+
     def _receive(self, session: Session, seq: int, runtime_id: RuntimeId) -> Reception:
         if session != self.session:
             return Reception.FOREIGN
         if seq <= self.seq or seq in self._ahead:
+            if seq <= self.settled:
+                self.repeated = seq
             return Reception.OLD
         if self._seqs.get(runtime_id, -1) > seq:
             self._advance(seq)
@@ -102,10 +120,11 @@ class Registry:
 
     def _begin(self, snapshot: Snapshot) -> None:
         self._ledger.forget()
-        self.session, self.seq = snapshot.session, snapshot.seq
+        self.session, self.seq, self.latest = snapshot.session, snapshot.seq, snapshot.seq
         self._live, self.unreadable = dict(snapshot.runtimes), set(snapshot.unreadable)
         self._seqs = dict.fromkeys(self._live, snapshot.seq)
         self._ahead.clear()
+        self.settled, self.repeated = -1, None
         self._ledger.hold(self._live)
         self._ledger.owe(self._live)
 
@@ -126,6 +145,7 @@ class Registry:
     def _advance(self, seq: int, *, whole: bool = False) -> None:
         """Note a seq, or with `whole` everything up to it, and close the gap as far as it goes."""
         before = self.seq
+        self.latest = max(self.latest, seq)
         if whole:
             self.seq = max(self.seq, seq)
             self._ahead = {known for known in self._ahead if known > self.seq}

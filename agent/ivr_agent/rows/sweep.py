@@ -18,7 +18,7 @@ from ivr_agent.process import NOT_OURS_S
 from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.names import RuntimeId, Session
+from ivr_runtimes.identifiers import RuntimeId, Session
 from ivr_runtimes.ports import MAX_WRITES, RowRef, RuntimeWriter
 
 PACE_S: Final = 1.0

@@ -13,8 +13,8 @@ from ivr_agent.place import Place
 from ivr_agent.rows import Registry
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.identifiers import NodeName, RuntimeId, Session, StopId
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import NodeName, RuntimeId, Session, StopId
 from ivr_runtimes.ports import NodeLookup
 
 CONTRADICTION_S: Final = 300.0

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from ivr_engine.model import StopType
+from ivr_engine.model import MAX_AGE_S, StopType
 
 MAX_EVENTS: Final = 500
 """Events in one request at most."""
@@ -143,6 +143,7 @@ class Status(BaseModel):
 
     session: Session
     seq: Seq
+    age_s: Annotated[float, Field(ge=0, le=MAX_AGE_S, strict=True, allow_inf_nan=False)] | None = None
 
 
 class FullSnapshot(BaseModel):

@@ -1,8 +1,8 @@
-"""Reading some attributes of many rows at once, as fast as Python reads anything.
+"""Reads some attributes of many rows at once, fast.
 
-Owns a generated comprehension per kind of row and names, as `dataclasses` and `namedtuple` generate theirs: attributes
-that are written out are specialised by the interpreter, and read in a third of `attrgetter`'s time. Called by `mask`
-and `roster`, which touch every row of every list.
+Owns generated comprehensions, one for each kind of row and set of names (`dataclasses` generates code in the same
+way). Python specialises attributes that are written out: reading them takes a third of `attrgetter`'s time.
+Called by `mask` and `liveness`, which touch every row of every list.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,18 +15,18 @@ Made = TypeVar("Made")
 
 
 def made_of(rows: Sequence[Row], names: tuple[str, ...], make: Callable[..., Made]) -> list[Made]:
-    """Return what `make` makes of those attributes of each row. All rows are of one kind."""
+    """Call `make` with those attributes of each row; return the results. All rows are of one kind."""
     return _comprehension(type(rows[0]), names, "make({})")(rows, make) if rows else []
 
 
 def tuples_of(rows: Sequence[Row], names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """Return those attributes of each row. All rows are of one kind."""
+    """Return those attributes of each row as a tuple. All rows are of one kind."""
     return _comprehension(type(rows[0]), names, "({})")(rows, None) if rows else []
 
 
 @lru_cache(maxsize=256)
 def _comprehension(kind: type, names: tuple[str, ...], form: str) -> Callable[..., list[Any]]:
-    """Compile a comprehension. A kind of row that keeps its values elsewhere says so in `PATH`."""
+    """Compile a comprehension. `PATH` of a kind of row says where it keeps its values, if not as plain attributes."""
     path: str = getattr(kind, "PATH", "{}")
     values = "".join(f"row.{path.format(name)}, " for name in names)
     source = f"lambda rows, make: [{form.format(values)} for row in rows]"

@@ -9,8 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ivr_runtimes.errors import UnreadableCommandError
-from ivr_runtimes.model import Verb
-from ivr_runtimes.names import (
+from ivr_runtimes.identifiers import (
     DOMAIN_PATTERN,
     NODE_PATTERN,
     RUNTIME_ID_PATTERN,
@@ -18,13 +17,14 @@ from ivr_runtimes.names import (
     SITE_PATTERN,
     STOP_ID_PATTERN,
 )
+from ivr_runtimes.model import Verb
 
 DEADLINE_S: Final = 3600
-"""A command is worth carrying out for this long after it was accepted; later it is `expired` and alarmed."""
+"""How long after its acceptance a command is still carried out. Later it counts as `expired`, and an alarm tells."""
 
 
 def _whole(pattern: str) -> msgspec.Meta:
-    """Return a constraint on whole texts: the `$` of Python's patterns would let a newline follow."""
+    """Return a constraint on the whole text: `$` alone also matches before a final newline (Python's `re`)."""
     return msgspec.Meta(pattern=pattern + r"\Z")
 
 
@@ -49,7 +49,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_body(cls, body: str) -> "Command":
-        """Read a message body; raises `UnreadableCommandError` that names the first wrong field, not its value."""
+        """Read a message body; raises `UnreadableCommandError`, which names the first wrong field, never its value."""
         try:
             return _DECODER.decode(body)
         except (msgspec.DecodeError, UnicodeError) as error:

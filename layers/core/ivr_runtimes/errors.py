@@ -1,7 +1,7 @@
 """The error tree. Each class says what happened; the docstring's first line is its title.
 
 IvrRuntimesError
-├── ApiError                      answered to the caller as RFC 9457 problem+json (see `problem`)
+├── ApiError                      answered to the caller as RFC 9457 problem+json (see `http.response`)
 │   ├── InvalidRequestError       400 invalid_request      a parameter or header is wrong
 │   ├── ResultTooLargeError       400 result_too_large     the answer does not fit one response
 │   ├── DomainClaimError          403 no_domain            the token names no domain
@@ -11,14 +11,14 @@ IvrRuntimesError
 │   ├── ListUnavailableError      503 list_unavailable     the table does not answer
 │   └── InternalError             500 internal_error       a defect of ours
 ├── StoreError                    raised by the stores, never shown as is
-│   ├── StoreUnavailableError     could not be reached, throttled, or not allowed: nothing was done, repeat later
-│   │   ├── DeniedError           the service does not know us, or what we ask for: somebody must mend that first
-│   │   └── AmbiguousWriteError   no clear answer: a write may or may not have been, or may yet be, applied
-│   ├── RefusedWriteError         the store looked at the request and refused it: repeating is useless
-│   ├── ConditionFailedError      the row is not as the condition of the write asked; nothing is written
+│   ├── StoreUnavailableError     out of reach, throttled, or access denied: nothing was done, repeat later
+│   │   ├── DeniedError           access denied, or no such table or queue: somebody must correct that first
+│   │   └── AmbiguousWriteError   no clear answer: the write may be applied, now or later, or not at all
+│   ├── RefusedWriteError         the store refuses this request itself: repeating is useless
+│   ├── ConditionFailedError      the row does not meet the write's condition; nothing is written
 │   └── LeaseHeldError            another agent holds the node's lease
-├── UnreadableCommandError        a message of the stop queue that is not a command
-└── SettingsError                 a program's settings are wrong; names each setting and the remedy
+├── UnreadableCommandError        a message in a stop queue that is not a command
+└── SettingsError                 a program's settings are wrong; the text names each one and the remedy
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class IvrRuntimesError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing wrong with a request: where, what, and how to put it right.
+    """One thing wrong with a request: where, what, and how to correct it.
 
     `place` begins with the parameter's or header's name: `filter[2][0]`, `order[1]`, `limit`.
     """
@@ -63,7 +63,7 @@ class ApiError(IvrRuntimesError):
     ) -> None:
         """Keep what the caller is told: `detail` for people, `faults` for each place, `retry_after_s` for programs.
 
-        `trail` names what the request was about by fields of the log; its `stop_id` is told to the caller, too.
+        `trail` holds log fields that say what the request was about. Its `stop_id` goes to the caller, too.
         """
         super().__init__(detail)
         self.trail = trail
@@ -101,7 +101,7 @@ class RuntimeNotFoundError(ApiError):
     code, status, exit_code = "runtime_not_found", 404, 5
 
     def __init__(self) -> None:
-        """Say the same whether the id is unknown, another domain's, or of a replaced session: nothing leaks."""
+        """Say the same for an unknown id, another domain's id and one of an earlier session: nothing leaks."""
         super().__init__("No script with this id is running in your domain.")
 
 
@@ -134,40 +134,40 @@ class StoreError(IvrRuntimesError):
 
 
 class StoreUnavailableError(StoreError):
-    """The store could not be asked, or declined for now; nothing was done."""
+    """The store is out of reach, or refuses for now; nothing was done."""
 
 
 class Denial(StrEnum):
-    """Why a service denies a request: each has a remedy of its own."""
+    """Why a service denies a request. Each reason has its own remedy."""
 
     NAME = "name"
     """There is no such table or queue, in this account and region."""
     SIGNATURE = "signature"
-    """The signature does not fit: a wrong secret, or a clock that is minutes off, by which requests are signed."""
+    """The signature is wrong: a wrong secret key, or a clock that is minutes off (signatures contain the time)."""
     RIGHTS = "rights"
-    """Credentials are unknown, expired or missing, or what is asked is not permitted."""
+    """The credentials are unknown, expired or missing, or do not permit the request."""
 
 
 class DeniedError(StoreUnavailableError):
-    """The service does not know us, or what we ask for; nothing is done until somebody mends that."""
+    """The service denies access, or has no such table or queue; nothing works until somebody corrects that."""
 
     def __init__(self, message: str, *, code: str, denial: Denial = Denial.RIGHTS) -> None:
-        """Keep the service's own `code` and what kind of `denial` it is."""
+        """Keep the service's own error `code` and the reason, `denial`."""
         super().__init__(message)
         self.code = code
         self.denial = denial
 
 
 class AmbiguousWriteError(StoreUnavailableError):
-    """No clear answer came: a write may have been applied, or may yet be. Write the truth again later."""
+    """No clear answer came: the write may be applied, now or later, or not at all. Write the current state again."""
 
 
 class RefusedWriteError(StoreError):
-    """The store refuses this very request; repeating it is useless."""
+    """The store refuses this request itself; repeating it is useless."""
 
 
 class ConditionFailedError(StoreError):
-    """The row is not as the write's condition asked."""
+    """The row does not meet the write's condition."""
 
 
 class LeaseHeldError(StoreError):

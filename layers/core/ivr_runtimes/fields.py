@@ -1,4 +1,4 @@
-"""The fields of a runtime as the API shows them: one table, which mask, filter, order, output and docs share.
+"""The fields of a runtime as the API shows them: the one table that mask, filter, order, output and docs share.
 
 The eight documented fields come first, in the contract's order; then the parts of the composite `ext`.
 """
@@ -12,11 +12,11 @@ from typing import Final
 from ivr_runtimes.model import Row
 
 COMPOSITE: Final = "ext"
-"""The one composite field: shown only when the mask names it or a part of it."""
+"""The only composite field. It is shown only when the mask names it or one of its parts."""
 
 
-class Kind(StrEnum):
-    """How a field's values compare: by code point, or as instants (RFC 3339)."""
+class FieldKind(StrEnum):
+    """How the values of a field compare: by code point, or as instants (RFC 3339)."""
 
     STRING = "string"
     TIME = "time"
@@ -24,26 +24,26 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field: its name (dotted within `ext`), how it compares, its meaning, its value in a row (None = not set)."""
+    """A field of a runtime. `name` has a dot within `ext`; `value` reads it from a row, None if it is not set."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     meaning: str
     nullable: bool = False
     value: Callable[[Row], str | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Make the reader: one in C, because it runs for every row."""
+        """Make `value`: an `attrgetter`, which is written in C, because it runs for every row."""
         object.__setattr__(self, "value", attrgetter(self.attribute))
 
     @property
     def attribute(self) -> str:
-        """The name of a row's attribute, in the table and in `model`."""
+        """The name of the attribute that holds it, in the table and in `model`."""
         return self.name.rpartition(".")[2]
 
     @property
     def part(self) -> str | None:
-        """The name within `ext`, or None for a plain field."""
+        """The name within `ext`; None for a field outside of it."""
         composite, dot, part = self.name.partition(".")
         return part if dot and composite == COMPOSITE else None
 
@@ -51,22 +51,22 @@ class Field:
 FIELDS: Final[dict[str, Field]] = {
     each.name: each
     for each in (
-        Field("id", Kind.STRING, "Scenario handler identifier"),
-        Field("site", Kind.STRING, "The site where the handler is executed"),
-        Field("node", Kind.STRING, "Node within which the handler is executed"),
-        Field("domain", Kind.STRING, "Script domain"),
-        Field("type", Kind.STRING, "Scenario type"),
-        Field("code", Kind.STRING, "The code of the running script, of the nested one while it runs"),
-        Field("name", Kind.STRING, "The name of the running script, of the nested one while it runs"),
-        Field("starttime", Kind.TIME, "Date and time of the handler start, RFC 3339, UTC"),
-        Field("ext.state", Kind.STRING, "`running` or `post_processing`"),
-        Field("ext.stoptype", Kind.STRING, "Termination type in post-processing", nullable=True),
-        Field("ext.rootcode", Kind.STRING, "Source script's code, if nested", nullable=True),
-        Field("ext.rootname", Kind.STRING, "Source script's name, if nested", nullable=True),
-        Field("ext.session", Kind.STRING, "The life of the engine that runs the handler"),
-        Field("ext.lwt", Kind.TIME, "Last write time of the row, RFC 3339, UTC"),
+        Field("id", FieldKind.STRING, "Scenario handler identifier"),
+        Field("site", FieldKind.STRING, "The site where the handler is executed"),
+        Field("node", FieldKind.STRING, "Node within which the handler is executed"),
+        Field("domain", FieldKind.STRING, "Script domain"),
+        Field("type", FieldKind.STRING, "Scenario type"),
+        Field("code", FieldKind.STRING, "The code of the running script, of the nested one while it runs"),
+        Field("name", FieldKind.STRING, "The name of the running script, of the nested one while it runs"),
+        Field("starttime", FieldKind.TIME, "Date and time of the handler start, RFC 3339, UTC"),
+        Field("ext.state", FieldKind.STRING, "`running` or `post_processing`"),
+        Field("ext.stoptype", FieldKind.STRING, "Termination type in post-processing", nullable=True),
+        Field("ext.rootcode", FieldKind.STRING, "Source script's code, if nested", nullable=True),
+        Field("ext.rootname", FieldKind.STRING, "Source script's name, if nested", nullable=True),
+        Field("ext.session", FieldKind.STRING, "The life of the engine that runs the handler"),
+        Field("ext.lwt", FieldKind.TIME, "Last write time of the row, RFC 3339, UTC"),
     )
 }
 
 DOCUMENTED: Final = tuple(each for each in FIELDS.values() if each.part is None)
-"""The eight fields of the contract, in its order: what is shown without a mask."""
+"""The eight fields of the public contract, in its order: what is shown without a mask."""

@@ -1,6 +1,6 @@
-"""What exists: runtimes, nodes and the commands between the API and the agents.
+"""The data model: runtimes, nodes, and the words for their states.
 
-Owns shapes only. Reading and writing them is the stores' business, judging liveness is `lease`'s.
+Owns types only. The stores read and write them; `lease` judges liveness.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site, StopId
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site, StopId
 
 
 class State(StrEnum):
@@ -19,7 +19,7 @@ class State(StrEnum):
 
 
 class StopType(StrEnum):
-    """The platform's termination types; `STOP` is the external stop, made through this API."""
+    """The platform's termination types. `STOP` is the external stop, which this API asks for."""
 
     NORMAL = "normal"
     ERROR = "error"
@@ -37,14 +37,14 @@ class StopType(StrEnum):
 
 
 class Verb(StrEnum):
-    """What a command asks of the engine. Absolute, so a repeat changes nothing (docs/architecture.md)."""
+    """What a command asks the engine to do. Each names a final state, so a repeat changes nothing."""
 
     EXTERNAL_STOP = "external_stop"
     TERMINATE = "terminate"
 
 
 class Row(Protocol):
-    """A runtime as the list reads it: a `Runtime`, or a row as the codec decoded it; None where nothing is set."""
+    """A runtime as the list reads it: a `Runtime`, or a row as `stores` decoded it. None means not set."""
 
     @property
     def id(self) -> str: ...
@@ -77,9 +77,9 @@ class Row(Protocol):
 
 
 def start_key(row: Row) -> str:
-    """Return a row's sort key in index `by_domain`, `<starttime>#<id>`, which sorts as the instants do.
+    """Return a row's sort key in index `by_domain`, `<starttime>#<id>`, which sorts by start time.
 
-    A leap second, `:60`, is the next minute's `:00`, as everywhere in the list.
+    A leap second, `:60`, counts as the next minute's `:00`, as everywhere in the list.
     """
     starttime = row.starttime
     if starttime[17:19] == "60":
@@ -90,17 +90,17 @@ def start_key(row: Row) -> str:
 def _next_minute(leap: str) -> str:
     try:
         instant = datetime.fromisoformat(leap[:17] + "59+00:00") + timedelta(seconds=1)
-    except (ValueError, OverflowError):  # no date at all, or the end of the year 9999: it sorts last as it stands
+    except (ValueError, OverflowError):  # no date, or the end of the year 9999: it sorts as it is written
         return leap
     return instant.isoformat()[:19] + "Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """One handler: a running instance of an IVR script, as its node's agent wrote it.
+    """A running instance of an IVR script, as its node's agent wrote it.
 
     `starttime` and `lwt` (last write time) are RFC 3339, UTC, whole seconds, `Z`. `code` and `name` are those of the
-    script that runs now; `rootcode` and `rootname` those of the source script while a nested one runs.
+    script that runs now. While it is a nested one, `rootcode` and `rootname` are those of the source script.
     """
 
     id: RuntimeId
@@ -121,24 +121,24 @@ class Runtime:
 
     @property
     def start_key(self) -> str:
-        """The sort key of index `by_domain`: start order, id as the tie-break; never changes."""
+        """The sort key of index `by_domain`: by start time, then by id. It never changes."""
         return start_key(self)
 
     @property
     def in_external_stop(self) -> bool:
-        """True while the External Stop branch runs, acknowledged by the engine."""
+        """True while the External Stop branch runs, as the engine has reported."""
         return self.state is State.POST_PROCESSING and self.stoptype is StopType.STOP
 
 
 UNKNOWN_PORT: Final = 0
-"""The control port of a node whose row names none: nothing is sent there, and nothing concluded from its silence."""
+"""The control port of a node whose row names none. Nothing is sent there, so no answer from there means nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A node's row: who its engine is now and how long its agent vouches for it.
+    """A node's row: the session of its engine, and until when its agent's lease holds.
 
-    `lease_until_s` is in epoch seconds with fraction; `control_port` is where its agent listens for peers.
+    `lease_until_s` is in epoch seconds with fraction. Its agent listens for peers on `control_port`.
     """
 
     site: Site

@@ -1,6 +1,6 @@
-"""What the use cases and the agent ask of the stores. Implemented by `dynamo`, `sqs` and `memory`.
+"""Ports: what the use cases and the agent need from the stores. Implemented by `dynamo`, `sqs` and `memory`.
 
-Every method may raise `StoreUnavailableError`; the writing ones say which other `StoreError` they raise.
+Every method may raise `StoreUnavailableError`. Those that write say which other `StoreError` they raise.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Node, Row, Runtime
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 
 MAX_WRITES: Final = 25
 """Rows put and deleted in one request (DynamoDB API reference, BatchWriteItem)."""
@@ -18,7 +18,7 @@ MAX_KEYS: Final = 100
 """Keys read in one request (DynamoDB API reference, BatchGetItem)."""
 
 MAX_SITES: Final = MAX_KEYS
-"""A stop reads one key per site, at once."""
+"""A stop reads one key per site, in one request."""
 
 MAX_MESSAGES: Final = 10
 """Messages received, deleted or delayed in one request (SQS API reference)."""
@@ -26,14 +26,14 @@ MAX_MESSAGES: Final = 10
 
 @dataclass(slots=True)
 class Cost:
-    """What a request has spent on reading so far: calls, DynamoDB's read units, rows looked at."""
+    """What a request's reads have cost so far: calls, DynamoDB's read units, rows read."""
 
     calls: int = 0
     read_units: float = 0.0
     rows_read: int = 0
 
     def add(self, *, calls: int = 1, read_units: float = 0.0, rows: int = 0) -> None:
-        """Count what a store spent."""
+        """Add the cost of one or more calls."""
         self.calls += calls
         self.read_units += read_units
         self.rows_read += rows
@@ -41,9 +41,9 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """A part of a domain's rows in start order: those whose `start_key` lies from `low` to `high`, both included.
+    """A key range of a domain's rows, in start order: `start_key` from `low` to `high`, both included.
 
-    `among` names values, by attribute, that rows must have.
+    `among` holds, by attribute, the values that rows may have.
     """
 
     low: str | None = None
@@ -54,7 +54,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a stretch, in its order, and where the next page begins: the store's own affair, None at the end."""
+    """Some rows of a stretch, in its order. `resume` is the store's own mark of where to go on, None at the end."""
 
     rows: Sequence[Row]
     resume: object = None
@@ -66,16 +66,16 @@ class RuntimeIndex(Protocol):
     def page(
         self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
     ) -> Page:
-        """Read a page, live or dead rows alike, eventually consistent. Rows that cannot be read are left out.
+        """Read a page, eventually consistent, rows of dead nodes included. Rows that cannot be read are left out.
 
-        The store looks at `limit` rows at most, `among` aside, and may return none of them though more follow.
+        The store reads at most `limit` rows and returns those that fit `among`: perhaps none, though more follow.
         """
         ...
 
     def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> Sequence[Row]:
-        """Return the rows of those ids at those sites, of whatever domain, strongly consistent, in any order.
+        """Return the rows of those ids at those sites, of any domain, strongly consistent, in any order.
 
-        Rows that `page` would leave out, this does, too.
+        Rows that cannot be read are left out, as by `page`.
         """
         ...
 
@@ -84,7 +84,7 @@ class NodeDirectory(Protocol):
     """Every node of every site, for the list."""
 
     def all_nodes(self, *, cost: Cost | None = None) -> Sequence[Node]:
-        """Return all nodes' rows, strongly consistent. One that cannot be read is a dead node's."""
+        """Return all nodes' rows, strongly consistent. A row that cannot be read counts as a dead node's."""
         ...
 
 
@@ -94,8 +94,8 @@ class RuntimeLookup(Protocol):
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
         """Return the rows of that id at the given sites, strongly consistent (two sites may claim the same id).
 
-        Left out are rows that lack what a stop needs: domain, node and session. What a stop does not use is empty
-        where it cannot be read.
+        Rows without what a stop needs (domain, node and session) are left out. Other attributes that cannot be read
+        are empty.
         """
         ...
 
@@ -104,12 +104,12 @@ class NodeLookup(Protocol):
     """Nodes by name, for the stop and the agents."""
 
     def read(self, site: Site, node: NodeName) -> Node | None:
-        """Return a node's row, strongly consistent; None where there is none, or none that names its session."""
+        """Return a node's row, strongly consistent; None if there is none, or if it names no session."""
         ...
 
 
 class CommandQueue(Protocol):
-    """The way to a site's agents."""
+    """The queues of the sites, read by their agents."""
 
     def send(self, command: Command) -> None:
         """Put a command on the queue of its site. On an error it may or may not have been queued."""
@@ -118,7 +118,7 @@ class CommandQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RowRef:
-    """Enough of a runtime's row to tell whether it is still wanted."""
+    """The part of a runtime's row that tells whether the row is still needed."""
 
     id: RuntimeId
     session: Session
@@ -126,7 +126,7 @@ class RowRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteBatch:
-    """Rows to put and ids to delete in one request: together at most `MAX_WRITES`, no id twice."""
+    """Rows to put and ids to delete in one request: at most `MAX_WRITES` together, no id twice."""
 
     site: Site
     puts: Sequence[Runtime] = ()
@@ -142,15 +142,15 @@ class RuntimeWriter(Protocol):
     """The agent's side of the table of runtimes."""
 
     def write(self, batch: WriteBatch) -> set[RuntimeId]:
-        """Write a batch; return the ids the table did not take (throttled), which are certainly unwritten.
+        """Write a batch; return the ids that were certainly not written, because the table throttled them.
 
-        Raises `RefusedWriteError` when the table refuses the request as a whole (nothing is written) and
+        Raises `RefusedWriteError` when the table refuses the whole request (nothing is written), and
         `AmbiguousWriteError` when no answer tells what was written.
         """
         ...
 
     def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:
-        """Yield what the table holds of one node, strongly consistent."""
+        """Yield all rows of one node, strongly consistent."""
         ...
 
 
@@ -158,14 +158,17 @@ class LeaseTable(NodeLookup, Protocol):
     """The agent's side of the table of nodes."""
 
     def renew(self, node: Node, *, now_s: float, dead: str = "", held: str = "") -> None:
-        """Write the node's row if it is free, of agent `dead`, ours and no later lease, or lapsed at `now_s`.
+        """Write the node's row, if one of these holds.
 
-        `held` is the agent id under which we hold the lease already. Then only a row of that agent and no later lease,
-        or a lapsed one, is written: a free row is the one we have handed over, and this a request that lands late.
+        * The row is free: it does not exist, its `agent_id` is empty (its agent handed the lease over), or no agent
+          can have written it.
+        * It belongs to agent `dead`.
+        * It is ours, and its lease ends no later than the new one.
+        * Its lease has lapsed at `now_s`. Readers allow for skew, this does not: so the next agent can take over
+          before a list misses the node.
 
-        Lapsed without the readers' allowance for skew: the next agent has those seconds to take over unnoticed.
-        Free is a row that is not there, whose `agent_id` is empty (the last agent handed it over), or that no agent can
-        have written.
+        `held` is the agent id under which we hold the lease already. Then only a row of that agent with no later lease,
+        or a lapsed one, is replaced. A free row is then the one that we have handed over, and this request is late.
 
         Raises `LeaseHeldError` when another agent's lease holds, `AmbiguousWriteError` when no answer came.
         """
@@ -174,10 +177,10 @@ class LeaseTable(NodeLookup, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A received message: its body, the receipt to handle it by, and how often it was handed out.
+    """A received message: its body, the receipt that names it in later calls, and how often it was received.
 
-    `queue_s` is the latest time the queue itself tells of it, in epoch seconds: when it was first handed out, or else
-    sent; None if it tells none. It is now, or was once: on the first receipt it is the queue's own clock.
+    `queue_s` is the latest time that the queue states for it, in epoch seconds: when it was first received, or else
+    when it was sent; None if it states none. On the first receipt it is the present time by the queue's clock.
     """
 
     body: str
@@ -195,13 +198,13 @@ class CommandInbox(Protocol):
         ...
 
     def delete(self, receipts: Sequence[str]) -> set[str]:
-        """Delete handled messages; return the receipts of those that were not (they come back)."""
+        """Delete messages; return the receipts of those that were not deleted (they come again)."""
         ...
 
     def set_visibility(self, receipts: Sequence[str], *, visibility_s: int) -> set[str]:
-        """Hide messages for `visibility_s` from now (0 hands them back at once); return the receipts refused."""
+        """Hide messages for `visibility_s` from now (0: show them again at once); return the receipts refused."""
         ...
 
     def dead_letter(self, message: Message) -> None:
-        """Send the message's body to the dead-letter queue (the caller deletes the message afterwards)."""
+        """Send the message's body to the dead-letter queue. The caller deletes the message afterwards."""
         ...

@@ -1,4 +1,4 @@
-"""Secrets as they are read from files and variables: without the line end that such things have, fit for a header.
+"""Secrets read from files and variables: without the line end at their end, and usable in a header.
 
 Owns what a usable secret is. Called by whatever reads one: the programs' settings, and `keys` for credentials of AWS.
 """
@@ -13,19 +13,19 @@ AWS_VARIABLES: Final = (
     "AWS_SECURITY_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
 )
-"""The variables that hold secrets of AWS themselves (AWS SDKs and tools reference guide, "Environment variables")."""
+"""The variables that hold AWS secrets directly (AWS SDKs and tools reference guide, "Environment variables")."""
 
 REMEDY: Final = "write it anew as one line of visible characters"
 
 
 def without_line_end(text: str) -> str:
-    """Return the text without its trailing line ends, of which an editor, `echo` and a mounted file leave one."""
+    """Return the text without line ends at its end: editors, `echo` and mounted files leave one."""
     return text.rstrip("\r\n")
 
 
 def fault_of(secret: str) -> str | None:
-    """Say what makes a secret useless, never quoting it: HTTP takes no control character, and trims blanks away."""
-    if not secret.isprintable():  # lone surrogates, a byte order mark and line separators, too
+    """Say why a secret cannot be used, without quoting it: HTTP forbids control characters and trims blanks."""
+    if not secret.isprintable():  # this finds lone surrogates, a byte order mark and line separators, too
         return f"holds a control character or another that cannot be printed; {REMEDY}"
     if secret != secret.strip():
         return f"begins or ends with a blank; {REMEDY}"
@@ -33,7 +33,7 @@ def fault_of(secret: str) -> str | None:
 
 
 def wrong_variables(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each variable with a secret of AWS that cannot be used."""
+    """Yield a sentence for each AWS variable whose secret cannot be used."""
     for name in AWS_VARIABLES:
         if (fault := fault_of(without_line_end(environ.get(name, "")))) is not None:
             yield f"{name}: {fault}"

@@ -1,6 +1,6 @@
 """The functions' settings: their environment variables as typed values, checked once at cold start.
 
-template.yaml sets every one of them; a wrong or missing one stops the function from starting, by name.
+template.yaml sets all of them. With a wrong or missing one the function does not start; the error names it.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ import msgspec
 from msgspec import Meta
 
 from ivr_runtimes.errors import SettingsError
-from ivr_runtimes.names import SITE_PATTERN, Site
+from ivr_runtimes.identifiers import SITE_PATTERN, Site
 from ivr_runtimes.ports import MAX_SITES
 
-SiteCode = Annotated[Site, Meta(pattern=SITE_PATTERN + r"\Z")]  # a `$` alone would let a newline follow
+SiteCode = Annotated[Site, Meta(pattern=SITE_PATTERN + r"\Z")]  # `$` alone also matches before a final newline
 
 
 class FunctionSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
-    """What both functions need, each from the variable of its name in upper case."""
+    """Settings of both functions. Each is read from the variable of the same name in upper case."""
 
     runtimes_table: Annotated[str, Meta(min_length=3)]
     """Name of the table of runtimes."""
@@ -30,7 +30,7 @@ class FunctionSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"
 
 
 class StopSettings(FunctionSettings, frozen=True, kw_only=True, rename="upper"):
-    """What the stop function needs besides."""
+    """Further settings of the stop function."""
 
     stop_queue_url_prefix: Annotated[str, Meta(pattern=r"^https?://")]
     """The URL of a site's stop queue without the site code at its end."""

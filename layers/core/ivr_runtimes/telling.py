@@ -1,8 +1,8 @@
-"""What logs and terminals may say of an error: its kind and cause, never a library's own text.
+"""What logs and terminals may say of an error: its type and cause, never a library's own text.
 
-A library's text may quote what the library was given: a header with a token, a URL with its query, a row, what another
-program wrote. So an error is told by its type, by the error numbers of the system, by AWS's code, and by the constant
-parts of botocore's texts. Only errors of our own tree are told in their own words: those are made of such parts.
+A library's text may quote what the library was given: a header with a token, a URL with its query, a row, output of
+another program. So an error is described by its type, the system's error number, AWS's error code, or the constant
+parts of a botocore text. Errors of our own (`errors`) are shown as they are, because their texts hold nothing else.
 """
 
 import os
@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from ivr_runtimes.errors import IvrRuntimesError
 
 CODE: Final = r"[A-Za-z0-9_.:#-]{1,128}"
-"""What AWS's error codes and request ids look like."""
+"""The form of AWS's error codes and request ids."""
 
 NAMES: Final = frozenset({"provider", "profile", "method", "region_name", "service_name"})
-"""The parameters of botocore's texts that name a thing, and never hold a secret."""
+"""The parameters of botocore's texts that are safe to show: names of things, never a secret."""
 
 MAX_CAUSES: Final = 10
 
@@ -28,7 +28,7 @@ HEAD: Final = "Traceback (most recent call last):\n"
 
 
 def told(error: BaseException) -> str:
-    """Return what may be said of an error, in one line."""
+    """Describe an error in one line that is safe to log."""
     if isinstance(error, IvrRuntimesError):
         return str(error)
     kind, reason = type(error).__name__, _reason(error)
@@ -36,7 +36,7 @@ def told(error: BaseException) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """Return where an error and its causes came from: their frames, and `told` of each."""
+    """Return the traceback of an error and its causes, each with what `told` says of it."""
     return "\n\nafter:\n".join(
         "".join([HEAD, *traceback.format_tb(one.__traceback__), told(one)]) for one in _chain(error)
     )
@@ -84,7 +84,7 @@ def _code(text: object) -> str:
 
 
 class _Shown(dict[str, Any]):
-    """The parameters of one of botocore's texts, as far as they may be shown."""
+    """The parameters of a botocore text; those that may be secret are shown as `…`."""
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)
@@ -96,7 +96,7 @@ class _Shown(dict[str, Any]):
 
 
 def _origin(url: str) -> str:
-    """Return scheme, host and port of a URL: the rest may hold a password or a query."""
+    """Return scheme, host and port of a URL; the rest may hold a password or a token."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -1,23 +1,23 @@
-"""Rows of the tables that cannot be read: never anyone's failure, but never unnoticed either.
+"""Reports of table rows that cannot be read: they make no request fail, and they do not go unnoticed.
 
-Owns what is told of them: each row once in a process's life, by its key; every reading of one counted. What is done
-with such a row is its reader's business. The stores find them; each program says where lines and counts go.
+Owns how often they are reported: one log line per row and process, by its key, and a count of every reading. Whoever
+reads decides what to do with such a row. The stores find them; each program says where lines and counts go.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 MAX_TOLD: Final = 100
-"""So many rows are told of in one process's life; beyond, they are counted only: a flood must not fill the log."""
+"""How many rows one process logs. Further ones are only counted, so that they cannot fill the log."""
 
 MAX_KEY: Final = 100
-"""Characters of a key that are told: enough for every id, and DynamoDB's keys may have a thousand."""
+"""How many characters of a key are logged: enough for every id (a DynamoDB key may have a thousand)."""
 
 MISSING: Final = "missing, or not of its type"
 
 
 class Unreadable(NamedTuple):
-    """A row that cannot be read: its site, the other part of its key (a runtime's id, a node's name), what is wrong."""
+    """A row that cannot be read: its site, the rest of its key (a runtime's id or a node's name), what is wrong."""
 
     site: str
     key: str
@@ -25,17 +25,17 @@ class Unreadable(NamedTuple):
 
 
 Notice = Callable[[str, Sequence[Unreadable]], None]
-"""Told by a store: the table's kind, `runtimes` or `nodes`, and the rows of one reading of it."""
+"""What a store calls with a table, `runtimes` or `nodes`, and the unreadable rows of one reading."""
 
 
 def unheard(_table: str, _rows: Sequence[Unreadable]) -> None:
-    """Take no notice."""
+    """Ignore unreadable rows."""
 
 
 class Notices:
-    """Implements `Notice`. `tell` writes one line, `count` adds so many rows of a table.
+    """Implements `Notice`. `tell` writes a log line, `count` adds a number of rows to a table's count.
 
-    `sites`, if given, are the only ones that matter: what a site that is not configured left behind harms nobody.
+    With `sites`, rows of other sites are ignored: a site that is not configured any more may have left them.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Notices:
         self._told: set[tuple[str, str, str]] = set()
 
     def __call__(self, table: str, rows: Sequence[Unreadable]) -> None:
-        """Count the rows, and tell of those that are new."""
+        """Count the rows, and log those that were not logged before."""
         ours = [row for row in rows if self._sites is None or row.site in self._sites]
         if ours:
             self._count(table, len(ours))
@@ -63,12 +63,12 @@ class Notices:
 
 
 def text_of(item: Any, name: str, kind: str = "S") -> str | None:
-    """Return an attribute's value as an item writes it; None where there is none of that kind."""
+    """Return an attribute's value from a DynamoDB item; None if it is missing or of another type than `kind`."""
     attribute = item.get(name) if isinstance(item, Mapping) else None
     value = attribute.get(kind) if isinstance(attribute, Mapping) else None
     return value if isinstance(value, str) else None
 
 
 def unread(item: Any, key: str, fault: str) -> Unreadable:
-    """Name a row that cannot be read by the sort key `key` of its table."""
+    """Describe an unreadable row; `key` is the name of its table's sort key."""
     return Unreadable(text_of(item, "site") or "", (text_of(item, key) or "")[:MAX_KEY], fault)

@@ -19,8 +19,8 @@ from ivr_agent.protocol.wire import RuntimeState
 from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import NodeName, Site
 from ivr_runtimes.model import Verb
-from ivr_runtimes.names import NodeName, Site
 from ivr_runtimes.stores.memory import MemoryStore
 
 

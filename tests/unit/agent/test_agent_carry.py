@@ -12,8 +12,8 @@ from ivr_agent.rows.registry import Registry
 from ivr_agent.stops.carry import CONTRADICTION_S, Carrier
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.identifiers import NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Node, StopType, Verb
-from ivr_runtimes.names import NodeName, RuntimeId, Session, Site
 from ivr_runtimes.stores.memory import MemoryStore
 
 State = Callable[..., RuntimeState]

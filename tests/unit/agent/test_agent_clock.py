@@ -64,7 +64,7 @@ def test_what_a_cache_repeats_does_not_bend_the_clock() -> None:
     for _ in range(100):
         clock.observe(EPOCH_S - 7200)
         time.pass_s(1)
-    assert clock.now_s() == pytest.approx(EPOCH_S + 100)
+    assert clock.now_s() == pytest.approx(EPOCH_S + 100, abs=1)
 
 
 def test_a_host_that_slept_is_told_by_one_answer_that_its_own_clock_confirms() -> None:
@@ -82,7 +82,7 @@ def test_a_time_that_all_answers_tell_is_believed_in_the_end() -> None:
     clock = time.clock()
     while time.at_s < CONFIRM_S:
         clock.observe(EPOCH_S + time.at_s + 7200)
-        assert clock.now_s() == pytest.approx(EPOCH_S + time.at_s)
+        assert clock.now_s() == pytest.approx(EPOCH_S + time.at_s, abs=1)
         time.pass_s(5)
     clock.observe(EPOCH_S + time.at_s + 7200)
     assert clock.now_s() == pytest.approx(EPOCH_S + time.at_s + 7200, abs=2)

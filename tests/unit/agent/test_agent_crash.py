@@ -20,7 +20,7 @@ from ivr_agent.rows.ledger import LINGER_S, Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_agent.rows.sweep import CLEAR_WITHIN_S, FASTEST_S, PACE_S, Sweep, pace_s
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.names import Domain, RuntimeId, Session
+from ivr_runtimes.identifiers import Domain, RuntimeId, Session
 from ivr_runtimes.ports import MAX_WRITES, WriteBatch
 from ivr_runtimes.stores.memory import MemoryStore
 

@@ -19,8 +19,8 @@ from ivr_agent.rows.flush import RETRY_MOST_S, SET_ASIDE_S, Flush
 from ivr_agent.rows.ledger import LINGER_S, REFRESH_S, Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_runtimes.errors import AmbiguousWriteError, RefusedWriteError, StoreUnavailableError
+from ivr_runtimes.identifiers import Domain, RuntimeId, Session
 from ivr_runtimes.model import Runtime
-from ivr_runtimes.names import Domain, RuntimeId, Session
 from ivr_runtimes.ports import MAX_WRITES, WriteBatch
 from ivr_runtimes.stores.memory import MemoryStore
 

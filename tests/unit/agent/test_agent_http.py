@@ -30,8 +30,8 @@ from ivr_agent.rows.registry import Registry
 from ivr_agent.stops.carry import Carrier
 from ivr_engine.address import Address
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import RuntimeId, Session, StopId
 from ivr_runtimes.model import Verb
-from ivr_runtimes.names import RuntimeId, Session, StopId
 from ivr_runtimes.stores.memory import MemoryStore
 
 State = Callable[..., RuntimeState]

@@ -7,15 +7,16 @@ import pytest
 from ivr_agent.aws.clock import CONFIRMATIONS, Clock
 from ivr_agent.engine.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
 from ivr_agent.engine.probe import Probe
-from ivr_agent.lease.lease import READ_S, RETRY_S, SOON_S, SWEEP_WITHIN_S, Lease
+from ivr_agent.lease.lease import READ_S, SWEEP_WITHIN_S, Lease
 from ivr_agent.lease.predecessor import IsGone
+from ivr_agent.lease.rival import RETRY_S, SOON_S
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
 from ivr_agent.process.exits import SecondAgentError
 from ivr_runtimes.errors import AmbiguousWriteError, LeaseHeldError, StoreUnavailableError
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S, is_alive
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import Session
 from ivr_runtimes.stores.memory import MemoryStore
 
 
@@ -112,7 +113,7 @@ async def test_without_any_time_of_aws_the_lease_goes_by_the_hosts(
     lease = make("a", clock=Clock(monotonic=time, wall=lambda: EPOCH_S + time.at_s))
     await probe.step()
     assert await lease.step() is None
-    assert row(nodes).lease_until_s == pytest.approx(EPOCH_S + LEASE_TTL_S)
+    assert row(nodes).lease_until_s == pytest.approx(EPOCH_S + LEASE_TTL_S, abs=0.01)
 
 
 async def test_a_lease_is_reckoned_from_when_the_engine_last_answered(
@@ -125,7 +126,7 @@ async def test_a_lease_is_reckoned_from_when_the_engine_last_answered(
     time.pass_s(HEARTBEAT_INTERVAL_S - 0.1)
     engine.down = True
     await lease.step()
-    assert row(nodes).lease_until_s == pytest.approx(answered_s + LEASE_TTL_S)
+    assert row(nodes).lease_until_s == pytest.approx(answered_s + LEASE_TTL_S, abs=0.01)
 
 
 async def test_nothing_is_vouched_for_until_the_engine_answers(
@@ -485,3 +486,43 @@ async def test_a_node_without_an_engine_is_not_handed_over(
     await probe.step()
     await lease.hand_over()
     assert row(nodes).agent_id == "a"
+
+
+async def test_an_age_that_grows_renews_no_lease(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine, time: ManualTime, clock: Clock
+) -> None:
+    """The bridge answers every probe, and its engine has been dead for a while: a memory must not vouch for it."""
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    lived_s, died_s = clock.now_s(), time.at_s
+    for _ in range(80):
+        time.pass_s(0.5)
+        engine.age_s = time.at_s - died_s
+        await probe.step()
+        await lease.step()
+        assert row(nodes).lease_until_s == pytest.approx(lived_s + LEASE_TTL_S, abs=0.01)
+    assert lease.count_down() == 0
+    await lease.hand_over()
+    assert row(nodes).lease_until_s == pytest.approx(lived_s + LEASE_TTL_S, abs=0.01)
+
+
+async def test_a_bridge_without_its_engine_takes_no_lease(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine
+) -> None:
+    engine.age_s = LEASE_TTL_S
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    assert nodes.all_nodes() == []
+
+
+async def test_what_a_lease_is_handed_over_for_is_reckoned_from_when_the_engine_last_answered(
+    make: MakeLease, nodes: FaultyNodes, probe: Probe, engine: MemoryEngine, clock: Clock
+) -> None:
+    engine.age_s = 3.0
+    lease = make("a")
+    await probe.step()
+    await lease.step()
+    await lease.hand_over()
+    assert row(nodes).lease_until_s == pytest.approx(clock.now_s() - 3.0 + LEASE_HANDOVER_S, abs=0.01)

@@ -18,8 +18,8 @@ from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.peers.peers import Peers
 from ivr_agent.peers.signature import Signer
 from ivr_runtimes.command import Command
+from ivr_runtimes.identifiers import NodeName, Session, Site
 from ivr_runtimes.model import Node
-from ivr_runtimes.names import NodeName, Session, Site
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -5,13 +6,16 @@ from dataclasses import replace
 import pytest
 
 from ivr_agent.engine.client import EngineError
-from ivr_agent.engine.memory import MemoryEngine
+from ivr_agent.engine.falls import MAX_LAG
+from ivr_agent.engine.memory import ManualTime, MemoryEngine
 from ivr_agent.engine.probe import MAX_EXAMPLES, RETRY_S, SETTLE_S, Probe
 from ivr_agent.health import Health
 from ivr_agent.metrics import Metrics
 from ivr_agent.protocol.wire import RuntimeState, Snapshot, Status
+from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
-from ivr_runtimes.names import Session
+from ivr_runtimes.identifiers import Session
+from ivr_runtimes.lease import LEASE_TTL_S
 
 State = Callable[..., RuntimeState]
 
@@ -235,3 +239,243 @@ class RefusesToken(MemoryEngine):
 
     async def status(self) -> Status:
         raise EngineError("status 401")
+
+
+def falls(metrics: Metrics) -> float:
+    return metrics.seq_falls._value.get()
+
+
+async def test_a_seq_that_falls_within_a_session_is_told_and_healed_by_the_next_probe(
+    probe: Probe,
+    engine: MemoryEngine,
+    registry: Registry,
+    ledger: Ledger,
+    metrics: Metrics,
+    state: State,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A node that knew 50 runtimes and now runs 1 still showed 50 five probes later, `up` all the while."""
+    for number in range(50):
+        engine.put(state(number))
+    await probe.step()
+    engine.seq, engine.runtimes = 0, {}
+    engine.put(state(7))
+    ledger.take(), ledger.take()
+    await probe.step()
+    assert registry.ids() == [state(7).id]
+    assert registry.seq == 1
+    assert falls(metrics) == 1
+    (line,) = [record.__dict__["fields"] for record in caplog.records if record.getMessage() == "seq_fell"]
+    assert line == {"session": "s-1", "seq": 1, "before": 50}
+    assert state(8).id in ledger, "the rows of what is gone must be deleted: they name the living session"
+    registry.put(engine.session, engine.put(state(8)), state(8))
+    await probe.step()
+    assert {state(7).id, state(8).id} == set(registry.ids())
+    assert (falls(metrics), engine.snapshots) == (1, 2), "the new count goes on from there"
+
+
+async def test_a_fall_below_what_events_alone_have_told_is_healed_when_the_next_answer_confirms_it(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    """A few events since the last status: one lower answer may come from an engine that counts after it sends."""
+    await probe.step()
+    for number in range(MAX_LAG):
+        registry.put(engine.session, engine.put(state(number)), state(number))
+    engine.seq, engine.runtimes = 0, {}
+    assert await probe.step() == SETTLE_S
+    assert falls(metrics) == 0
+    await probe.step()
+    assert (len(registry), falls(metrics)) == (0, 1)
+    assert await probe.step() is None
+
+
+async def test_a_fall_far_below_what_events_alone_have_told_is_healed_at_once(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    """50 events since the last status: no engine counts so much later than it sends."""
+    await probe.step()
+    for number in range(50):
+        registry.put(engine.session, engine.put(state(number)), state(number))
+    engine.seq, engine.runtimes = 0, {}
+    engine.put(state(7))
+    await probe.step()
+    assert (registry.ids(), falls(metrics)) == ([state(7).id], 1)
+
+
+async def test_an_engine_that_counts_a_moment_after_it_sends_has_not_fallen(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    """Under load its status is behind its events at every probe, by a few, and goes up all the same."""
+    await probe.step()
+    for number in range(20):
+        registry.put(engine.session, engine.seq + 1, state(number))
+        await probe.step()
+        engine.put(state(number))
+    assert (falls(metrics), engine.snapshots, len(registry)) == (0, 1, 20)
+
+
+class TellsMeanwhile(MemoryEngine):
+    """An engine that sends an event after it has made an answer, and the event is there first."""
+
+    tell: Callable[[], object] = staticmethod(lambda: None)
+
+    async def status(self) -> Status:
+        status = await super().status()
+        self.tell()
+        return status
+
+    async def snapshot(self) -> Snapshot:
+        snapshot = await super().snapshot()
+        self.tell()
+        return snapshot
+
+
+async def test_an_answer_that_is_overtaken_by_events_is_no_fall(
+    registry: Registry, health: Health, metrics: Metrics, state: State
+) -> None:
+    engine = TellsMeanwhile()
+    numbers = itertools.count()
+
+    def tell() -> None:
+        runtime = state(next(numbers))
+        registry.put(engine.session, engine.put(runtime), runtime)
+
+    probe = Probe(engine=engine, registry=registry, health=health, metrics=metrics)
+    await probe.step()
+    engine.tell = tell
+    for _ in range(10):
+        await probe.step()
+    engine.put(state(2000))  # lost
+    await probe.step()
+    await probe.step()
+    assert falls(metrics) == 0
+    assert set(registry.ids()) >= {state(2000).id}
+    assert len(registry) == len(engine.runtimes)
+
+
+async def test_a_restart_is_no_fall(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    for number in range(50):
+        engine.put(state(number))
+    await probe.step()
+    registry.put(engine.session, engine.put(state(50)), state(50))
+    engine.restart("s-2")
+    for _ in range(3):
+        await probe.step()
+    assert (falls(metrics), len(registry)) == (0, 0)
+
+
+async def test_a_seq_that_jumps_forward_is_a_gap(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    """A bridge that restarted goes on far above every earlier number."""
+    engine.put(state(1))
+    await probe.step()
+    engine.seq, engine.runtimes = 1_572_943_000_000_000, {}
+    registry.put(engine.session, engine.put(state(2)), state(2))
+    await probe.step()
+    await probe.step()
+    assert registry.ids() == [state(2).id]
+    assert (falls(metrics), registry.seq) == (0, engine.seq)
+
+
+async def test_a_fall_is_healed_also_when_the_first_snapshot_after_it_fails(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, state: State
+) -> None:
+    for number in range(50):
+        engine.put(state(number))
+    await probe.step()
+    probe._engine = fallen = WithoutSnapshot()
+    fallen.put(state(1))
+    assert await probe.step() == RETRY_S
+    assert len(registry) == 50, "nothing better is known yet"
+    engine.seq, engine.runtimes = fallen.seq, fallen.runtimes
+    probe._engine = engine
+    await probe.step()
+    assert (registry.ids(), falls(metrics)) == ([state(1).id], 1)
+
+
+@pytest.mark.parametrize("age_s", [None, 0, 0.0, LEASE_TTL_S - 0.1])
+async def test_an_engine_is_vouched_for_as_of_when_its_bridge_last_heard_it(
+    probe: Probe, engine: MemoryEngine, time: ManualTime, age_s: float | None
+) -> None:
+    time.pass_s(100)
+    engine.age_s = age_s
+    await probe.step()
+    assert probe.up
+    assert probe.vouched_s == 100 - (age_s or 0)
+
+
+async def test_a_bridge_that_has_lost_its_engine_is_told_from_one_that_has_it(
+    probe: Probe, engine: MemoryEngine, health: Health, time: ManualTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The bridge answers every status from its memory, and no script of the dead engine may stay in the lists."""
+    await probe.step()
+    for _ in range(10):
+        time.pass_s(5)
+        engine.age_s = time.at_s
+        await probe.step()
+    assert (probe.up, health.engine) == (False, False)
+    assert probe.vouched_s == pytest.approx(0)
+    assert [record.getMessage() for record in caplog.records].count("engine_down") == 1
+    engine.age_s = 0.2
+    await probe.step()
+    assert (probe.up, health.engine) == (True, True)
+
+
+async def test_a_fall_that_is_overtaken_before_the_next_probe_betrays_itself_by_its_events(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, time: ManualTime, state: State
+) -> None:
+    """The count was back above the earlier number when the agent asked: nothing seemed to be missing, and 50 stayed."""
+    for number in range(50):
+        engine.put(state(number))
+    for _ in range(8):
+        await probe.step()
+        time.pass_s(5)
+    engine.seq, engine.runtimes = 0, {}
+    for number in range(100, 160):
+        registry.put(engine.session, engine.put(state(number)), state(number))
+    await probe.step()
+    assert set(registry.ids()) == set(engine.runtimes)
+    assert (falls(metrics), registry.seq) == (1, 60)
+    for _ in range(20):
+        time.pass_s(5)
+        await probe.step()
+    assert (falls(metrics), engine.snapshots) == (1, 2)
+
+
+async def test_an_event_told_again_within_half_a_minute_is_no_fall(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, time: ManualTime, state: State
+) -> None:
+    await probe.step()
+    for number in range(100):
+        seq = engine.put(state(number))
+        registry.put(engine.session, seq, state(number))
+        time.pass_s(5)
+        await probe.step()
+        for late in range(max(1, seq - 4), seq + 1):
+            registry.put(engine.session, late, state(late))
+    assert (falls(metrics), engine.snapshots) == (0, 1)
+
+
+async def test_what_was_known_of_an_earlier_session_makes_no_fall_of_a_later_one(
+    probe: Probe, engine: MemoryEngine, registry: Registry, metrics: Metrics, time: ManualTime, state: State
+) -> None:
+    for number in range(50):
+        engine.put(state(number))
+    for _ in range(20):
+        await probe.step()
+        time.pass_s(5)
+    engine.restart("s-2")
+    failing = WithoutSnapshot(session=engine.session)
+    probe._engine = failing
+    for _ in range(20):
+        await probe.step()
+        time.pass_s(5)
+    probe._engine = engine
+    for number in range(60, 70):
+        await probe.step()
+        registry.put(engine.session, engine.put(state(number)), state(number))
+    await probe.step()
+    assert (falls(metrics), len(registry)) == (0, 10)

@@ -7,7 +7,7 @@ from ivr_agent.engine.memory import ManualTime, MemoryEngine
 from ivr_agent.protocol.wire import RuntimeState, Snapshot
 from ivr_agent.rows.ledger import LINGER_S, Ledger
 from ivr_agent.rows.registry import MAX_AHEAD, Reception, Registry
-from ivr_runtimes.names import RuntimeId, Session
+from ivr_runtimes.identifiers import RuntimeId, Session
 
 S1, S2 = Session("s-1"), Session("s-2")
 State = Callable[..., RuntimeState]
@@ -184,3 +184,40 @@ def test_whatever_is_lost_doubled_or_late_one_snapshot_makes_the_set_the_engines
     assert {id_: registry.get(id_) for id_ in engine.runtimes} == engine.runtimes
     assert len(registry) == len(engine.runtimes)
     assert registry.seq == engine.seq
+
+
+@given(
+    before=st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=30),
+    choices=st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=20),
+    data=st.data(),
+)
+def test_after_a_fall_one_snapshot_makes_the_set_the_engines_and_owes_what_is_gone(
+    before: list[tuple[int, bool]], choices: list[tuple[int, bool]], data: st.DataObject
+) -> None:
+    """The session counts anew: events of the new count may come before the snapshot, after it, doubled, never."""
+    past, old_events, old_snapshots = history(before)
+    engine, events, snapshots = history(choices)
+    time = ManualTime()
+    ledger = Ledger(time)
+    registry = Registry(ledger)
+    registry.adopt(old_snapshots[data.draw(st.integers(0, past.seq))])
+    for event in data.draw(st.lists(st.sampled_from(old_events), max_size=20)) if old_events else []:
+        event(registry)
+    in_table = set(registry.ids())
+    while owed(ledger, time):
+        pass
+    registry.renumber()
+    taken = data.draw(st.integers(0, engine.seq))
+    lossy = data.draw(st.lists(st.sampled_from(events), max_size=20)) if events else []
+    told = data.draw(st.permutations([*lossy, *events[taken:]]))
+    cut = data.draw(st.integers(0, len(told)))
+    for event in told[:cut]:
+        event(registry)
+    registry.adopt(snapshots[taken])
+    for event in told[cut:]:
+        event(registry)
+    assert {id_: registry.get(id_) for id_ in registry.ids()} == engine.runtimes
+    assert registry.seq == registry.latest == engine.seq
+    assert in_table - engine.runtimes.keys() <= set(owed(ledger, time))
+    assert registry._ahead == set()
+    assert registry._seqs.keys() == engine.runtimes.keys()

@@ -11,7 +11,7 @@ from ivr_agent.rows.ledger import LINGER_S, Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_agent.rows.sweep import FASTEST_S, PACE_S, RETRY_S, Sweep
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.names import NodeName, RuntimeId, Session, Site
+from ivr_runtimes.identifiers import NodeName, RuntimeId, Session, Site
 from ivr_runtimes.ports import MAX_WRITES, RowRef, WriteBatch
 from ivr_runtimes.stores.memory import MemoryStore
 

@@ -17,8 +17,8 @@ from ivr_agent.protocol.wire import (
     read_snapshot,
     wrong_fields,
 )
+from ivr_runtimes.identifiers import Session
 from ivr_runtimes.model import State, StopType
-from ivr_runtimes.names import Session
 
 FULL = {
     "id": "244f84aa-0624-e639-8061-a80000000006",

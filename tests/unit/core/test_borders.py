@@ -9,7 +9,7 @@ from ivr_runtimes import errors
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import ApiError, IvrRuntimesError, SettingsError, UnreadableCommandError
 from ivr_runtimes.http.caller import SUBJECT_LENGTH, caller_of
-from ivr_runtimes.names import fold_domain, fold_id, host_of, is_runtime_id, is_stop_id, stop_id_of
+from ivr_runtimes.identifiers import fold_domain, fold_id, host_of, is_runtime_id, is_stop_id, stop_id_of
 from ivr_runtimes.ports import MAX_SITES
 from ivr_runtimes.settings import FunctionSettings, StopSettings, load
 from rows import PLAYER

@@ -23,7 +23,7 @@ from ivr_runtimes.errors import (
     RefusedWriteError,
     StoreUnavailableError,
 )
-from ivr_runtimes.names import Site
+from ivr_runtimes.identifiers import Site
 from ivr_runtimes.ports import WriteBatch
 from ivr_runtimes.stores import dynamo
 from ivr_runtimes.stores.boto import call

@@ -10,8 +10,8 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from ivr_runtimes.errors import StoreUnavailableError
+from ivr_runtimes.identifiers import NodeName
 from ivr_runtimes.model import State, StopType
-from ivr_runtimes.names import NodeName
 from ivr_runtimes.ports import Cost, Stretch
 from ivr_runtimes.stores import boto
 from ivr_runtimes.stores import parser as codec

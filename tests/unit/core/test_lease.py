@@ -2,7 +2,7 @@
 
 import pytest
 
-from ivr_runtimes.lease import is_alive, vouched
+from ivr_runtimes.lease import is_alive, live_sessions
 from rows import PLAYER, WELCOME, node_of
 
 NOW_S = 1_800_000_000.0
@@ -19,4 +19,4 @@ def test_a_lease_holds_until_it_lapsed_by_more_than_the_skew_and_never_from_the_
 
 def test_a_node_vouches_for_its_present_session_only():
     living, dead = node_of(PLAYER, lease_until_s=NOW_S + 15), node_of(WELCOME, lease_until_s=NOW_S - 15)
-    assert vouched([living, dead], now_s=NOW_S) == {(PLAYER.site, PLAYER.node, PLAYER.session)}
+    assert live_sessions([living, dead], now_s=NOW_S) == {(PLAYER.site, PLAYER.node, PLAYER.session)}

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from ivr_runtimes.errors import AmbiguousWriteError, ListUnavailableError, ResultTooLargeError
+from ivr_runtimes.identifiers import Session, Site
+from ivr_runtimes.listing.liveness import NODES_MAX_AGE_S
 from ivr_runtimes.listing.reader import BUDGET_S, MAX_LIMIT, MAX_ROWS, RuntimeList
-from ivr_runtimes.listing.roster import NODES_MAX_AGE_S
-from ivr_runtimes.names import Session, Site
 from ivr_runtimes.ports import Page, WriteBatch
 from ivr_runtimes.query import cursor, parse_list_query
 from ivr_runtimes.stores.memory import MemoryStore

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
+from ivr_runtimes.identifiers import Site
 from ivr_runtimes.listing.planner import MAX_AMONG, MAX_KEY_READS, plan
-from ivr_runtimes.names import Site
 from ivr_runtimes.query import cursor, parse_list_query
 from rows import DOMAIN, PLAYER
 

@@ -7,7 +7,7 @@ import pytest
 
 from ivr_runtimes.errors import AmbiguousWriteError, OutcomeUnknownError, RuntimeNotFoundError
 from ivr_runtimes.http.caller import Caller
-from ivr_runtimes.names import Domain, StopId
+from ivr_runtimes.identifiers import Domain, StopId
 from ivr_runtimes.ports import WriteBatch
 from ivr_runtimes.stopping.acceptance import BUDGET_S, CALL_TIMEOUT_S, RuntimeStop
 from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore

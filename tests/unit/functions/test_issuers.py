@@ -13,10 +13,10 @@ import pytest
 
 from emulators import ACCOUNT, REGION, ROOT, SITES, STACK
 from ivr_local import event, template
-from ivr_local.authorizer import Grant, JwtAuthorizer, RefusedError
+from ivr_local.authorizer import AuthorizationError, Grant, JwtAuthorizer
 from ivr_local.issuer import Issuer
 from ivr_runtimes.command import Command
-from ivr_runtimes.names import Site
+from ivr_runtimes.identifiers import Site
 from ivr_runtimes.ports import WriteBatch
 from rows import PLAYER, node_of
 
@@ -54,7 +54,7 @@ def answered(cloud, invoke):
     def answered(sample: dict[str, Any], claims: dict[str, Any], method: str) -> dict[str, Any]:
         stack = expanded(sample)
         route = route_of(stack, method)
-        request = event.Request(
+        request = event.HttpRequest(
             method=method,
             target=route.path.format(id=PLAYER.id),
             protocol="HTTP/1.1",
@@ -109,6 +109,6 @@ def test_a_claim_that_is_a_list_of_one_value_is_no_domain(answered):
 def test_entra_ids_tokens_for_machines_have_roles_and_no_scope():
     """The authorizer looks at `scope` and `scp` alone, so an application role of the right name does not help."""
     claims = {name: value for name, value in SAMPLES["entra-id"]["claims"].items() if name != "scp"}
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(AuthorizationError) as caught:
         granted(expanded(SAMPLES["entra-id"]), {**claims, "roles": ["ivrscript_runtimes:read"]}, "GET")
     assert (caught.value.status, caught.value.message) == (403, "Forbidden")

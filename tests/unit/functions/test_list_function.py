@@ -10,8 +10,8 @@ import pytest
 
 from emulators import ROOT
 from ivr_runtimes.http.response import MAX_RESPONSE_BYTES
+from ivr_runtimes.identifiers import Domain, Session, Site
 from ivr_runtimes.model import State, StopType
-from ivr_runtimes.names import Domain, Session, Site
 from ivr_runtimes.ports import WriteBatch
 from rows import PLAYER, WELCOME, node_of, numbered
 

@@ -13,7 +13,7 @@ from ivr_runtimes.http.caller import Caller
 from ivr_runtimes.http.edge import answer
 from ivr_runtimes.http.event import Event
 from ivr_runtimes.http.response import Response
-from ivr_runtimes.names import Site
+from ivr_runtimes.identifiers import Site
 from ivr_runtimes.ports import WriteBatch
 from rows import PLAYER, node_of
 

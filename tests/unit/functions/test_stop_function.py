@@ -9,8 +9,8 @@ import pytest
 from emulators import ROOT
 from ivr_runtimes.command import Command
 from ivr_runtimes.http.response import COMMON_HEADERS
+from ivr_runtimes.identifiers import Domain, Session, Site, StopId
 from ivr_runtimes.model import State, StopType, Verb
-from ivr_runtimes.names import Domain, Session, Site, StopId
 from ivr_runtimes.ports import WriteBatch
 from rows import PLAYER, node_of
 

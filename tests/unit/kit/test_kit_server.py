@@ -1,5 +1,6 @@
 """The engine side of a bridge: an engine that may be away, or begin anew, behind the same server."""
 
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import aiohttp
 import pytest
 
 from ivr_engine.address import Address
-from ivr_engine.model import Ack, AwayError, Result, Snapshot, State, UnknownRuntimeError
+from ivr_engine.model import MAX_AGE_S, Ack, AwayError, Result, Snapshot, State, UnknownRuntimeError
 from ivr_engine.server import application, serving
 
 
@@ -63,6 +64,8 @@ async def test_the_status_tells_how_long_ago_the_engine_behind_it_answered(
     client: aiohttp.ClientSession, bridge: Bridge
 ) -> None:
     assert await ask(client, "/v1/status") == (200, {"session": "life-1", "seq": 7, "age_s": 0.25})
+    bridge.answered_s = math.inf
+    assert (await ask(client, "/v1/status"))[1]["age_s"] == MAX_AGE_S, "it has not answered yet"
     bridge.answered_s = None
     assert await ask(client, "/v1/status") == (200, {"session": "life-1", "seq": 7})
 

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ivr_local.authorizer import JwtAuthorizer, RefusedError, scopes_of
+from ivr_local.authorizer import AuthorizationError, JwtAuthorizer, scopes_of
 from ivr_local.issuer import Issuer
 from ivr_local.template import Authorizer
 
@@ -112,7 +112,7 @@ def test_tokens_that_the_rules_allow_pass(changes: dict[str, Any]) -> None:
     ],
 )
 def test_any_other_token_is_401_with_a_challenge_that_says_why(make: Callable[[], str]) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(AuthorizationError) as caught:
         GATE.authorize(make(), ROUTE)
     assert (caught.value.status, caught.value.message) == (401, "Unauthorized")
     assert caught.value.challenge.startswith('Bearer scope="r:read" error="invalid_token" error_description="')
@@ -122,13 +122,13 @@ def test_any_other_token_is_401_with_a_challenge_that_says_why(make: Callable[[]
 
 @pytest.mark.parametrize("authorization", [None, ""])
 def test_a_request_without_a_token_is_401(authorization: str | None) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(AuthorizationError) as caught:
         GATE.authorize(authorization, ROUTE)
     assert (caught.value.status, caught.value.challenge) == (401, "Bearer")
 
 
 def test_the_documented_description_of_a_wrong_audience_is_given() -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(AuthorizationError) as caught:
         GATE.authorize(signed(aud="elsewhere"), ())
     assert caught.value.challenge == (
         'Bearer scope="" error="invalid_token" error_description="the token does not have a valid audience"'
@@ -139,13 +139,13 @@ def test_the_documented_description_of_a_wrong_audience_is_given() -> None:
     "changes", [{"scope": "r:rea"}, {"scope": "r:read2"}, {"scope": ...}, {"scope": 7}, {"scope": ["x"]}, {"scope": ""}]
 )
 def test_a_good_token_without_the_routes_scope_is_403(changes: dict[str, Any]) -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(AuthorizationError) as caught:
         GATE.authorize(signed(**changes), ROUTE)
     assert (caught.value.status, caught.value.message) == (403, "Forbidden")
 
 
 def test_a_bad_token_is_401_whatever_its_scopes() -> None:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(AuthorizationError) as caught:
         GATE.authorize(signed(scope="x", exp=1), ROUTE)
     assert caught.value.status == 401
 

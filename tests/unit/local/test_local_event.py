@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ivr_local.authorizer import Grant
-from ivr_local.event import Api, MalformedResponseError, Request, build, claim_text, map_answer
+from ivr_local.event import Api, HttpRequest, MalformedResponseError, build, claim_text, map_answer
 
 GRANT = Grant({"sub": "c", "exp": 1_800_000_000, "groups": ["a", "b"]}, ("r:read",))
 
@@ -25,7 +25,7 @@ def event_of(**changes: Any) -> dict[str, Any]:
         "received_at_s": 1_572_943_000.25,
     }
     return build(
-        Request(**(request | changes)),
+        HttpRequest(**(request | changes)),
         api=Api(account_id="000000000000", api_id="local"),
         route_key="GET /things/{id}",
         parameters={"id": "a%2Fb%20c"},

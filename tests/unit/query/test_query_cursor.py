@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from ivr_runtimes.errors import Fault
+from ivr_runtimes.identifiers import Domain, RuntimeId, Site
 from ivr_runtimes.model import Runtime
-from ivr_runtimes.names import Domain, RuntimeId, Site
 from ivr_runtimes.query import cursor, parse_list_query
 from ivr_runtimes.query.cursor import Cursor
 from rows import PLAYER, WELCOME

@@ -1,6 +1,6 @@
-"""HTTP API events in, proxy responses out: who calls, what a response looks like, what is counted.
+"""HTTP API events in, proxy responses out: who calls, what a response looks like, which metrics are counted.
 
-The functions' frame around a use case. It knows neither list nor stop.
+What both functions put around their use case. It knows neither list nor stop.
 """
 
 from ivr_runtimes.http.caller import Caller

@@ -1,8 +1,8 @@
-"""Who calls: the domain and the subject, from the verified claims of the caller's token and from nowhere else.
+"""Who calls: the domain and the subject, taken only from the verified claims of the caller's token.
 
 API Gateway's JWT authorizer verified the token before the function was invoked; its claims arrive as strings in
 `requestContext.authorizer.jwt.claims` (AWS: "Working with AWS Lambda proxy integrations for HTTP APIs", payload 2.0).
-Without a usable domain claim there is no answer, whatever invoked the function (docs/api.md).
+Without a usable domain claim the request is refused, whatever invoked the function (docs/api.md).
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from typing import Any, Final
 from ivr_runtimes.echo import show
 from ivr_runtimes.errors import DomainClaimError, Fault
 from ivr_runtimes.http.event import found_at, kind_of
-from ivr_runtimes.names import Domain, fold_domain
+from ivr_runtimes.identifiers import Domain, fold_domain
 
 SUBJECT_LENGTH: Final = 256
-"""How much of a subject travels with a command and into logs."""
+"""How many characters of a subject go into commands and logs."""
 
 NULL: Final = "<nil>"
 """How API Gateway writes a claim that is null."""
@@ -23,7 +23,7 @@ NULL: Final = "<nil>"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The tenant that is served, and who acts for it; the subject is empty where the token names nobody."""
+    """The tenant, and who acts for it. The subject is empty if the token names nobody."""
 
     domain: Domain
     subject: str
@@ -45,9 +45,9 @@ def caller_of(event: Mapping[str, Any], *, domain_claim: str) -> Caller:
 
 
 def _subject(value: object) -> str:
-    """Return a `sub` claim fit for messages and logs, which SQS would refuse and terminals obey otherwise.
+    """Return a `sub` claim that is safe in messages and logs: characters that are not printable are replaced.
 
-    Whatever does not print is replaced. Empty for none: missing, null, blank, or no text at all.
+    SQS refuses some of them, and terminals would act on others. Empty if the claim is missing, null, blank or no text.
     """
     if not isinstance(value, str) or value == NULL or not value.strip():
         return ""
@@ -68,7 +68,7 @@ def _no_domain(name: str, claims: Mapping[str, Any]) -> DomainClaimError:
 
 
 def _described(value: object) -> str:
-    """Say in which shape a claim came: API Gateway writes lists, objects and null as text."""
+    """Describe a wrong claim. API Gateway passes lists, objects and null as text."""
     if not isinstance(value, str):
         return f"came as {kind_of(value)}, not as text"
     if value == NULL:

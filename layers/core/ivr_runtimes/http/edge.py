@@ -1,6 +1,6 @@
-"""Where HTTP meets the core: an HTTP API event in, an answer out, each error mapped once.
+"""Handles a function's event: finds the caller, serves the request, maps every error to an answer.
 
-Called by the functions' `lambda_handler`. Never decides what is listed or stopped.
+The only place where errors become HTTP answers. Never decides what is listed or stopped. Called by `lambda_handler`.
 """
 
 import time
@@ -21,14 +21,14 @@ from ivr_runtimes.unreadable import Notices, Unreadable
 Serve = Callable[[Event, Caller], Response]
 
 MAX_CAUSE: Final = 300
-"""Characters of a cause in the log."""
+"""The most characters of a cause in the log."""
 
 
 def answer(event: object, serve: Serve, *, domain_claim: str, logger: Logger, metrics: Metrics) -> Response:
-    """Identify the caller and serve the event; every error, also a defect of ours, becomes a problem.
+    """Identify the caller and serve the event. Every error, also a defect of ours, becomes a problem (RFC 9457).
 
-    Whatever JSON the function was invoked with, it answers: what is no HTTP request is refused as a wrong one is.
-    Measures each answer; of a request that `serve` answers, `serve` itself tells what became of it.
+    Any JSON is answered: what is not an HTTP request is refused like a wrong one. Counts each answer and each refusal;
+    the outcome of a request that succeeds is counted by `serve`.
     """
     begun_s = time.monotonic()
     try:
@@ -36,7 +36,7 @@ def answer(event: object, serve: Serve, *, domain_claim: str, logger: Logger, me
         response = serve(request, caller_of(request, domain_claim=domain_claim))
     except ApiError as error:
         response = _refusal(error, event, logger=logger, metrics=metrics)
-    except Exception as error:  # noqa: BLE001  # the surface's last guard: the caller gets our error body, we the trace
+    except Exception as error:  # noqa: BLE001  # the last guard: the caller gets our error body, the log gets the traceback
         logger.error("unexpected", action="failed", extra=_explained(error))  # noqa: TRY400  # see there
         detail = "The request could not be served. Give its request_id to the operators of this service."
         response = _refusal(InternalError(detail), event, logger=logger, metrics=metrics)
@@ -45,7 +45,7 @@ def answer(event: object, serve: Serve, *, domain_claim: str, logger: Logger, me
 
 
 def _explained(error: Exception) -> dict[str, str]:
-    """Return fields as `logger.exception` writes them, without texts of libraries: they may quote a credential."""
+    """Return the fields of `logger.exception` without texts of libraries, which may quote a credential."""
     return {"exception_name": type(error).__name__, "error": told(error), "exception": trace_of(error)}
 
 
@@ -59,9 +59,9 @@ def _refusal(error: ApiError, event: object, *, logger: Logger, metrics: Metrics
 
 
 def _causes(error: ApiError) -> Iterator[str]:
-    """Yield what led to an error of the service's, the nearest first: of foreign errors the class alone.
+    """Yield the causes of a 5xx error, the nearest first: of a store's error with its text, of others only the class.
 
-    Their text may quote a request with its credentials; that of a store's error is written for the log.
+    The text of a store's error is made for the log; others may quote a request with its credentials.
     """
     cause = error.__cause__ if error.status >= InternalError.status else None
     while cause is not None:
@@ -71,7 +71,7 @@ def _causes(error: ApiError) -> Iterator[str]:
 
 
 def unread_rows(logger: Logger, metrics: Metrics, sites: Collection[str]) -> Notices:
-    """Return who is told of rows of these sites' that cannot be read: the log of each once, the metric of every one."""
+    """Return what reports unreadable rows of these sites: each once in the log, every reading in a metric."""
 
     def tell(table: str, row: Unreadable) -> None:
         logger.warning("a row cannot be read", action="table_row_unreadable", table=table, **row._asdict())

@@ -1,8 +1,8 @@
 """The event of an HTTP API, payload format 2.0: checked once, then read.
 
-Owns which of its members are read and of what types they are ("Create AWS Lambda proxy integrations for HTTP APIs",
+Owns which of its members are read, and their types ("Create AWS Lambda proxy integrations for HTTP APIs",
 http-api-develop-integrations-lambda). A function can be invoked with any JSON: by a schedule that keeps it warm, by a
-test in the console, by an event source that was wired to it by mistake. Called by `edge`, `request` and the functions.
+test in the console, by an event source connected by mistake. Called by `edge`, `request` and the functions.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from ivr_runtimes.errors import Fault, InvalidRequestError
 Event = Mapping[str, Any]
 
 VERSION: Final = "2.0"
-"""REST APIs, load balancers and format 1.0 name no version or another, and carry the query elsewhere."""
+"""Events of REST APIs, load balancers and format 1.0 have another version or none, and another form of query."""
 
 MAX_KEYS_SHOWN: Final = 5
-"""How many keys of a foreign event a message repeats."""
+"""How many keys a message shows of an event that is no HTTP request."""
 
 _REMEDY: Final = "invoke the function through a route of its HTTP API, or with an event like those in the folder events"
 _OBJECTS: Final = ("headers", "pathParameters")
@@ -25,7 +25,7 @@ _KINDS: Final = {"NoneType": "null", "bool": "a truth value", "int": "a number",
 
 
 def http_event(event: object) -> Event:
-    """Return an event that is an HTTP request; raises `InvalidRequestError` that says what came instead."""
+    """Return the event if it is an HTTP request; else raises `InvalidRequestError`, which says what came instead."""
     if not isinstance(event, Mapping) or event.get("version") != VERSION:
         raise _invalid("event", f"{_described(event)} is no HTTP request of payload format {VERSION}")
     if not isinstance(event.get("requestContext"), Mapping):
@@ -38,7 +38,7 @@ def http_event(event: object) -> Event:
 
 
 def raw_query(event: Event) -> str:
-    """Return the query string as it was sent; raises `InvalidRequestError` for an event that has it parsed only."""
+    """Return the query string as it was sent; raises `InvalidRequestError` if the event has only a parsed one."""
     raw = event.get("rawQueryString")
     if raw is None and not event.get("queryStringParameters"):
         return ""
@@ -56,13 +56,13 @@ def header(event: Event, name: str) -> str | None:
 
 
 def path_parameter(event: Event, name: str) -> str:
-    """Return a parameter of the path; empty where there is none."""
+    """Return a path parameter; empty if there is none."""
     value = (event.get("pathParameters") or {}).get(name)
     return value if isinstance(value, str) else ""
 
 
 def found_at(event: object, *keys: str) -> Any:
-    """Return what lies that deep in an event, whatever it is; None where nothing does."""
+    """Return the value under nested keys of an event; None if there is none."""
     found = event
     for key in keys:
         found = found.get(key) if isinstance(found, Mapping) else None
@@ -70,7 +70,7 @@ def found_at(event: object, *keys: str) -> Any:
 
 
 def kind_of(value: object) -> str:
-    """Name the type of a value of JSON for people."""
+    """Name the type of a JSON value, for people."""
     return _KINDS.get(type(value).__name__, "an object")
 
 
@@ -84,7 +84,7 @@ def _invalid(place: str, message: str) -> InvalidRequestError:
 
 
 def _described(value: object) -> str:
-    """Say what a value is: its kind; of an object some keys, which tell a schedule from a queue."""
+    """Describe a value by its type; an object also by some keys, which show whether a schedule or a queue sent it."""
     if isinstance(value, str):
         return f"the string {show(value)}"
     if not isinstance(value, Mapping):

@@ -1,6 +1,6 @@
-"""The answers of our functions, as HTTP API proxy responses (payload 2.0): JSON, problems (RFC 9457), no content.
+"""The answers of the functions, as HTTP API proxy responses (payload 2.0): JSON, problems (RFC 9457), no content.
 
-Owns media types, the headers every answer carries, and the limit on an answer's size.
+Owns media types, the headers of every answer, and the limit on an answer's size.
 Called by `edge` and the functions.
 """
 
@@ -16,27 +16,27 @@ MAX_RESPONSE_BYTES: Final = 6 * 1024 * 1024
 """Lambda's limit on a synchronous invocation's serialised answer (AWS: "Lambda quotas", invocation payload)."""
 
 GZIP_MIN_BYTES: Final = 16 * 1024
-"""Smaller answers are sent as they are: compressing them costs more time than it saves."""
+"""Smaller answers are not compressed: that costs more time than it saves."""
 
 GZIP_LEVEL: Final = 1
-"""Lists repeat themselves: the fastest level takes half the time of the fourth for nearly its size."""
+"""Lists are repetitive: level 1 takes half the time of level 4, and its result is hardly larger."""
 
 JSON_TYPE: Final = "application/json; charset=utf-8"
 PROBLEM_TYPE: Final = "application/problem+json"
 PROBLEM_URN: Final = "urn:ivr-runtimes:problem:"
-"""What a problem's `type` begins with; the error's code follows (docs/api.md lists them all)."""
+"""The beginning of a problem's `type`; the error's code follows (docs/api.md lists them all)."""
 
 COMMON_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
-"""Nobody may keep a list of running scripts, or guess its type."""
+"""No cache may store a list of running scripts, and no browser may guess its type."""
 
 STOP_REQUEST_ID: Final = "stop-request-id"
-"""The header that names a stop, accepted or not: who sent no key can repeat with this one."""
+"""The header with a stop's id, accepted or not: a caller that sent no key can repeat with this one."""
 
 Response = dict[str, Any]
 
 
 def json_response(body: bytes, *, headers: Mapping[str, str], accept_encoding: str = "") -> Response:
-    """Answer 200 with JSON, gzipped if that is large and welcome; raises `ResultTooLargeError` over Lambda's limit."""
+    """Answer 200 with JSON, gzipped if large and accepted; raises `ResultTooLargeError` over Lambda's limit."""
     all_headers = {**COMMON_HEADERS, "content-type": JSON_TYPE, "vary": "accept-encoding", **headers}
     zipped = len(body) >= GZIP_MIN_BYTES and _accepts_gzip(accept_encoding)
     if zipped:
@@ -49,7 +49,7 @@ def json_response(body: bytes, *, headers: Mapping[str, str], accept_encoding: s
 
 
 def problem_response(error: ApiError, *, request_id: str) -> Response:
-    """Answer with the one error body of this API (RFC 9457), `errors` naming each place and its remedy."""
+    """Answer with the error body of this API (RFC 9457); its `errors` name each place and the remedy."""
     body: dict[str, object] = {
         "type": PROBLEM_URN + error.code,
         "title": error.title(),
@@ -78,9 +78,9 @@ def no_content(*, headers: Mapping[str, str]) -> Response:
 
 
 def _accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether gzip is acceptable (RFC 9110 section 12.5.3): named, and nowhere with the weight 0.
+    """Tell whether gzip is acceptable (RFC 9110 section 12.5.3): it is named, and nowhere with the weight 0.
 
-    A repeated header is one list. What is named twice with two weights is refused by the lower one: plain always fits.
+    A repeated header is one list. If gzip is named twice and once refused, it is refused: plain JSON always fits.
     """
     codings = [coding.lower().split(";") for coding in accept_encoding.split(",")]
     weights = [weights for name, *weights in codings if name.strip() == "gzip"]
@@ -94,9 +94,9 @@ def _is_zero(weight: str) -> bool:
 
 
 def _refuse_too_large(envelope: Response, body: bytes) -> None:
-    """Measure the answer as Lambda's runtime will serialise it: UTF-8, the body's quotes and backslashes escaped.
+    """Refuse an answer over the limit, as Lambda's runtime will serialise it: UTF-8, quotes and backslashes escaped.
 
-    A JSON text has no bare control characters, so no byte of it takes more than two.
+    JSON text has no bare control characters, so each byte takes at most two.
     """
     room = MAX_RESPONSE_BYTES - len(json.dumps(envelope, ensure_ascii=False).encode())
     if 2 * len(body) <= room:

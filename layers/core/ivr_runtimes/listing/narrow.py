@@ -1,7 +1,7 @@
-"""What a filter says of every row that it lets through: the values some attributes must have, and when it started.
+"""What a filter requires of every row that passes: the values of some attributes, and the range of start times.
 
-Owns the reading of a filter's top level, its `and`ed parts. Only ever says too little, never too much: whoever reads
-less on its word applies the whole filter to what was read. Called by `planner`.
+Reads only the top level of a filter, the parts joined by `and`. It may miss a requirement, but never states a false
+one; rows read by it still have to pass `rest`. Called by `planner`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,27 +10,27 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Final, cast
 
-from ivr_runtimes.fields import Kind
+from ivr_runtimes.fields import FieldKind
+from ivr_runtimes.identifiers import Domain
 from ivr_runtimes.model import Row
-from ivr_runtimes.names import Domain
 from ivr_runtimes.query.evaluate import compiled, passing
 from ivr_runtimes.query.expression import And, Compare, Expression, In, Not, Or
 from ivr_runtimes.query.instants import Instant
 
 SOUGHT: Final = frozenset({"id", "site", "node", "code", "type"})
-"""The fields whose values a reader can be told."""
+"""The fields by whose values a store can select rows."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _AFTER_KEY: Final = "$"
-"""Follows `#`: greater than every start key of the second before it."""
+"""The character after `#`: a bound that ends in it lies above all start keys of its second."""
 
 
 @dataclass(slots=True)
 class Narrowed:
     """What holds for every row that passes.
 
-    Its attributes are `among` those values; it started within `first_s` to `last_s` (epoch seconds, both included;
-    None: open). `impossible`: no row passes. `rest`: the parts that are still to be tested, row by row.
+    Its attributes have the values in `among`. It started from `first_s` to `last_s` (epoch seconds, both included;
+    None: no bound). `impossible`: no row passes. `rest`: the parts still to be tested, row by row.
     """
 
     among: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -41,12 +41,12 @@ class Narrowed:
 
     @property
     def low(self) -> str | None:
-        """The least start key there may be; None: any."""
+        """The lowest start key that may pass; None: no bound."""
         return None if self.first_s is None else _second(self.first_s)
 
     @property
     def high(self) -> str | None:
-        """A bound above every start key there may be; None: any."""
+        """A bound above every start key that may pass; None: no bound."""
         second = None if self.last_s is None else _second(self.last_s)
         return None if second is None else second + _AFTER_KEY
 
@@ -56,7 +56,7 @@ def narrow(expression: Expression, domain: Domain) -> Narrowed:
     narrowed = Narrowed()
     for part in _conjuncts(expression):
         if fields_of(part) == {"domain"}:
-            # All rows there are have this very domain, so the answer is known before any is read.
+            # All rows that are read have this domain, so the result is known beforehand.
             narrowed.impossible |= not passing(compiled(part), [cast("Row", SimpleNamespace(domain=domain))])
             continue
         narrowed.rest.append(part)
@@ -68,7 +68,7 @@ def narrow(expression: Expression, domain: Domain) -> Narrowed:
 
 
 def fields_of(expression: Expression) -> set[str]:
-    """Return the attributes that an expression looks at."""
+    """Return the attributes that an expression tests."""
     match expression:
         case And(parts) | Or(parts):
             return set[str]().union(*map(fields_of, parts))
@@ -78,7 +78,7 @@ def fields_of(expression: Expression) -> set[str]:
 
 
 def _conjuncts(expression: Expression) -> Iterator[Expression]:
-    """Yield what must hold all at once, however deep the `and`s lie in each other."""
+    """Yield the parts that must all hold, from nested `and`s, too."""
     if isinstance(expression, And):
         for part in expression.parts:
             yield from _conjuncts(part)
@@ -102,17 +102,17 @@ def _take_values(narrowed: Narrowed, part: Expression) -> None:
 
 
 def _take_times(narrowed: Narrowed, part: Expression) -> None:
-    """Narrow the starts. Rows start on whole seconds, constants may lie between two."""
+    """Narrow the range of start times. Rows start on whole seconds; constants may lie between two."""
     match part:
         case Compare(operator, sought, Instant() as instant) if sought.name == "starttime":
             _keep_within(narrowed, *_seconds(operator, instant))
-        case In(sought, constants) if sought.kind is Kind.TIME and sought.name == "starttime":
+        case In(sought, constants) if sought.kind is FieldKind.TIME and sought.name == "starttime":
             instants = cast("tuple[Instant, ...]", constants)
             _keep_within(narrowed, _seconds(">=", min(instants))[0], _seconds("<=", max(instants))[1])
 
 
 def _seconds(operator: str, instant: Instant) -> tuple[int | None, int | None]:
-    """Return the first and the last whole second in that relation to an instant."""
+    """Return the first and the last whole second that stand in this relation to an instant."""
     floor, ceiling = instant.epoch_s, instant.epoch_s + bool(instant.fraction)
     return cast(
         "Mapping[str, tuple[int | None, int | None]]",
@@ -132,7 +132,7 @@ def _keep_within(narrowed: Narrowed, first_s: int | None, last_s: int | None) ->
 
 
 def _second(epoch_s: int) -> str | None:
-    """Write a second as rows do; None for one outside of what a `datetime` holds, whose bound is then left open."""
+    """Write a second as rows do; None (no bound) if it lies outside of what a `datetime` holds."""
     try:
         return (_EPOCH + timedelta(seconds=epoch_s)).isoformat()[:19] + "Z"
     except OverflowError:

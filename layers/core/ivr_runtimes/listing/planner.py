@@ -1,7 +1,7 @@
 """The choice of the cheapest read for a query (the table in docs/query.md says what each costs).
 
-Owns which rows are read, in which order, and when there are enough. Never reads: `listing` carries a plan out, and
-applies filter, liveness and window to whatever was read, so a plan can be dear, but not wrong. Called by `listing`.
+Owns which rows are read, in which order, and when there are enough. Never reads: `reader` carries the plan out, and
+applies filter, liveness and window to all that was read. So a plan may cost too much, but it cannot be wrong.
 """
 
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from ivr_runtimes.identifiers import Domain, RuntimeId, Site
 from ivr_runtimes.listing.narrow import Narrowed, narrow
-from ivr_runtimes.names import Domain, RuntimeId, Site
 from ivr_runtimes.ports import Stretch
 from ivr_runtimes.query import ListQuery
 from ivr_runtimes.query.cursor import Cursor
@@ -18,16 +18,16 @@ from ivr_runtimes.query.evaluate import Test, compiled
 from ivr_runtimes.query.expression import And
 
 MAX_KEY_READS: Final = 1000
-"""Up to so many keys (ids times sites, ten calls) are read one by one; beyond, reading the domain is no dearer."""
+"""The most keys (ids times sites) that are read one by one, in ten calls. Beyond, reading the domain costs no more."""
 
 MAX_AMONG: Final = 100
 """DynamoDB's IN takes at most 100 operands (DynamoDB developer guide, "Condition and filter expressions")."""
 
 MAX_KEY_BYTES: Final = 1024
-"""A sort key's greatest length: no row has a longer id, and DynamoDB refuses to be asked for one."""
+"""The longest sort key that DynamoDB allows: no row has a longer id, and reading one would be an error."""
 
 
-class Kind(StrEnum):
+class AccessPath(StrEnum):
     """How the rows are read."""
 
     NOTHING = "nothing"
@@ -39,18 +39,18 @@ class Kind(StrEnum):
     WALK = "walk"
     """Along the index, to its end."""
     SORT = "sort"
-    """All, to be sorted."""
+    """All rows, which are then sorted in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to read.
 
-    `enough` is how many rows in the query's order fill the window of a `PAGE`, with one more to tell whether others
-    follow. `test` is what rows must still pass, None lets all through; `after` is the place they must follow, if any.
+    `enough` is how many rows fill the window of a `PAGE`, and one more, which tells whether others follow. Rows must
+    still pass `test` (None: all pass) and follow the cursor `after`, if there is one.
     """
 
-    kind: Kind
+    path: AccessPath
     test: Test | None = None
     after: Cursor | None = None
     stretch: Stretch = field(default_factory=Stretch)
@@ -60,32 +60,32 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """The plan in words, for logs: its kind, whether starts bound it, what the table filters."""
+        """The plan in words, for logs: the access path, whether start times bound it, what the table filters by."""
         ranged = ["range"] if (self.stretch.low or self.stretch.high) else []
-        return "+".join([self.kind, *ranged, *sorted(self.stretch.among)])
+        return "+".join([self.path, *ranged, *sorted(self.stretch.among)])
 
 
 def plan(query: ListQuery, *, domain: Domain, sites: Sequence[Site], count: bool) -> Plan:
-    """Choose how to read; `count` asks for all rows to be counted, whatever the window."""
+    """Choose how to read. With `count` all rows that match are counted, whatever the window."""
     narrowed = narrow(query.filter, domain)
-    after = None if count else query.after  # what is counted are all that match
+    after = None if count else query.after  # all rows that match are counted, also those before the cursor
     stretch = _stretch(query, narrowed, after)
     empty = stretch.low is not None and stretch.high is not None and stretch.low > stretch.high
     if narrowed.impossible or empty or (query.limit == 0 and not count):
-        return Plan(kind=Kind.NOTHING)
+        return Plan(path=AccessPath.NOTHING)
     test = compiled(And(tuple(narrowed.rest))) if narrowed.rest else None
     keyed = _keys(narrowed, sites)
     if keyed is not None:
-        return Plan(kind=Kind.KEYS, test=test, after=after, ids=keyed[0], sites=keyed[1])
+        return Plan(path=AccessPath.KEYS, test=test, after=after, ids=keyed[0], sites=keyed[1])
     if query.start_order is None:
-        return Plan(kind=Kind.SORT, test=test, after=after, stretch=stretch)
+        return Plan(path=AccessPath.SORT, test=test, after=after, stretch=stretch)
     if query.limit is None or count:
-        return Plan(kind=Kind.WALK, test=test, after=after, stretch=stretch)
-    return Plan(kind=Kind.PAGE, test=test, after=after, stretch=stretch, enough=query.offset + query.limit + 1)
+        return Plan(path=AccessPath.WALK, test=test, after=after, stretch=stretch)
+    return Plan(path=AccessPath.PAGE, test=test, after=after, stretch=stretch, enough=query.offset + query.limit + 1)
 
 
 def _keys(narrowed: Narrowed, sites: Sequence[Site]) -> tuple[list[RuntimeId], list[Site]] | None:
-    """Return the ids and the sites to look them up at, if the filter names few enough."""
+    """Return the ids, and the sites at which to look them up; None if the filter names no ids or too many."""
     if "id" not in narrowed.among:
         return None
     wanted = narrowed.among.get("site")
@@ -105,12 +105,12 @@ def _stretch(query: ListQuery, narrowed: Narrowed, after: Cursor | None) -> Stre
 
 
 def _from(stretch: Stretch, key: str) -> Stretch:
-    """Begin where the page before ended. The row there is read again: another site may have one of the same key."""
+    """Begin where the last page ended. Its last row is read again: another site may have a row of the same key."""
     if stretch.descending:
         return replace(stretch, high=key if stretch.high is None else min(stretch.high, key))
     return replace(stretch, low=key if stretch.low is None else max(stretch.low, key))
 
 
 def _can_be_told(name: str, values: frozenset[str]) -> bool:
-    """Tell whether the table may filter by these values. Empty strings it compares differently from store to store."""
+    """Tell whether the table may filter by these values. Stores differ in how they compare empty strings."""
     return name != "id" and len(values) <= MAX_AMONG and "" not in values

@@ -1,7 +1,7 @@
 """The list: every active runtime of the caller's domain that the query asks for (docs/query.md).
 
-Carries out what `planner` chose: reads, filters, drops what no living node vouches for, orders, cuts the window.
-Whatever the plan, the answer is that of reading everything. Called by the list function.
+Carries out the plan of `planner`: reads, filters, drops the rows of dead nodes, sorts, cuts the window. Every plan
+gives the answer that reading all rows would give. Called by the list function.
 """
 
 import time
@@ -12,10 +12,10 @@ from operator import attrgetter, eq
 from typing import Final
 
 from ivr_runtimes.errors import ListUnavailableError, ResultTooLargeError, StoreUnavailableError
-from ivr_runtimes.listing.planner import Kind, Plan, plan
-from ivr_runtimes.listing.roster import RollCall, Roster
+from ivr_runtimes.identifiers import Domain, Site
+from ivr_runtimes.listing.liveness import ActiveRows, NodeCache
+from ivr_runtimes.listing.planner import AccessPath, Plan, plan
 from ivr_runtimes.model import Row, start_key
-from ivr_runtimes.names import Domain, Site
 from ivr_runtimes.ports import Cost, NodeDirectory, Page, RuntimeIndex
 from ivr_runtimes.query import ListQuery
 from ivr_runtimes.query.cursor import Cursor, behind
@@ -25,29 +25,29 @@ RETRY_AFTER_S: Final = 1
 """When to ask again after the table did not answer."""
 
 SLACK_ROWS: Final = 10
-"""How many rows a page reads beyond its window, so that a few dead ones cost no second call."""
+"""How many rows a page reads beyond its window, so that a few dead rows cost no second call."""
 
 GROWTH: Final = 4
-"""How much more each further call for a page reads: three calls come to a whole page of the table."""
+"""Each further call for a page reads this many times as much; after three calls a whole page of the table."""
 
 MAX_LIMIT: Final = 10_000
-"""The largest `Limit` asked for, of more rows than a page of 1 MB holds: beyond, the table gives what it can."""
+"""From here on no `Limit` is sent: a page of 1 MB holds fewer rows anyway."""
 
 MAX_ROWS: Final = 400_000
-"""How many rows one answer may be made of: some 400 MB of the function's memory."""
+"""The most rows that one answer is made of: some 400 MB of the function's memory."""
 
 BUDGET_S: Final = 10.0
-"""How long one answer may be read for: well within the function's timeout, so that it can still say so."""
+"""How long reading for one answer may take. Well within the function's timeout, so that it can still answer."""
 
 _ID: Final = attrgetter("id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The rows to show; the sites the answer covers (`SITE1=2/2, SITE2=0/2`: live/known nodes); what it took.
+    """The rows to show, the live and known nodes of each site (`SITE1=2/2, SITE2=0/2`), the plan and its cost.
 
-    `total` counts all rows that match, if that was asked for; `following` is the place behind the last row if others
-    follow under a starttime order.
+    `total` counts all rows that match, if that was asked for. `following` is the cursor of the next page, if
+    there is one and the order is by starttime.
     """
 
     rows: list[Row]
@@ -59,7 +59,7 @@ class Listing:
 
 
 class RuntimeList:
-    """The use case. `clock` is epoch seconds, against which leases are judged; `timer` is monotonic seconds."""
+    """The use case. Leases are compared with `clock`, in epoch seconds; `timer` is in monotonic seconds."""
 
     def __init__(
         self,
@@ -73,12 +73,12 @@ class RuntimeList:
         self._runtimes = runtimes
         self._sites = sites
         self._timer = timer
-        self._roster = Roster(nodes=nodes, sites=sites, clock=clock)
+        self._node_cache = NodeCache(nodes=nodes, sites=sites, clock=clock)
 
     def select(self, query: ListQuery, domain: Domain, *, count: bool = False) -> Listing:
-        """Answer a query for one domain, and `count` all that match.
+        """Answer a query for one domain; with `count`, also count all rows that match.
 
-        Raises `ListUnavailableError`, and `ResultTooLargeError` for more rows than can be read or held at once.
+        Raises `ListUnavailableError`, and `ResultTooLargeError` for more rows than one answer can be made of.
         """
         try:
             return self._select(query, domain, count=count)
@@ -89,40 +89,40 @@ class RuntimeList:
     def _select(self, query: ListQuery, domain: Domain, *, count: bool) -> Listing:
         cost = Cost()
         chosen = plan(query, domain=domain, sites=self._sites, count=count)
-        call = self._roster.call(cost)
-        matching = self._in_order(query, chosen, domain, call, cost)
-        rows = list(_behind(matching, query.after)) if count else matching  # the plan left `after` to us
+        active = self._node_cache.active_rows(cost)
+        matching = self._in_order(query, chosen, domain, active, cost)
+        rows = list(_behind(matching, query.after)) if count else matching  # a count reads all rows
         shown = query.window(rows)
         return Listing(
             rows=shown,
-            site_nodes=call.site_nodes(),
+            site_nodes=active.site_nodes(),
             total=len(matching) if count else None,
             following=_following(query, rows, shown),
             plan=chosen.name,
             cost=cost,
         )
 
-    def _in_order(self, query: ListQuery, chosen: Plan, domain: Domain, call: RollCall, cost: Cost) -> list[Row]:
-        """Return the active rows that match, in the query's order: all, or for a page enough of them."""
-        if chosen.kind is Kind.NOTHING:
+    def _in_order(self, query: ListQuery, chosen: Plan, domain: Domain, active: ActiveRows, cost: Cost) -> list[Row]:
+        """Return the active rows that match, in the query's order; of a page, as many as it needs."""
+        if chosen.path is AccessPath.NOTHING:
             return []
-        if chosen.kind is Kind.KEYS:
+        if chosen.path is AccessPath.KEYS:
             found = self._runtimes.of_ids(chosen.ids, chosen.sites, cost=cost) if chosen.ids and chosen.sites else ()
-            call.hear([row for row in _passing(found, chosen) if row.domain == domain])
-            return query.sort(call.active)
+            active.add([row for row in _passing(found, chosen) if row.domain == domain])
+            return query.sort(active.rows)
         until_s = self._timer() + BUDGET_S
         for page in self._pages(chosen, domain, cost):
-            call.hear(_passing(page.rows, chosen))
-            if chosen.kind is Kind.PAGE and _is_full(call.active, chosen):
+            active.add(_passing(page.rows, chosen))
+            if chosen.path is AccessPath.PAGE and _is_full(active.rows, chosen):
                 break
-            if page.resume is not None and (len(call.active) > MAX_ROWS or self._timer() > until_s):
+            if page.resume is not None and (len(active.rows) > MAX_ROWS or self._timer() > until_s):
                 raise _too_many(cost)
-        in_order = chosen.kind is not Kind.SORT and _distinct(call.active)
-        return call.active if in_order else query.sort(call.active)
+        in_order = chosen.path is not AccessPath.SORT and _distinct(active.rows)
+        return active.rows if in_order else query.sort(active.rows)
 
     def _pages(self, chosen: Plan, domain: Domain, cost: Cost) -> Iterator[Page]:
-        """Read page after page: of all the table gives, or as large as the window, then growing."""
-        limit = chosen.enough + SLACK_ROWS if chosen.kind is Kind.PAGE else MAX_LIMIT
+        """Read page after page: for a window a small one first, then larger ones; else as much as each call gives."""
+        limit = chosen.enough + SLACK_ROWS if chosen.path is AccessPath.PAGE else MAX_LIMIT
         resume: object = None
         while True:
             ask = limit if limit < MAX_LIMIT else None
@@ -142,12 +142,12 @@ def _behind(rows: Sequence[Row], after: Cursor | None) -> Sequence[Row]:
 
 
 def _is_full(rows: Sequence[Row], chosen: Plan) -> bool:
-    """Tell whether the window is filled and settled: a row of the last one's key, at another site, might belong in."""
+    """Tell whether the window is full and no further row belongs in it: one of the same key, at another site, might."""
     return len(rows) >= chosen.enough and start_key(rows[-1]) != start_key(rows[chosen.enough - 2])
 
 
 def _distinct(rows: Sequence[Row]) -> bool:
-    """Tell whether no row has its neighbour's id: the index keeps no order among rows of one key."""
+    """Tell whether no two neighbours have one id: the index has no fixed order among rows of the same key."""
     ids = list(map(_ID, rows))
     return not any(map(eq, ids, islice(ids, 1, None)))
 

@@ -1,8 +1,8 @@
-"""The parameter `after`: the place in the list where the next page begins, as the `Link` header gives it.
+"""The parameter `after`: the cursor at which the next page begins, as the `Link` header gives it.
 
-Owns the cursor's text: a version, the direction, the last row's key and site, and a checksum, so that what was altered,
-cut or made by another version is refused instead of misread. It holds no secret and no domain: it only ever says where
-in the *caller's* list to go on. Called by `request` and, to make one, by the list's use case.
+Owns its text: version, direction, the last row's key and site, and a checksum. Thus a cursor that was altered, cut or
+made by another version is refused instead of misread. It holds no secret and no domain, only a position in the
+*caller's* list. Called by `request` and, to make one, by `listing`.
 """
 
 import base64
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ivr_runtimes.echo import show
+from ivr_runtimes.identifiers import RUNTIME_ID_PATTERN, SITE_PATTERN
 from ivr_runtimes.model import Row, start_key
-from ivr_runtimes.names import RUNTIME_ID_PATTERN, SITE_PATTERN
 from ivr_runtimes.query.faults import invalid
 
 VERSION: Final = "1"
-"""Counted up whenever the text below changes its meaning."""
+"""Increased whenever the meaning of the text changes."""
 
 MAX_LENGTH: Final = 256
 """No cursor of ours is longer."""
@@ -33,20 +33,20 @@ _TEXT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the start order, or in its reverse: behind the row of this start key at this site."""
+    """A position in start order, or in its reverse: just after the row of this start key at this site."""
 
     start_key: str
     site: str
     descending: bool = False
 
     def precedes(self, row: Row) -> bool:
-        """Tell whether a row follows this place in the cursor's direction."""
-        place, row_place = (self.start_key, self.site), (start_key(row), row.site)
-        return row_place < place if self.descending else row_place > place
+        """Tell whether a row follows this position, in the cursor's direction."""
+        position, of_row = (self.start_key, self.site), (start_key(row), row.site)
+        return of_row < position if self.descending else of_row > position
 
 
 def behind(row: Row, *, descending: bool) -> Cursor:
-    """Return the place behind a row."""
+    """Return the position just after a row."""
     return Cursor(start_key(row), row.site, descending)
 
 
@@ -70,7 +70,7 @@ def _names_a_row(found: re.Match[str]) -> bool:
 
 
 def _written(text: str) -> str:
-    """Return what `encode` wrote; nothing if the text is not, to the letter, what it made of that."""
+    """Return the text inside a cursor; empty if `encode` would write that cursor in any other way."""
     if len(text) > MAX_LENGTH:
         return ""
     try:

@@ -1,8 +1,8 @@
-"""Judging runtimes by an expression: compiled once per query, run over many rows at once.
+"""Tests of rows by an expression: compiled once per query, run over many rows at once.
 
-Owns what each shape of expression means for a row. Never sees JSON. Called by the planner; `order` shares `reading`.
-A test judges all rows before the next test begins, each field read once for all tests: a call per row and test would
-cost more than the tests themselves.
+Owns what each kind of expression means for a row. Never sees JSON. Called by the planner; `order` shares `reading`.
+A test goes over all rows before the next one begins, and each field is read once for all tests: a call for each row and
+test would cost more than the tests themselves.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from itertools import compress
 from operator import not_
 from typing import TypeAlias
 
-from ivr_runtimes.fields import Field, Kind
+from ivr_runtimes.fields import Field, FieldKind
 from ivr_runtimes.model import Row
 from ivr_runtimes.query import instants, like
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
@@ -21,7 +21,7 @@ Values: TypeAlias = list[Constant | None]
 
 
 class Batch:
-    """Rows under test, each field's values read when a test first asks for them."""
+    """Rows under test. A field's values are read when a test first asks for them."""
 
     __slots__ = ("_columns", "rows")
 
@@ -30,21 +30,21 @@ class Batch:
         self._columns: dict[str, Values] = {}
 
     def values(self, field: Field) -> Values:
-        """Return the field's comparable value of every row; None where it is not set."""
+        """Return the field's comparable value in every row; None where it is not set."""
         column = self._columns.get(field.name)
         if column is None:
             column = self._columns[field.name] = list(map(reading(field), self.rows))
         return column
 
     def only(self, chosen: Sequence[bool]) -> "Batch":
-        """Return the chosen rows, with what was read of them."""
+        """Return the chosen rows, with the values already read."""
         batch = Batch(list(compress(self.rows, chosen)))
         batch._columns = {name: list(compress(column, chosen)) for name, column in self._columns.items()}
         return batch
 
 
 Test: TypeAlias = Callable[[Batch], list[bool]]
-"""Judges rows: one verdict for each, in their order."""
+"""Tests rows: returns one result for each, in their order."""
 
 
 def passing(test: Test, rows: Sequence[Row]) -> list[Row]:
@@ -68,22 +68,22 @@ def _(expression: Or) -> Test:
     return _until(True, map(compiled, expression.parts))
 
 
-def _until(decisive: bool, parts: Iterable[Test]) -> Test:  # the verdict that settles a row
-    """Give each row the decisive verdict if any part does, and look at no further part for it."""
+def _until(decisive: bool, parts: Iterable[Test]) -> Test:
+    """Join tests: a row's result is `decisive` as soon as one test says so, and no further test looks at that row."""
     tests = tuple(parts)
 
     def judge(batch: Batch) -> list[bool]:
         verdicts = [not decisive] * len(batch.rows)
-        places: Sequence[int] = range(len(verdicts))
+        undecided: Sequence[int] = range(len(verdicts))
         for test in tests:
             found = test(batch)
             if decisive not in found:
                 continue
             settled, open_ = (found, list(map(not_, found))) if decisive else (list(map(not_, found)), found)
-            for place in compress(places, settled):
-                verdicts[place] = decisive
-            places, batch = list(compress(places, open_)), batch.only(open_)
-            if not places:
+            for index in compress(undecided, settled):
+                verdicts[index] = decisive
+            undecided, batch = list(compress(undecided, open_)), batch.only(open_)
+            if not undecided:
                 break
         return verdicts
 
@@ -118,7 +118,7 @@ def _(expression: Like) -> Test:
     def judge(batch: Batch) -> list[bool]:
         values = batch.values(field)
         verdicts: dict[object, bool] = {v: fits(v) for v in set(values) if isinstance(v, str)}
-        return [verdicts.get(value, unset) for value in values]  # most values stand in many rows
+        return [verdicts.get(value, unset) for value in values]  # many rows share a value
 
     return judge
 
@@ -129,9 +129,9 @@ def _(expression: IsNull) -> Test:
 
 
 def reading(field: Field) -> Callable[[Row], Constant | None]:
-    """Return how to get a field's comparable value from a row: a string, an instant, or None if it is not set."""
+    """Return a function that reads a field's comparable value from a row: a string, an instant, or None if not set."""
     value = field.value
-    if field.kind is Kind.STRING:
+    if field.kind is FieldKind.STRING:
         return value
 
     def instant(runtime: Row) -> Constant | None:

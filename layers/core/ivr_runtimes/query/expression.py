@@ -1,7 +1,7 @@
-"""What a filter means, as plain data: the tree that the parser builds, the evaluator compiles, a planner looks into.
+"""A filter as plain data: the tree that `filter` builds, `evaluate` compiles and the planner reads.
 
-Owns shapes only: msgspec's, whose classes are made in a fifth of a dataclass's time, at every cold start. Operators
-are named as in `operators`; a comparison always has its field on the left.
+Owns types only. They are msgspec's: making such a class takes a fifth of a dataclass's time, which counts at every cold
+start. Operators are named as in `operators`; a comparison has its field on the left.
 """
 
 from typing import Final, TypeAlias
@@ -18,7 +18,7 @@ Expression: TypeAlias = "And | Or | Not | Compare | In | Like | IsNull"
 
 
 class And(Struct, frozen=True):
-    """All parts match; true without parts."""
+    """All parts match; without parts every row matches."""
 
     parts: tuple[Expression, ...]
 
@@ -64,4 +64,4 @@ class IsNull(Struct, frozen=True):
 
 
 MATCH_ALL: Final = And(())
-"""What a list without a filter asks for."""
+"""The filter of a list that asks for none."""

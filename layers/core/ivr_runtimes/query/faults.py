@@ -1,6 +1,6 @@
-"""How a wrong parameter is reported: its place, what is wrong, the remedy.
+"""Errors about parameters: the place, what is wrong, the remedy.
 
-Owns the wording that all parameters share; never decides what is wrong. Called by every parser of the query language.
+Owns the wording that all parameters share. Never decides what is wrong. Called by every parser of the query language.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from ivr_runtimes.echo import ECHO_LENGTH, show
 from ivr_runtimes.errors import Fault, InvalidRequestError
 
 MAX_FAULTS: Final = 20
-"""How many wrong things one answer names: a long query of unknown names must not make a far longer answer."""
+"""The most faults that one answer names, so that a long wrong query cannot make a far longer answer."""
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
@@ -23,7 +23,7 @@ def invalid(place: str, message: str, *, remedy: str) -> InvalidRequestError:
 
 
 def unknown(place: str, what: str, *, name: str, known: Iterable[str]) -> InvalidRequestError:
-    """Make the error for a name that is not among the known ones: near matches first, then all there are."""
+    """Make the error for an unknown name; its remedy names similar names first, then all known ones."""
     names = tuple(known)
     near = nearest(name, names)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
@@ -31,7 +31,7 @@ def unknown(place: str, what: str, *, name: str, known: Iterable[str]) -> Invali
 
 
 def merged(errors: Sequence[InvalidRequestError]) -> InvalidRequestError:
-    """Join the errors of several parameters, naming the first `MAX_FAULTS`; a single one stays as it was raised."""
+    """Join the errors of several parameters, with the first `MAX_FAULTS` faults; a single error stays as it is."""
     if len(errors) == 1:
         return errors[0]
     faults = tuple(fault for error in errors for fault in error.faults)

@@ -1,6 +1,6 @@
-"""The parameter `filter`: JSON, in the platform's Polish notation or as a shorthand object, read into an expression.
+"""The parameter `filter`: JSON in the platform's Polish notation, or a shorthand object, parsed into an expression.
 
-Owns the grammar of both forms and the place of everything wrong in them. Never looks at a row. Called by `request`.
+Owns the grammar of both forms and the errors in them. Never looks at a row. Called by `request`.
 """
 
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from typing import Final, TypeAlias, TypeGuard
 
 from ivr_runtimes.echo import show
 from ivr_runtimes.errors import InvalidRequestError
-from ivr_runtimes.fields import Field, Kind
+from ivr_runtimes.fields import Field, FieldKind
 from ivr_runtimes.query import instants, like, named
-from ivr_runtimes.query.document import Json, describe, read
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
 from ivr_runtimes.query.faults import invalid, member, unknown
 from ivr_runtimes.query.operators import OPERATORS, RELATIONS, SPELLINGS, Operator
+from ivr_runtimes.query.strict_json import Json, describe, read
 
 MAX_BYTES: Final = 4096
 """The longest filter, in bytes of UTF-8 after percent-decoding."""
 
 Operands: TypeAlias = list[Json]
 
-_SAMPLES: Final = {Kind.STRING: '"SITE1"', Kind.TIME: '"2019-11-05T08:36:40Z"'}
+_SAMPLES: Final = {FieldKind.STRING: '"SITE1"', FieldKind.TIME: '"2019-11-05T08:36:40Z"'}
 
 _USE_ISNULL: Final = 'for a field that is not set write ["isnull", ["property", "ext.stoptype"]]'
 
@@ -99,7 +99,7 @@ def _not(_: Operator, operands: Operands, place: str) -> Expression:
 
 
 def _comparison(operator: Operator, operands: Operands, place: str) -> Expression:
-    """Read a comparison, turned around if need be so that the field is on the left."""
+    """Read a comparison. If its field is on the right, turn it around."""
     left, right = operands
     if _is_form(left, "property") == _is_form(right, "property"):
         count = "both sides are fields" if _is_form(left, "property") else "neither side is a field"
@@ -185,7 +185,7 @@ def _constant(node: Json, field: Field, place: str) -> Constant:
         raise invalid(
             place, f"{field.name} cannot be {describe(node)}", remedy=f"write a string: {_SAMPLES[field.kind]}"
         )
-    if field.kind is Kind.TIME:
+    if field.kind is FieldKind.TIME:
         return _instant(node, place)
     return node.lower() if field.name == "id" and node.isascii() else node  # both cases are one id
 

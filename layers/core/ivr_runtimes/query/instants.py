@@ -1,7 +1,7 @@
-"""Times: RFC 3339 date-times in any form, compared as instants, to the last digit.
+"""Times: RFC 3339 date-times in any form, compared exactly, as instants.
 
-Owns the grammar of RFC 3339 section 5.6 and the calendar below it: years 0000 to 9999, which an offset may carry
-beyond, so not `datetime`. A second :60 is the next minute's :00, as in POSIX time. Called by `filter` and `evaluate`.
+Owns the grammar of RFC 3339 section 5.6 and its calendar. Years are 0000 to 9999, and with an offset an instant may lie
+outside of them, which `datetime` cannot hold. A second :60 is the next minute's :00, as in POSIX time.
 """
 
 import re
@@ -29,7 +29,7 @@ _DAYS_BEFORE_1970: Final = 719_162
 
 
 def parse(text: str) -> Instant:
-    """Read an RFC 3339 date-time; raises `ValueError` whose text tells people what is wrong with it."""
+    """Read an RFC 3339 date-time; raises `ValueError`, whose text says what is wrong with it."""
     found = _RFC3339.fullmatch(text)
     if not found:
         raise ValueError("is not an RFC 3339 date-time")
@@ -41,16 +41,16 @@ def parse(text: str) -> Instant:
     return Instant(((days * 24 + hour) * 60 + minute) * 60 + second - offset_s, (found[7] or "").rstrip("0"))
 
 
-@lru_cache(maxsize=1024)  # a filter may look at one time of one row a hundred times
+@lru_cache(maxsize=1024)  # a filter may test the same time of a row a hundred times
 def read(text: str) -> Instant | None:
-    """Read a row's time; None if it is not one, so that one bad row cannot spoil a domain's list."""
+    """Read a row's time; None if it is no time, so that one bad row does not make the list fail."""
     try:
         return parse(text)
     except ValueError:
         return None
 
 
-@lru_cache(maxsize=1024)  # the rows of a list start on a few days
+@lru_cache(maxsize=1024)  # the rows of a list have few dates
 def _days(year: int, month: int, day: int) -> int:
     """Count the days from 1970-01-01 in the proleptic Gregorian calendar, whose year 0000 is a leap year."""
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)

@@ -1,8 +1,7 @@
 r"""Patterns of `like`: `%` any run of characters, also none; `_` exactly one; `\` takes the next one as it is.
 
-Owns their grammar and their matching by a regular expression that never goes back on a choice: no pattern costs more
-than its length times the value's, in steps of C.
-Called by `filter`, to check a pattern, and by `evaluate`, to match.
+Owns their grammar and their matching, by a regular expression without backtracking: a pattern costs at most its length
+times the value's. Called by `filter`, to check a pattern, and by `evaluate`, to match.
 """
 
 import re
@@ -33,12 +32,12 @@ def parse(pattern: str) -> tuple[Segment, ...]:
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Compile a valid pattern into a test of whole values.
 
-    A value without the pattern's longest run of plain characters is turned down by a plain search, which is several
+    A value without the pattern's longest run of plain characters is rejected by a substring search, which is several
     times faster than the expression.
 
-    The first and the last segment are tied to the ends of the value; each of the others may take the first place that
-    fits, because `%` makes up for any gap: an earlier end never leaves less room for the rest. So every choice is
-    final, which atomic groups and possessive repeats say (Python's `re`, since 3.11).
+    The first and the last segment must stand at the ends of the value. Each other segment takes the first match: a
+    later one would leave less room for the rest, and `%` fills any gap. So no choice is ever revised, which atomic
+    groups and possessive repeats express (Python's `re`, since 3.11).
     """
     segments = parse(pattern)
     fullmatch = re.compile(_whole(*segments), re.DOTALL).fullmatch

@@ -1,6 +1,6 @@
-"""The parameters `mask` and `flat`: which fields of a runtime are shown, and in which shape.
+"""The parameters `mask` and `flat`: which fields of a runtime are shown, and in which form.
 
-Owns the shape of the list's objects: documented order whatever the mask's, unset parts as null. Called by `request`.
+Owns the form of the list's objects: fields in the documented order, unset parts as null. Called by `request`.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from ivr_runtimes.query.faults import invalid, unknown
 from ivr_runtimes.query.named import PARTS
 
 Rendering: TypeAlias = Callable[[Sequence[Row]], list[msgspec.Struct]]
-"""How rows are shown: as structs whose JSON is the list's objects."""
+"""Turns rows into structs, whose JSON is the list's objects."""
 
 _SHOWN: Final[dict[str, tuple[Field, ...]]] = {
     **{field.name: (field,) for field in DOCUMENTED},
@@ -44,9 +44,9 @@ def parse_flat(text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def rendering(fields: tuple[Field, ...], *, flat: bool) -> Rendering:
-    """Return how to show runtimes: composite fields as dotted keys if `flat`, else as an object after the others.
+    """Return a function that renders rows: parts as dotted keys if `flat`, else as an object after the other fields.
 
-    A struct for each row, built and encoded without running Python code per field: ten thousand rows are common.
+    It makes a struct of each row, without Python code per field: ten thousand rows are common.
     """
     plain = fields if flat else tuple(field for field in fields if field.part is None)
     parts = tuple(field for field in fields if field not in plain)
@@ -62,7 +62,7 @@ def rendering(fields: tuple[Field, ...], *, flat: bool) -> Rendering:
 
 
 def _shape(names: Sequence[str]) -> type[msgspec.Struct]:
-    """Make a struct that encodes to an object of these keys, in this order."""
+    """Make a struct class whose JSON has these keys, in this order."""
     keys = {f"field{number}": name for number, name in enumerate(names)}
     return msgspec.defstruct("Shown", [(field, str | None) for field in keys], rename=keys, gc=False)
 

@@ -1,6 +1,6 @@
-"""The field that a caller names, in a filter, an order or a mask.
+"""Looks up the field that a caller names in a filter or an order.
 
-Owns the lookup and its errors. Called by `filter`, `order` and `mask`.
+Owns the lookup and its errors, and the parts of `ext`. Called by `filter` and `order`; `mask` uses the parts.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ PARTS: Final = tuple(field for field in FIELDS.values() if field.part is not Non
 
 
 def field(name: str, place: str) -> Field:
-    """Return the field of that exact name, which has one value to compare; raises `InvalidRequestError`."""
+    """Return the field of that exact name; raises `InvalidRequestError`, also for `ext`, which has no value itself."""
     found = FIELDS.get(name)
     if found is not None:
         return found

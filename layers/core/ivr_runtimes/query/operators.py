@@ -1,7 +1,7 @@
-"""The operators of a filter: the one table that the parser, the evaluator and the documentation share.
+"""The operators of a filter: the one table that parser, evaluator and documentation share.
 
-Owns names, aliases, operands, meaning, and what an operator says of a field that is not set. How operands are read is
-`filter`'s business, how they are judged `evaluate`'s.
+Owns names, aliases, operands, meaning, and the result for a field that is not set. `filter` reads the operands;
+`evaluate` applies the operators.
 """
 
 import operator as python
@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ivr_runtimes.fields import Kind
+from ivr_runtimes.fields import FieldKind
 
-BOTH: Final = (Kind.STRING, Kind.TIME)
+BOTH: Final = (FieldKind.STRING, FieldKind.TIME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
-    """How a value and a constant of one type compare, and which operator says the same with its sides exchanged."""
+    """A comparison of two values of one type; `mirror` is the operator that says the same with the sides exchanged."""
 
     holds: Callable[[Any, Any], bool]
     mirror: str
@@ -24,9 +24,9 @@ class Relation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """An operator: its spellings, its form, how many operands it takes, which kinds of fields, what it means.
+    """An operator: its spellings, form, number of operands, kinds of fields and meaning.
 
-    `most` is None where any number goes; `kinds` is empty where operands are expressions; `unset` is the answer for a
+    `most` is None if there is no upper limit; `kinds` is empty if operands are expressions; `unset` is the result for a
     field without a value; `relation` is set for comparisons.
     """
 
@@ -35,7 +35,7 @@ class Operator:
     form: str
     least: int
     most: int | None
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[FieldKind, ...] = ()
     meaning: str
     unset: bool = False
     relation: Relation | None = None
@@ -96,7 +96,7 @@ _ALL: Final = (
         form='["like", property, pattern]',
         least=2,
         most=2,
-        kinds=(Kind.STRING,),
+        kinds=(FieldKind.STRING,),
         meaning="the whole value fits the pattern",
     ),
     Operator(

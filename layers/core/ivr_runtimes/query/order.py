@@ -1,7 +1,7 @@
-"""The parameter `order`: which fields sort the list, and the sorting.
+"""The parameter `order`: the fields that sort the list, and the sorting.
 
-Owns its grammar and what comes first. Unset values come first ascending and last descending; id breaks ties in the
-direction of the last key, so pages fit together; where two sites claim one id, the site does. Called by `request`.
+Owns its grammar and what comes first. Unset values come first ascending and last descending. Ties are broken by id, in
+the direction of the last key, and then by site, so that pages fit together. Called by `request`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,10 @@ from ivr_runtimes.echo import show
 from ivr_runtimes.fields import FIELDS, Field
 from ivr_runtimes.model import Row
 from ivr_runtimes.query import named
-from ivr_runtimes.query.document import Json, describe, read, read_item
 from ivr_runtimes.query.evaluate import reading
 from ivr_runtimes.query.expression import Constant
 from ivr_runtimes.query.faults import invalid
+from ivr_runtimes.query.strict_json import Json, describe, read, read_item
 
 _ITEM: Final = 'write "name", "-name" or {"name": "desc"}'
 
@@ -46,14 +46,14 @@ def parse(text: str) -> tuple[OrderKey, ...]:
 
 
 def start_order(keys: tuple[OrderKey, ...]) -> OrderKey | None:
-    """Return the first key if the order is the start order or its reverse, which an index can read; else None."""
+    """Return the first key if the index has this order (by starttime and id, or its reverse); else None."""
     first, *others = keys
     plain = first.field.name == "starttime" and others == [OrderKey(FIELDS["id"], first.descending)]
     return first if plain else None
 
 
 def ordered(runtimes: Iterable[Row], keys: tuple[OrderKey, ...]) -> list[Row]:
-    """Sort runtimes: by the last key first, because Python's sort keeps the order of equals."""
+    """Sort runtimes, by the last key first: Python's sort is stable."""
     rows = list(runtimes)
     for key in (OrderKey(FIELDS["site"], keys[-1].descending), *reversed(keys)):
         rows.sort(key=_sorting(key.field), reverse=key.descending)

@@ -1,7 +1,7 @@
-"""The raw query string, as API Gateway's `rawQueryString`, taken apart into parameters.
+"""The raw query string (API Gateway's `rawQueryString`), split into parameters.
 
-Owns form encoding (application/x-www-form-urlencoded in UTF-8, `+` is a space) and what holds for every parameter:
-known, given once, not empty. Never looks into a value. Called by `request`.
+Owns form encoding (application/x-www-form-urlencoded in UTF-8, `+` is a space) and what every parameter must be: known,
+given once, not empty. Never looks into a value. Called by `request`.
 """
 
 import re
@@ -15,9 +15,9 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def group(raw: str) -> dict[str, list[str]]:
-    """Collect the still encoded values by their still encoded names, in order of appearance.
+    """Collect the encoded values by name, in order of appearance.
 
-    As in the URL Standard's form parser, nothing between two `&` is no parameter at all.
+    An empty part between two `&` is ignored, as in the URL Standard's form parser.
     """
     values: dict[str, list[str]] = {}
     for segment in raw.split("&"):
@@ -27,7 +27,7 @@ def group(raw: str) -> dict[str, list[str]]:
 
 
 def name_of(segment: str) -> str:
-    """Return the parameter's name of `name=value`, decoded if that can be done; one that cannot is unknown anyway."""
+    """Return the decoded name in `name=value`; a name that cannot be decoded is unknown anyway, and stays as it is."""
     name = segment.partition("=")[0]
     try:
         return _bytes(name).decode()
@@ -36,7 +36,7 @@ def name_of(segment: str) -> str:
 
 
 def check_name(name: str, known: Collection[str]) -> None:
-    """Refuse a name that is none of the known parameters; raises `InvalidRequestError`."""
+    """Refuse an unknown parameter; raises `InvalidRequestError`."""
     if name not in known:
         raise unknown(shown_name(name), "parameter", name=name, known=known)
 
@@ -52,7 +52,7 @@ def value(name: str, encoded: list[str]) -> str:
 
 
 def shown_name(name: str) -> str:
-    """Make a caller's parameter name fit to be a place."""
+    """Return a parameter's name as the place of a fault shows it."""
     return show(name)[1:-1] or '""'
 
 

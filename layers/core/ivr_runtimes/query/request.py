@@ -1,7 +1,7 @@
-"""What a caller asks of the list, as a whole: the raw query string parsed, and the four steps that answer it.
+"""A list request as a whole: the parsed query string, and the steps that answer it.
 
-Owns which parameters there are and which go together. Collects what is wrong with each, so that a caller can put
-everything right at once. Called by the list's use case.
+Owns which parameters there are and which go together. Collects the faults of all of them, so that a caller can correct
+them in one go. Called by the list function and by `listing`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +29,7 @@ PARAMETERS: Final[dict[str, Callable[[str], Any]]] = {
     "flat": mask.parse_flat,
     "after": cursor.parse,
 }
-"""Every parameter and how its decoded value is read: in the contract's order, then ours."""
+"""Every parameter and the parser of its decoded value: those of the public contract in its order, then ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +51,19 @@ class ListQuery:
 
     @property
     def start_order(self) -> OrderKey | None:
-        """The key of starttime if the order is the start order or its reverse: what an index can read."""
+        """The key of starttime if the index has this order (start order or its reverse); else None."""
         return order.start_order(self.order)
 
     def sort(self, runtimes: Iterable[Row]) -> list[Row]:
-        """Return the runtimes in the order asked for."""
+        """Return the runtimes in the query's order."""
         return order.ordered(runtimes, self.order)
 
     def window(self, runtimes: list[Row]) -> list[Row]:
-        """Return the part of a sorted list asked for."""
+        """Return the part of a sorted list that `offset` and `limit` select."""
         return window.cut(runtimes, offset=self.offset, limit=self.limit)
 
     def render(self, runtimes: Sequence[Row]) -> bytes:
-        """Return runtimes as the JSON array to show, in UTF-8."""
+        """Return the runtimes as a JSON array in UTF-8."""
         return msgspec.json.encode(mask.rendering(self.mask, flat=self.flat)(runtimes))
 
 

@@ -13,7 +13,7 @@ MAX_WINDOW: Final = 1_000_000
 """The greatest offset and the greatest limit."""
 
 _DIGITS: Final = re.compile(r"0*([0-9]{1,7})")
-"""As many digits as may matter: leading zeros do not count, and nothing longer is ever made a number."""
+"""Up to seven digits after leading zeros. Longer texts are refused before they are converted."""
 
 Row = TypeVar("Row")
 
@@ -28,5 +28,5 @@ def parse(name: str, text: str) -> int:
 
 
 def cut(rows: list[Row], *, offset: int, limit: int | None) -> list[Row]:
-    """Return the window of the list; all from `offset` on without a limit."""
+    """Return the window of the list; without a limit, all rows from `offset` on."""
     return rows[offset:] if limit is None else rows[offset : offset + limit]

@@ -1,1 +1,1 @@
-"""The stop: what a request asks for, and the command that is sent for it within its deadline."""
+"""The stop: what a request asks for, and the command that is sent for it in time."""

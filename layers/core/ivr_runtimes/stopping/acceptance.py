@@ -1,7 +1,7 @@
 """The stop: from a runtime's id to a command on its site's queue (docs/api.md).
 
-Reads base-table rows, strongly consistent, and sends one absolute command. Never writes a row, never waits for the
-node: 204 means that the command is on its way and will be carried out or found moot.
+Reads rows of the tables, strongly consistent, and sends one absolute command. Never writes a row and never waits for
+the node: 204 means that the command is on its way.
 """
 
 import time
@@ -13,9 +13,9 @@ from typing import Final
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import NodeUnreachableError, OutcomeUnknownError, RuntimeNotFoundError, StoreUnavailableError
 from ivr_runtimes.http import Caller
+from ivr_runtimes.identifiers import RuntimeId, Site, StopId
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, is_alive
 from ivr_runtimes.model import Node, Runtime, Verb
-from ivr_runtimes.names import RuntimeId, Site, StopId
 from ivr_runtimes.ports import CommandQueue, NodeLookup, RuntimeLookup
 from ivr_runtimes.stopping.deadline import within
 
@@ -23,10 +23,10 @@ CALL_TIMEOUT_S: Final = 4.0
 """The longest one AWS call may take, its retry included: 2 x (0.5 s connect or 1 s read) and up to 1 s between."""
 
 BUDGET_S: Final = 9.0
-"""No call is begun that could end after this."""
+"""No AWS call is begun that could end later than this."""
 
 ANSWER_WITHIN_S: Final = 9.5
-"""A stop answers within 10 s (docs/api.md), whatever hangs: a resolver, or a body that comes byte by byte."""
+"""A stop answers within 10 s (docs/api.md), even if name resolution hangs, or a body comes byte by byte."""
 
 RETRY_AFTER_S: Final = 1
 """When to repeat a stop whose outcome is unknown."""
@@ -34,7 +34,7 @@ RETRY_AFTER_S: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class StopReceipt:
-    """What became of a request: its stop id, its target, and the verb sent (None: this very stop had been accepted)."""
+    """The result of a request: its stop id, the runtime, the verb sent (None: this stop was accepted before)."""
 
     stop_id: StopId
     runtime: Runtime
@@ -42,7 +42,7 @@ class StopReceipt:
 
 
 class RuntimeStop:
-    """The use case. `clock` is epoch seconds; `monotonic` measures the time budget."""
+    """The use case. `clock` is in epoch seconds; `monotonic` measures the time budget."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class RuntimeStop:
     def accept(self, runtime_id: RuntimeId, stop_id: StopId, caller: Caller) -> StopReceipt:
         """Accept a stop.
 
-        Raises `RuntimeNotFoundError` (unknown, another domain's, or of a replaced session: all alike),
+        Raises `RuntimeNotFoundError` (the id is unknown, another domain's, or of an earlier session: all alike),
         `NodeUnreachableError` (its node's lease lapsed), `OutcomeUnknownError` (a table or the queue gave no answer).
         """
         try:
@@ -84,7 +84,7 @@ class RuntimeStop:
         return StopReceipt(stop_id, runtime, command.verb)
 
     def _current(self, runtime_id: RuntimeId, caller: Caller, begun_s: float) -> tuple[Runtime, Node]:
-        """Return the caller's runtime of that id with its node's row, in the session that runs now."""
+        """Return the caller's runtime of that id, if it is of its node's present session, and the node's row."""
         for runtime in self._runtimes.find(runtime_id, self._sites):
             if runtime.domain != caller.domain:
                 continue

@@ -1,7 +1,7 @@
-"""Work that is waited for only so long.
+"""A limit on how long work is waited for.
 
-Owns the waiting, not the work: what is not done in time goes on by itself, and nobody hears what becomes of it.
-Called by `stopping`: the SDK's limits are for each address it connects to and each read; resolving names has none.
+The work itself is not ended: what takes longer goes on in its thread, and its result is dropped. Needed because the
+SDK's timeouts hold for each connection attempt and each read, and name resolution has none. Called by `acceptance`.
 """
 
 from collections.abc import Callable
@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 
 def within(limit_s: float, work: Callable[[], T]) -> T:
-    """Return what the work returns, or raise what it raises; raises `TimeoutError` after `limit_s` seconds."""
+    """Return what the work returns, or raise what it raises; raises `TimeoutError` after `limit_s`."""
     result: Future[T] = Future()
 
     def run() -> None:
         try:
             result.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # not handled here: carried over to whoever waits
+        except BaseException as error:  # noqa: BLE001  # not handled here: passed on to whoever waits
             result.set_exception(error)
 
-    Thread(target=run, daemon=True).start()  # one of its own: those of a pool may all hang
+    Thread(target=run, daemon=True).start()  # a new thread: all threads of a pool might hang
     return result.result(limit_s)

@@ -1,6 +1,6 @@
 """What a stop request asks for: the id in its path and the key in its headers, checked.
 
-The list's request is its query string, read by `query`. Called by the stop function.
+The list's counterpart is `query.request`. Called by the stop function.
 """
 
 import uuid
@@ -9,22 +9,22 @@ from typing import Final
 
 from ivr_runtimes.errors import Fault, InvalidRequestError, RuntimeNotFoundError
 from ivr_runtimes.http import Event, header, path_parameter, raw_query
-from ivr_runtimes.names import RuntimeId, StopId, fold_id, stop_id_of
+from ivr_runtimes.identifiers import RuntimeId, StopId, fold_id, stop_id_of
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
-"""Names a stop, so that repeats of it are recognised (draft-ietf-httpapi-idempotency-key-header)."""
+"""The header that names a stop, so that repeats are recognised (draft-ietf-httpapi-idempotency-key-header)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """Which runtime to stop, and the stop's id: the caller's key, or one of ours."""
+    """Which runtime to stop, and the stop's id: the caller's key, or a new one of ours."""
 
     runtime_id: RuntimeId
     stop_id: StopId
 
 
 def stop_request(event: Event) -> StopRequest:
-    """Read a DELETE; raises `InvalidRequestError`, or `RuntimeNotFoundError` for an id that no runtime can have."""
+    """Read a DELETE; raises `InvalidRequestError`, or `RuntimeNotFoundError` for what cannot be a runtime's id."""
     _refuse_parameters(raw_query(event))
     stop_id = _stop_id(header(event, IDEMPOTENCY_KEY.lower()))
     runtime_id = fold_id(path_parameter(event, "id"))
@@ -34,9 +34,9 @@ def stop_request(event: Event) -> StopRequest:
 
 
 def _stop_id(keys: str | None) -> StopId:
-    """Return the one key that the header names, however often: HTTP APIs join repeats of it by commas.
+    """Return the one key of the header. HTTP APIs join repeated headers by commas, so equal parts are one key.
 
-    A client that sent its key twice once, through a proxy say, must be recognised when it sends the key once again.
+    A proxy may double the header. If the client repeats its request without the proxy, the key must be the same.
     """
     if keys is None:
         return StopId(str(uuid.uuid4()))

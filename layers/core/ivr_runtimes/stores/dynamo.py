@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from ivr_runtimes.errors import ConditionFailedError, LeaseHeldError, StoreUnavailableError
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Node, Row, Runtime
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.ports import MAX_KEYS, Cost, Page, RowRef, Stretch, WriteBatch
 from ivr_runtimes.stores import parser as codec
 from ivr_runtimes.stores.boto import OnServerTime, call, call_with_body, sends_own_bodies

@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ivr_runtimes.model import UNKNOWN_PORT, Node, Runtime, State, StopType
-from ivr_runtimes.names import (
+from ivr_runtimes.identifiers import (
     NODE_PATTERN,
     SESSION_PATTERN,
     STOP_ID_PATTERN,
@@ -21,6 +20,7 @@ from ivr_runtimes.names import (
     Site,
     StopId,
 )
+from ivr_runtimes.model import UNKNOWN_PORT, Node, Runtime, State, StopType
 from ivr_runtimes.unreadable import MISSING, text_of
 
 Item = Mapping[str, Any]

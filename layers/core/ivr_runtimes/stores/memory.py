@@ -15,8 +15,8 @@ from typing import cast
 
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import LeaseHeldError
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Site
 from ivr_runtimes.model import Node, Runtime
-from ivr_runtimes.names import Domain, NodeName, RuntimeId, Site
 from ivr_runtimes.ports import Cost, Message, Page, RowRef, Stretch, WriteBatch
 
 

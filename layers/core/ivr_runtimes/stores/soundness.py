@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any, Final
 
 from ivr_runtimes.columns import tuples_of
+from ivr_runtimes.identifiers import RUNTIME_ID_PATTERN
 from ivr_runtimes.model import start_key
-from ivr_runtimes.names import RUNTIME_ID_PATTERN
 
 _DIGITS: Final = bytes.maketrans(b"0123456789", b"0" * 10)
 _HEX_DIGITS: Final = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)

@@ -1,7 +1,7 @@
-"""JSON inside a parameter: read strictly, with the place of whatever is wrong.
+"""JSON inside a parameter: read strictly; errors name the place.
 
-Owns syntax, nesting, duplicate keys, NaN and lone surrogates, which Python's parser lets pass or only dies of; numbers
-come out as floats, since none is ever used. Never knows what a document means. Called by `filter` and `order`.
+Owns the limit on nesting, and the refusal of duplicate keys, NaN and lone surrogates, which Python's parser accepts.
+Numbers come out as floats, since none is ever used. Never knows what a value means. Called by `filter` and `order`.
 """
 
 import json
@@ -13,13 +13,13 @@ from ivr_runtimes.errors import InvalidRequestError
 from ivr_runtimes.query.faults import invalid, member
 
 MAX_NESTING: Final = 16
-"""How deep lists and objects may lie in each other."""
+"""How deep lists and objects may be nested."""
 
 Json: TypeAlias = "bool | float | str | list[Json] | dict[str, Json] | None"
 
 
 class _Pairs(list[tuple[str, object]]):
-    """An object as it was written, duplicate keys and all."""
+    """An object as it was written, with duplicate keys."""
 
 
 class _NotANumber(str):
@@ -28,7 +28,7 @@ class _NotANumber(str):
     __slots__ = ()
 
 
-# parse_int: a long row of digits is no reason to build a long integer (or to hit Python's limit on its digits).
+# parse_int: many digits must not make a huge integer, nor hit Python's limit on the digits of one.
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=float, parse_constant=_NotANumber)
 
 _TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
@@ -70,7 +70,7 @@ def read_item(text: str, start: int, *, parameter: str, place: str) -> tuple[Jso
 
 
 def describe(value: Json) -> str:
-    """Name a value's type for people."""
+    """Name the type of a value, for people."""
     match value:
         case None:
             return "null"
@@ -84,7 +84,7 @@ def describe(value: Json) -> str:
 
 
 def _check_nesting(text: str, parameter: str, *, start: int = 0) -> None:
-    """Refuse deep nesting before the parser recurses into it, reading as far as the first value goes."""
+    """Refuse deep nesting before the parser recurses into it. Looks at the first value only."""
     depth = 0
     for token in _TOKENS.finditer(text, start):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
@@ -107,7 +107,7 @@ def _syntax_error(error: json.JSONDecodeError, parameter: str) -> InvalidRequest
 
 
 def _checked(written: object, place: str) -> Json:
-    """Turn the parser's output into plain JSON, refusing what the parser let pass."""
+    """Turn the parser's output into plain values; refuse what the parser accepts and JSON does not."""
     match written:
         case _NotANumber():
             raise invalid(place, f"{written} is not JSON", remedy="write a string in double quotes")
@@ -135,7 +135,7 @@ def _checked_object(pairs: _Pairs, place: str) -> Json:
 
 
 def _checked_text(text: str, place: str) -> str:
-    """Refuse half a UTF-16 pair (`"\\ud83d"` alone): it is no character, and no answer could repeat it in UTF-8."""
+    """Refuse half a UTF-16 pair (`"\\ud83d"` alone): it is no character, and UTF-8 cannot hold it."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from ivr_runtimes.errors import Fault, InvalidRequestError
-from ivr_runtimes.query.document import MAX_NESTING, Json, describe, read, read_item
+from ivr_runtimes.query.strict_json import MAX_NESTING, Json, describe, read, read_item
 
 
 def fault(text: str) -> Fault:
