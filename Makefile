@@ -9,7 +9,7 @@ ARGS ?=
 STOPS ?= 2000
 
 BIN := .venv/bin
-SOURCES := docs layers agent engines local functions tests benchmarks delivery distributions
+SOURCES := docs layers agent engines local functions tests chaos benchmarks delivery distributions
 # What is released: a folder each, with its pyproject.toml and its lock.
 DISTRIBUTIONS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard distributions/*/pyproject.toml)))
 # Those with a program of their own are installed on hosts.
@@ -27,8 +27,6 @@ BUILD_DIR ?= .aws-sam/build
 # files' times, which packaging changes, do not count. The fixed hash seed, one process and the paths as they are in
 # Lambda make the same input the same bytes.
 COMPILE = PYTHONHASHSEED=0 .venv-sam/bin/python -m compileall -q -f --invalidation-mode unchecked-hash
-# What the functions call: the SDK brings descriptions of 400 more, and looks into each of their folders at its start.
-SERVICES = dynamodb sqs
 # The layer for this machine's own processor, built afresh.
 HERE = .local/build
 # Of samconfig.toml: dev is what SAM calls default. An installation may keep its own file elsewhere.
@@ -91,10 +89,10 @@ RECORD ?=
 KEEP = $(if $(RECORD),| $(BIN)/python -m benchmarks.record $@)
 
 bench-stop: setup ## measure the stop path and the agent (under a minute, on an otherwise idle machine)
-	@PYTHONPATH=tests/support $(BIN)/python benchmarks/bench_stop.py $(KEEP)
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.stop $(KEEP)
 
 chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12; docs/chaos.md)
-	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
+	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
 bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop ## measure every published figure (benchmarks/README.md)
@@ -146,7 +144,7 @@ wheelhouse: wheel ## all that installs a program on offline hosts, in one archiv
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox local/ivr_local tests/support
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox local/ivr_local tests/support chaos
 	@$(BIN)/mypy benchmarks delivery distributions docs/openapi.py
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
@@ -167,7 +165,7 @@ else
 sam: .venv-sam/.ready .venv-lambda/.ready ## install the AWS SAM CLI and Lambda's runtime interface (needs Python 3.13)
 
 # checkov sees the template expanded: it knows no loops. What it leaves out, and why, stands in .checkov.yaml; of cfn-lint
-# in .cfnlintrc.
+# in .cfnlintrc. `sam validate --lint` is one of the tests.
 EXPANDED = .local/scan/template.json
 
 lint-cloud: setup sam .venv-checkov/.ready ## check template.yaml: cfn-lint, checkov, sam validate --lint for every environment, invariants
@@ -175,7 +173,6 @@ lint-cloud: setup sam .venv-checkov/.ready ## check template.yaml: cfn-lint, che
 	@mkdir -p $(dir $(EXPANDED))
 	@$(BIN)/python -m delivery.expanded >$(EXPANDED)
 	@.venv-checkov/bin/checkov --config-file .checkov.yaml -f $(EXPANDED)
-	@for environment in default staging prod; do $(SAM) validate --config-env $$environment || exit 1; done
 	@$(BIN)/python -m pytest -q tests/iac -m "not e2e"
 
 # SAM asks for the other processor's packages by name and version alone. So they are fetched before, by their hashes, with
@@ -193,8 +190,7 @@ $(WHEELS)/.ready: layers/core/requirements.txt .venv-sam/.ready
 
 build: sam $(WHEELS)/.ready ## build the functions and the layer (ARCHITECTURE=arm64|x86_64)
 	@PIP_NO_INDEX=1 PIP_FIND_LINKS=$(CURDIR)/$(WHEELS) $(SAM) build $(BUILD_ARGS) --build-dir $(BUILD_DIR) --parameter-overrides Sites=SITE1 Architecture=$(ARCHITECTURE)
-	@find $(BUILD_DIR)/CoreLayer/python/botocore/data -mindepth 1 -maxdepth 1 -type d \
-		$(foreach service,$(SERVICES),! -name $(service)) -exec rm -r {} +
+	@.venv-sam/bin/python delivery/descriptions.py $(BUILD_DIR)/CoreLayer/python/botocore/data
 	@$(COMPILE) -s $(BUILD_DIR)/CoreLayer -p /opt $(BUILD_DIR)/CoreLayer
 	@for code in $(BUILD_DIR)/*Function; do $(COMPILE) -s $$code -p /var/task $$code || exit 1; done
 

@@ -6,8 +6,9 @@ Owns what a host may be, what it leads to, and the sockets. A taken address is a
 import errno
 import re
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 import ivr_engine.address
@@ -64,6 +65,18 @@ def resolve(host: str, port: int) -> list[Endpoint]:
     except (OSError, ValueError) as error:  # ValueError: it is not even looked up
         raise ListenError(f"cannot listen on {host} port {port}: {error}") from None
     return [Endpoint(ip_address(str(where[0])), family, where) for family, *_, where in found]
+
+
+def lies_in(ip: IPv4Address | IPv6Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Tell whether peers whose networks these are reach the address.
+
+    Loopback and the unspecified address lie in 0.0.0.0/0, too, but lead whoever calls them to himself; so do IPv4's
+    that are written as one of IPv6, `::ffff:127.0.0.1` (RFC 4291 section 2.5.5.2).
+    """
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if ip.is_unspecified:
+        return False
+    return any(ip in network and (network.is_loopback or not ip.is_loopback) for network in networks)
 
 
 def bind(endpoint: Endpoint) -> socket.socket:

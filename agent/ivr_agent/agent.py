@@ -107,7 +107,7 @@ async def _live(parts: Parts, stop: asyncio.Event) -> None:
     ended, drained, failed = asyncio.Event(), asyncio.Event(), _count(parts)
     drains = _driven(draining(parts), drained, failed)
     tasks = [*_driven(loops(parts), ended, failed), *drains]
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(stop.wait(), name="stopping")
     try:
         done, _ = await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
         drained.set()
@@ -125,8 +125,9 @@ async def _live(parts: Parts, stop: asyncio.Event) -> None:
 
 
 class Loop(NamedTuple):
-    """One loop as it is driven: `wake` ends a wait early."""
+    """One loop as it is driven: its task has its `name`; `wake` ends a wait early."""
 
+    name: str
     interval_s: float
     step: Step
     wake: asyncio.Event | None = None
@@ -135,27 +136,30 @@ class Loop(NamedTuple):
 def loops(parts: Parts) -> Iterator[Loop]:
     """Yield every loop but those that drain, which end before the others."""
     heartbeat_s = parts.settings.heartbeat_interval_s
-    yield Loop(heartbeat_s, parts.probe.step, parts.probe.wake)
-    yield Loop(heartbeat_s, parts.lease.step, parts.probe.renewed)
-    for _ in range(parts.settings.write_threads):
-        yield Loop(IDLE_S, parts.flush.step, parts.ledger.wake)
-    yield Loop(REFRESH_INTERVAL_S, parts.flush.refresh)
-    yield Loop(IDLE_S, parts.sweep.step, parts.probe.resynced)
-    yield Loop(EXTEND_INTERVAL_S, parts.drain.extend)
-    yield Loop(ALIVE_INTERVAL_S, alive)
-    yield Loop(log.REMIND_INTERVAL_S, log.remind)
+    yield Loop("probe", heartbeat_s, parts.probe.step, parts.probe.wake)
+    yield Loop("lease", heartbeat_s, parts.lease.step, parts.probe.renewed)
+    for number in range(parts.settings.write_threads):
+        yield Loop(f"flush-{number}", IDLE_S, parts.flush.step, parts.ledger.wake)
+    yield Loop("refresh", REFRESH_INTERVAL_S, parts.flush.refresh)
+    yield Loop("sweep", IDLE_S, parts.sweep.step, parts.probe.resynced)
+    yield Loop("extend", EXTEND_INTERVAL_S, parts.drain.extend)
+    yield Loop("alive", ALIVE_INTERVAL_S, alive)
+    yield Loop("remind", log.REMIND_INTERVAL_S, log.remind)
 
 
 def draining(parts: Parts) -> Iterator[Loop]:
     """Yield the loops that take commands from the queue."""
-    yield Loop(POLL_GAP_S, parts.drain.step)
-    for _ in range(parts.settings.poll_threads - 1):
-        yield Loop(IDLE_S, parts.drain.help, parts.drain.wake)
+    yield Loop("drain-0", POLL_GAP_S, parts.drain.step)
+    for number in range(1, parts.settings.poll_threads):
+        yield Loop(f"drain-{number}", IDLE_S, parts.drain.help, parts.drain.wake)
 
 
 def _driven(driven: Iterator[Loop], stop: asyncio.Event, failed: Callable[[str], None]) -> list["asyncio.Task[None]"]:
     return [
-        asyncio.create_task(every(loop.interval_s, loop.step, stop, wake=loop.wake, failed=failed)) for loop in driven
+        asyncio.create_task(
+            every(loop.interval_s, loop.step, stop, wake=loop.wake, failed=failed), name=f"loop {loop.name}"
+        )
+        for loop in driven
     ]
 
 
@@ -169,7 +173,7 @@ async def _end(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
 
 async def _leave_queue(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
     """Finish the commands in hand, or hand them back: nobody else sees them for 15 s otherwise."""
-    winding_down = asyncio.create_task(parts.drain.wind_down(WORK_GRACE_S))
+    winding_down = asyncio.create_task(parts.drain.wind_down(WORK_GRACE_S), name="wind down")
     await asyncio.wait({*drains, winding_down}, timeout=POLL_GRACE_S)
     winding_down.cancel()
     await asyncio.gather(winding_down, return_exceptions=True)

@@ -6,7 +6,7 @@ and credentials of AWS are boto3's own business (`AWS_DEFAULT_REGION`, `AWS_ENDP
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -29,7 +29,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ivr_agent.address import host_fault
+from ivr_agent.address import host_fault, lies_in
 from ivr_engine.address import Address, parse
 from ivr_engine.links import is_link
 from ivr_runtimes.errors import SettingsError
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
 
     def is_reachable(self, address: IPv4Address | IPv6Address) -> bool:
         """Tell whether peers, if there are any, can reach the agent where it binds."""
-        return self.single_node_site or bool(self.control_host) or _lies_in(address, self.peer_networks)
+        return self.single_node_site or bool(self.control_host) or lies_in(address, self.peer_networks)
 
     @property
     def request_lifetime_s(self) -> float:
@@ -258,9 +258,4 @@ def _literal_is_reachable(settings: Settings) -> bool:
         host = ip_address(host_of(settings.node))
     except ValueError:
         return True  # a name: what it leads to is judged when it is bound
-    return _lies_in(host, settings.peer_networks)
-
-
-def _lies_in(address: IPv4Address | IPv6Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    """Tell whether peers reach an address: loopback lies in 0.0.0.0/0, too, but leads peers to themselves."""
-    return any(address in network and (network.is_loopback or not address.is_loopback) for network in networks)
+    return lies_in(host, settings.peer_networks)

@@ -117,9 +117,18 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bool
         except (ValueError, KeyError):
             raise BadAnswerError("not a status line of HTTP/1.1", seen=lines[0][:80]) from None
         if code >= HTTPStatus.OK:
-            pairs = (line.partition(":") for line in lines[1:])
-            headers = {name.strip(" \t").lower(): value.strip(" \t") for name, _, value in pairs}
+            headers = _headers(lines[1:])
             return code, headers, _keeps(headers.get("connection", ""), unsaid=keeps)
+
+
+def _headers(lines: list[str]) -> dict[str, str]:
+    """Read headers, names in lower case; one that comes twice is one list (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        key, text = name.strip(" \t").lower(), value.strip(" \t")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
 async def _lines(reader: asyncio.StreamReader) -> list[str]:
@@ -155,7 +164,10 @@ async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, st
     if "transfer-encoding" in headers:
         return await _chunks(reader), False
     if "content-length" in headers:
-        return await reader.readexactly(_size(headers["content-length"], 10)), False
+        sizes = {_size(size, 10) for size in headers["content-length"].split(",")}
+        if len(sizes) > 1:
+            raise BadAnswerError("two lengths", seen=headers["content-length"][:80])
+        return await reader.readexactly(sizes.pop()), False
     body = await reader.read(MAX_BODY + 1)
     while not reader.at_eof() and len(body) <= MAX_BODY:
         body += await reader.read(MAX_BODY + 1)

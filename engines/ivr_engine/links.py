@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from typing import Final
 
 NAMES: Final = re.compile(
-    r".+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.IGNORECASE
+    r".+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.IGNORECASE | re.ASCII
 )
 """Names that are a link's, whatever their value: no setting of ours ends so."""
 
-PORT: Final = re.compile(r".+_PORT", re.IGNORECASE)
+PORT: Final = re.compile(r".+_PORT", re.IGNORECASE | re.ASCII)
 URL: Final = re.compile(r"(tcp|udp|sctp)://\S*", re.IGNORECASE)
 """The value of a link's `…_PORT`, by which it is told from a setting of that name."""
 

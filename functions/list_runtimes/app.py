@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from ivr_runtimes import start
 from ivr_runtimes.http import meter
 from ivr_runtimes.http.caller import Caller
 from ivr_runtimes.http.edge import answer, unread_rows
@@ -32,6 +33,7 @@ listing = RuntimeList(
     nodes=NodeTable(client, settings.nodes_table, notice=notices),
     sites=settings.sites,
 )
+start.done()
 
 
 def serve(event: Event, caller: Caller) -> Response:

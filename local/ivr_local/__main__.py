@@ -58,8 +58,8 @@ async def _run(plan: Plan, *, bound: socket.socket, opened: state.StateDir) -> i
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     say(f"starting on {plan.url} (logs: {opened.logs})")
     stack = LocalStack(plan, state=opened, bound=bound, tell=say)
-    starting = asyncio.create_task(stack.start())
-    signalled = asyncio.create_task(stopping.wait())
+    starting = asyncio.create_task(stack.start(), name="start")
+    signalled = asyncio.create_task(stopping.wait(), name="stopping")
     try:
         await asyncio.wait({starting, signalled}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():

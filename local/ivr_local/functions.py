@@ -124,7 +124,9 @@ class Function:
 
     def start(self) -> None:
         """Start the workers, and from now on replace those that end."""
-        self._keepers = [asyncio.create_task(self._keep()) for _ in range(self.workers)]
+        self._keepers = [
+            asyncio.create_task(self._keep(), name=f"worker {number} of {self.name}") for number in range(self.workers)
+        ]
 
     async def stop(self) -> None:
         """End all workers."""

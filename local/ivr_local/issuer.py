@@ -5,7 +5,6 @@ checks a token (`authorizer` does, by the published keys). The server calls it.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -170,7 +169,7 @@ def _basic(authorization: str) -> tuple[str, str]:
         raise _GrantError("invalid_client", "authenticate with HTTP Basic: client id and secret", status=401)
     try:
         client_id, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no Base64, not even ASCII, or no UTF-8 in it
         raise _GrantError("invalid_client", "the Basic credentials cannot be decoded", status=401) from None
     if not colon:
         raise _GrantError("invalid_client", "the Basic credentials have no secret", status=401)

@@ -124,7 +124,7 @@ class Node:
                 log=self.log(part),
             )
             self.children[part] = child
-            watcher = asyncio.create_task(self._watch(part, child))
+            watcher = asyncio.create_task(self._watch(part, child), name=f"watch {part} of {self.spec.name}")
             self._watchers.add(watcher)
             watcher.add_done_callback(self._watchers.discard)
 

@@ -175,7 +175,7 @@ class LocalStack:
         log = self.state.logs / "ministack.log"
         self._emulator = await emulator.start(self.plan.ministack, self._endpoint, log=log, iam=self.plan.iam)
         await emulator.wait_until_up(self._emulator, self._endpoint, self._http, log=log)
-        self._watcher = asyncio.create_task(self._watch_emulator(self._emulator))
+        self._watcher = asyncio.create_task(self._watch_emulator(self._emulator), name="watch emulator")
         self._queue_urls = await asyncio.to_thread(emulator.furnish, self.plan.template, self._endpoint)
 
     def _start_functions(self) -> None:

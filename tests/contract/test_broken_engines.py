@@ -112,6 +112,17 @@ def headed(**headers: str) -> Callable[[Event], Event]:
     return lambda event: replace(event, headers={**event.headers, **headers})
 
 
+class Turns:
+    """A member is another with each telling."""
+
+    def __init__(self, member: str, value: str) -> None:
+        self.member, self.value, self.count = member, value, 0
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        self.count += 1
+        return {**row, self.member: self.value.format(self.count % 7)}
+
+
 LONG = "x" * (MAX_TEXT + 1)
 HTML = b"<html><h1>Not Found</h1></html>"
 
@@ -210,6 +221,8 @@ FAULTS = [
         rows=lambda rows: [{**rows[0], "state": "post_processing", "stoptype": None}, *rows[1:]],
     ),
     says("rootcode without rootname", "states_fit_together", row=with_body(rootcode="welcome")),
+    says("start told anew", "domain_and_start_last", row=Turns("starttime", "2019-11-05T08:36:4{}Z")),
+    says("domain by turns", "domain_and_start_last", row=Turns("domain", "d{}.example")),
     # How it speaks
     says("HTTP/1.0", "answers_are_http_1_1", "connections_are_kept", answer=lambda a: a.replace(b"/1.1", b"/1.0", 1)),
     says("HTTP/2", "commands_are_answered", answer=commands_only(lambda a: a.replace(b"/1.1", b"/2", 1))),
@@ -292,6 +305,7 @@ FAULTS = [
     habit("goes on without a branch", "stop_without_branch_ends"),
     habit("skips branches", "branch_is_entered", branch=frozenset({WITH_BRANCH})),
     habit("hides branches", "branch_is_entered"),
+    says("told as ended", "branch_is_entered", ack=with_body(state="ended")),
     habit("hides stop ids", "branch_is_entered"),
     habit("changes without seq", "branch_is_entered"),
     habit("forgets ids", "seen_id_is_a_no_op_whatever_its_verb", "another_external_stop_is_noted"),

@@ -18,6 +18,8 @@ from ivr_local.intrinsics import load
 from runtime import machine
 from stack import Stack, eventually
 
+pytestmark = pytest.mark.build
+
 PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 

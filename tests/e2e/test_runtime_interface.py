@@ -15,7 +15,7 @@ from builds import built
 from emulators import ROOT, expanded
 from runtime import invocable, invoke, machine
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.build]
 
 EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "events").glob("*.json")}
 EXPECTED = {"list": 200, "list_all_parameters": 200, "no_domain": 403, "stop": 404, "stop_unknown": 404}

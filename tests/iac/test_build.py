@@ -15,6 +15,8 @@ from botocore.exceptions import ClientError
 from builds import built
 from runtime import machine
 
+pytestmark = pytest.mark.build
+
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("CoreLayer", "ListRuntimesFunction", "StopRuntimeFunction")
 UNCHECKED_HASH = (1).to_bytes(4, "little")
@@ -66,7 +68,8 @@ def test_every_module_is_compiled_and_its_bytecode_never_checked(part: str) -> N
 
 @pytest.mark.e2e
 def test_tracebacks_name_the_files_as_they_lie_in_lambda() -> None:
-    core = built(machine()) / "CoreLayer" / "python" / "ivr_runtimes" / "__pycache__" / "boto.cpython-313.pyc"
+    stores = built(machine()) / "CoreLayer" / "python" / "ivr_runtimes" / "stores"
+    core = stores / "__pycache__" / "boto.cpython-313.pyc"
     function = built(machine()) / "ListRuntimesFunction" / "__pycache__" / "app.cpython-313.pyc"
     assert b"/opt/python/ivr_runtimes/stores/boto.py" in core.read_bytes()
     assert b"/var/task/app.py" in function.read_bytes()

@@ -12,6 +12,8 @@ from delivery.expanded import document
 
 from emulators import ROOT
 
+pytestmark = pytest.mark.build
+
 CHECKOV = ROOT / ".venv-checkov" / "bin" / "checkov"
 SETTINGS = ROOT / ".checkov.yaml"
 

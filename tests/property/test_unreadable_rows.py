@@ -89,7 +89,14 @@ UNREADABLE: dict[str, Item] = {
     "start_key without a form": spoiled(start_key={"S": "z"}),
     **{
         f"id {text!r}": spoiled(id={"S": text}, start_key={"S": f"{ODD.starttime}#{text}"})
-        for text in ("x", ODD.id + "\n", ODD.id[:-1] + "\u0660", ODD.id.replace("-", ""), ODD.id[:-1] + "g")
+        for text in (
+            "x",
+            ODD.id + "\n",
+            ODD.id[:-1] + "\u0660",
+            ODD.id.replace("-", ""),
+            ODD.id[:-1] + "g",
+            ODD.id.upper(),
+        )
     },
 }
 READABLE: dict[str, Item] = {

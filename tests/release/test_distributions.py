@@ -24,6 +24,8 @@ from ivr_runtimes import __version__
 from releases import DISTRIBUTIONS, bare, installed, released, wheelhouse
 from small_engine import TOKEN, SmallEngine
 
+pytestmark = pytest.mark.build
+
 AGENT = Distribution.of(ROOT / "distributions" / "agent")
 SAMPLES = ROOT / "agent" / "samples"
 

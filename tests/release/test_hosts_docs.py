@@ -18,6 +18,8 @@ from ivr_runtimes import __version__
 from releases import bare, installed, released, scratch
 from runtime import machine
 
+pytestmark = pytest.mark.build
+
 PAGE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
 
 

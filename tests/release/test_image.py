@@ -23,6 +23,8 @@ from emulators import ROOT, free_port
 from ivr_runtimes import __version__
 from releases import bare, released, scratch
 
+pytestmark = pytest.mark.build
+
 KEYWORDS = {"ARG", "FROM", "COPY", "RUN", "ENV", "USER", "EXPOSE", "STOPSIGNAL", "ENTRYPOINT", "CMD"}
 
 

@@ -13,6 +13,8 @@ from delivery.locks import pins
 from emulators import ROOT
 from releases import bare, released, wheelhouse
 
+pytestmark = pytest.mark.build
+
 JUDGE = ROOT / ".venv-audit" / "bin" / "python"
 JUDGEMENT = """
 import sys

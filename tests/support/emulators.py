@@ -3,7 +3,6 @@
 import functools
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,7 +15,7 @@ from unittest import mock
 
 import boto3
 
-from ivr_local import provision, template
+from ivr_local import emulator, provision, template
 from ivr_runtimes.stores import boto
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -73,11 +72,9 @@ def provisioned_tables(endpoint: str) -> None:
 
 
 def free_port() -> int:
-    """Return a loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that was free a moment ago, and that no connection going out is given in the meantime."""
+    (port,) = emulator.free_ports(1)
+    return port
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from ivr_agent.aws.remedy import Cause, UnusableCredentialsError, cause_of
 from ivr_agent.log import say
 from ivr_agent.process import Backoff, Chance
 from ivr_runtimes.errors import Denial, DeniedError
+from ivr_runtimes.secret import without_line_end
 from ivr_runtimes.stores import boto
 
 WAIT_S: Final = 2.0
@@ -147,7 +148,7 @@ class Credentials:
 def _held(found: Any) -> _Held:
     """Return what a source has brought, ready to sign with. Line ends around it are the file's it came from."""
     frozen = found.get_frozen_credentials()
-    key, secret, token = (text and text.rstrip("\r\n") for text in frozen[:3])
+    key, secret, token = (text and without_line_end(text) for text in frozen[:3])
     for name, text in (("access key", key), ("secret key", secret), ("session token", token)):
         if not text and name != "session token":
             raise PartialCredentialsError(provider=found.method, cred_var=name)

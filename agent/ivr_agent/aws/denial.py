@@ -1,7 +1,7 @@
 """Says what AWS denies this agent, and what to do about it: a wrong name, a missing permission, a wrong host clock.
 
-Owns when that is said: once, and again after a while as long as it lasts, because every loop meets it over and over.
-Called by `aws`. The loops treat a denial as any other time without AWS: they go on by themselves once it is mended.
+Owns the words; what every loop meets over and over the log holds back (`repeats`). Called by `service`. The loops
+treat a denial as any other time without AWS: they go on by themselves once it is mended.
 """
 
 import logging
@@ -11,9 +11,6 @@ from ivr_agent.aws.clock import Clock
 from ivr_agent.aws.credentials import MissingCredentialsError
 from ivr_agent.log import say
 from ivr_runtimes.errors import Denial, DeniedError, StoreError
-
-AGAIN_S: Final = 600.0
-"""How soon the same is said again."""
 
 HOST_CLOCK_S: Final = 240.0
 """How far a host clock may be off before it is blamed for a wrong signature. AWS allows five minutes."""
@@ -35,19 +32,15 @@ def level_of(error: StoreError) -> int:
 
 
 class Denials:
-    """What has been denied lately."""
+    """Tells of what is denied. `clock` says whether the host's is to blame."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told: dict[tuple[str, str, str], float] = {}
 
     def note(self, service: str, error: DeniedError) -> str:
-        """Say it, unless that was done a moment ago; return what to do about it."""
+        """Say it; return what to do about it."""
         action, fields = self._told_as(service, error)
-        now_s, what = self._clock.monotonic(), (action, error.code, str(fields.get("cause", service)))
-        if now_s >= self._told.get(what, now_s):
-            self._told[what] = now_s + AGAIN_S
-            say(action, level=logging.ERROR, about=what, **fields)
+        say(action, level=logging.ERROR, about=(error.code, fields.get("cause", service)), **fields)
         return f"{error.code}: {fields['remedy']}"
 
     def _told_as(self, service: str, error: DeniedError) -> tuple[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Final
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
+from ivr_agent.address import lies_in
 from ivr_agent.engine import COMMAND_TIMEOUT_S
 from ivr_agent.health import Health
 from ivr_agent.log import say
@@ -115,7 +116,7 @@ class Peers:
 
     async def _allowed_hosts(self, node: Node) -> list[str]:
         """Return the peer's addresses, ready for a URL; what was checked is what is called."""
-        allowed = [ip for ip in await _addresses(node) if any(ip in network for network in self._networks)]
+        allowed = [ip for ip in await _addresses(node) if lies_in(ip, self._networks)]
         if not allowed:
             raise UndeliveredError(f"the host of {node.node} lies in none of peer_networks")
         return [f"[{ip}]" if ip.version == IPV6 else str(ip) for ip in dict.fromkeys(allowed)]

@@ -167,13 +167,14 @@ class Drain:
         """Work in parallel across runtimes, in sequence within one."""
         read = [(message, command) for message in messages if (command := self._read(message)) is not None]
         read.sort(key=lambda pair: pair[1].runtime_id)
-        for _, pairs in groupby(read, key=lambda pair: pair[1].runtime_id):
+        for runtime_id, pairs in groupby(read, key=lambda pair: pair[1].runtime_id):
             in_turn = list(pairs)
-            self._spawn(self._serve(in_turn), [message for message, _ in in_turn])
+            messages_in_turn = [message for message, _ in in_turn]
+            self._spawn(self._serve(in_turn), messages_in_turn, name=f"stop of {runtime_id}")
         self._metrics.in_hand.set(len(self._in_hand))
 
-    def _spawn(self, work: Coroutine[None, None, None], messages: Iterable[Message]) -> None:
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[None, None, None], messages: Iterable[Message], *, name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._work.add(task)
         task.add_done_callback(partial(self._finish, messages=messages))
 
@@ -210,7 +211,7 @@ class Drain:
             if command.site == self._place.site:
                 return command
             reason = f"a command for site {command.site}"
-        self._spawn(self._bury(message, reason), [message])
+        self._spawn(self._bury(message, reason), [message], name=f"bury {message.message_id}")
         return None
 
     async def _bury(self, message: Message, reason: str) -> None:

@@ -42,7 +42,7 @@ class Receipts:
             self._timer.cancel()
             self._timer = None
         batch, self._waiting = self._waiting, {}
-        request = asyncio.create_task(self._request(batch))
+        request = asyncio.create_task(self._request(batch), name=f"receipts of {len(batch)} messages")
         self._requests.add(request)
         request.add_done_callback(self._requests.discard)
 

@@ -27,6 +27,7 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "session_lasts_and_seq_never_falls": ("snapshot_is_readable",),
     "seq_counts_every_start": ("snapshot_is_readable",),
     "states_fit_together": ("snapshot_is_readable",),
+    "domain_and_start_last": ("snapshot_is_readable",),
     "unknown_runtime_is_refused": ("session_lasts_and_seq_never_falls", "commands_are_answered"),
     "any_command_of_the_protocol_is_read": ("unknown_runtime_is_refused",),
     "session_mismatch_is_refused": ("session_lasts_and_seq_never_falls", "commands_are_answered"),

@@ -112,6 +112,17 @@ async def states_fit_together(subject: Subject) -> None:
             raise Failed(f"runtime {row['id']}: only one of rootcode and rootname is set")
 
 
+async def domain_and_start_last(subject: Subject) -> None:
+    """A runtime keeps its `domain` and `starttime` for life: lists are kept by them."""
+    before = {row.id: row for row in (await subject.snapshot()).runtimes}
+    await asyncio.sleep(subject.limits.look_every_s / 2)
+    for row in (await subject.snapshot()).runtimes:
+        was = before.get(row.id, row)
+        if (row.domain, row.starttime) != (was.domain, was.starttime):
+            told = f"{row.domain}, {row.starttime} after {was.domain}, {was.starttime}"
+            raise Failed(f"runtime {row.id}: {told}")
+
+
 async def unknown_runtime_is_refused(subject: Subject) -> None:
     """A command for a runtime that is not there: 404 `unknown_runtime`, with the engine's session."""
     session = (await subject.status()).session
@@ -206,6 +217,7 @@ READS: Final[tuple[Check, ...]] = (
     session_lasts_and_seq_never_falls,
     seq_counts_every_start,
     states_fit_together,
+    domain_and_start_last,
     unknown_runtime_is_refused,
     any_command_of_the_protocol_is_read,
     session_mismatch_is_refused,

@@ -138,6 +138,9 @@ class Stops:
             if answer.state != "ended":
                 self._branch_codes |= {row.code}
                 return row, stop_id, seq
+            left = await subject.row(row.id)
+            if left is not None and left.state == "post_processing":
+                raise Failed(f"the answer says ended, yet the branch runs: {shown(left)}")
             if row.code in self._branch_codes:
                 raise Failed(f"script {row.code} has an External Stop branch, yet the runtime ended")
         raise Open(f"none of {TRIES} runtimes entered an External Stop branch; name their scripts: --branch CODE")

@@ -32,6 +32,9 @@ ASCII alone, so that only names that differ in case become equal. (`"\u212a".low
 RUNTIME_ID_PATTERN: Final = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 """A UUID as text; its parts mean nothing here. Case does not count (RFC 9562 section 4); rows have lower case."""
 
+FOLDED_ID_PATTERN: Final = r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""A runtime's id as rows have it, and the only spelling by which they are found."""
+
 SESSION_PATTERN: Final = r"^[A-Za-z0-9_.-]{1,64}$"
 """The name that an engine process gives itself at its start."""
 

@@ -1,21 +1,27 @@
 """An agent's parts on manual time and in-memory stores; and a check that no test leaves a task behind."""
 
 import asyncio
+import json
+import logging
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import msgspec
 import pytest
 
+from ivr_agent import log
 from ivr_agent.aws.clock import Clock
 from ivr_agent.aws.denial import Denials
 from ivr_agent.engine.memory import ManualTime, MemoryEngine
 from ivr_agent.engine.probe import Probe
 from ivr_agent.health import Health
+from ivr_agent.log import JsonLines
 from ivr_agent.metrics import Metrics
 from ivr_agent.place import Place
 from ivr_agent.protocol.wire import RuntimeState
+from ivr_agent.repeats import Repeats
 from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_runtimes.command import Command
@@ -134,3 +140,27 @@ def command(state: Callable[..., RuntimeState], clock: Clock, place: Place) -> C
         return msgspec.convert(values | changes, Command)
 
     return make
+
+
+@pytest.fixture
+def repeats(time: ManualTime, written: StringIO) -> Iterator[Repeats]:
+    """The log as `log.start` makes it, on a clock of ours and into memory."""
+    target = logging.StreamHandler(written)
+    target.setFormatter(JsonLines())
+    handler, root, level = Repeats(target, time), logging.getLogger(), log.LOGGER.level
+    root.addHandler(handler)
+    log.LOGGER.setLevel(logging.DEBUG)
+    yield handler
+    root.removeHandler(handler)
+    log.LOGGER.setLevel(level)
+
+
+@pytest.fixture
+def written() -> StringIO:
+    return StringIO()
+
+
+@pytest.fixture
+def said(repeats: Repeats, written: StringIO) -> Callable[[], list[dict[str, Any]]]:
+    """Return the lines of the log so far."""
+    return lambda: [json.loads(line) for line in written.getvalue().splitlines()]

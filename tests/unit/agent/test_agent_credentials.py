@@ -1,7 +1,6 @@
 """Credentials that come late, fail, end or are rotated: looked for anew, by both clients, without holding up a loop."""
 
 import itertools
-import json
 import os
 import stat
 import subprocess
@@ -19,11 +18,11 @@ import pytest
 from ivr_agent.aws import credentials, sources
 from ivr_agent.aws.clock import Clock
 from ivr_agent.aws.credentials import AHEAD_S, MOST_REST_S, REFUSED_REST_S, Credentials, MissingCredentialsError
-from ivr_agent.aws.denial import AGAIN_S, Denials
+from ivr_agent.aws.denial import Denials
 from ivr_agent.aws.remedy import cause_of
 from ivr_agent.aws.sources import look
 from ivr_agent.engine.memory import ManualTime
-from ivr_agent.log import JsonLines
+from ivr_agent.repeats import MOST_S
 
 SECRET = "planted-secret"
 
@@ -71,11 +70,6 @@ def settled(late: Credentials) -> None:
     """Wait until the look under way has ended."""
     with late._changed:
         assert late._changed.wait_for(lambda: not late._looking, 10)
-
-
-def said(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    records = [record for record in caplog.records if record.name == "ivr_agent"]
-    return [json.loads(JsonLines().format(record)) for record in records]
 
 
 def test_what_was_not_there_at_the_start_is_found_later(late: Credentials, source: Source, time: ManualTime) -> None:
@@ -139,7 +133,7 @@ def test_credentials_near_their_end_are_replaced_beside_the_requests(
         time.pass_s(MOST_REST_S)
         assert key_of(late) == "AKOLD", "they are good until their end"
         settled(late)
-    assert [line["action"] for line in said(caplog)] == ["credentials_not_renewed"]
+    assert [record.getMessage() for record in caplog.records] == ["credentials_not_renewed"]
     source.found = kept("AKNEW", ends_in_s=6 * 3600)
     time.pass_s(MOST_REST_S)
     late.get_frozen_credentials()
@@ -218,18 +212,18 @@ def test_credentials_that_no_header_can_carry_are_told_and_not_quoted(
 
 
 def test_the_log_tells_a_cause_once_whoever_meets_it(
-    clock: Clock, time: ManualTime, caplog: pytest.LogCaptureFixture
+    clock: Clock, time: ManualTime, said: Callable[[], list[dict[str, Any]]]
 ) -> None:
     denials = Denials(clock)
     for _ in range(30):
         for service in ("dynamodb", "sqs"):
             told = denials.note(service, MissingCredentialsError(cause_of(TimeoutError())))
-        time.pass_s(1)
+        time.pass_s(0.3)
     denials.note("sqs", MissingCredentialsError(cause_of(OSError(SECRET))))
-    time.pass_s(AGAIN_S)
+    time.pass_s(MOST_S)
     denials.note("sqs", MissingCredentialsError(cause_of(TimeoutError())))
-    assert [line["cause"] for line in said(caplog)] == ["no answer yet", "OSError", "no answer yet"]
-    assert said(caplog)[0]["remedy"] in told
+    assert [line["cause"] for line in said()] == ["no answer yet", "OSError", "no answer yet"]
+    assert said()[0]["remedy"] in told
 
 
 @pytest.fixture

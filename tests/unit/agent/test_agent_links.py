@@ -49,6 +49,8 @@ def test_every_variable_of_a_service_is_a_link(kind: str, address: str) -> None:
         ("IVR_AGENT_PORT_9470", "tcp://10.0.0.1:9470"),
         ("IVR_AGENT_ENGINE", "tcp://10.0.0.1:9470"),
         ("IVR_AGENT_PORT_X_TCP", "tcp://10.0.0.1:9470"),
+        ("IVR_AGENT_\u017fERVICE_HOST", "10.0.0.1"),  # its upper case is an S
+        ("IVR_AGENT_PORT_\u0669_TCP", "tcp://10.0.0.1:9470"),
     ],
 )
 def test_nothing_else_is(name: str, value: str | None) -> None:

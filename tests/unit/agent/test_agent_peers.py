@@ -52,6 +52,17 @@ async def test_nothing_is_sent_outside_the_peer_networks(
     assert health.peers_up, "it was not even tried"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1"])  # noqa: S104  # nothing is bound
+async def test_a_forged_row_never_leads_an_agent_to_its_own_machine(
+    clock: Clock, health: Health, command: Callable[..., Command], host: str
+) -> None:
+    """With networks of 0.0.0.0/0 a row of node `x@127.0.0.1` had every agent post to what listens beside it."""
+    peers = Peers(networks=(ip_network("0.0.0.0/0"), ip_network("::/0")), signer=Signer("x" * 32, clock), health=health)
+    with pytest.raises(UndeliveredError, match="peer_networks"):
+        await peers(command(6), peer(host))
+    await peers.close()
+
+
 @pytest.mark.parametrize(("host", "url"), [("192.168.0.12", "192.168.0.12"), ("[fd00::1]", "[fd00::1]")])
 async def test_what_was_checked_is_what_is_called(peers: Peers, host: str, url: str) -> None:
     assert await peers._allowed_hosts(peer(host)) == [url]

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -10,28 +10,10 @@ import pytest
 
 from ivr_agent import log
 from ivr_agent.engine.memory import ManualTime
-from ivr_agent.log import MAX_ITEMS, MAX_TEXT, MAX_TRACE, JsonLines, say
+from ivr_agent.log import MAX_ITEMS, MAX_TEXT, MAX_TRACE, say
 from ivr_agent.repeats import FIRST_S, MAX_KINDS, MOST_S, Repeats
 
 Read = Callable[[], list[dict[str, Any]]]
-
-
-@pytest.fixture
-def repeats(time: ManualTime, written: StringIO) -> Iterator[Repeats]:
-    """The log as `log.start` makes it, on a clock of ours and into memory."""
-    target = logging.StreamHandler(written)
-    target.setFormatter(JsonLines())
-    handler, root, level = Repeats(target, time), logging.getLogger(), log.LOGGER.level
-    root.addHandler(handler)
-    log.LOGGER.setLevel(logging.DEBUG)
-    yield handler
-    root.removeHandler(handler)
-    log.LOGGER.setLevel(level)
-
-
-@pytest.fixture
-def written() -> StringIO:
-    return StringIO()
 
 
 @pytest.fixture

@@ -189,6 +189,17 @@ def test_a_loopback_address_is_reached_by_loopback_peers_alone(read: Any, networ
     assert read(NODE=f"h6@{host}", PEER_NETWORKS="127.0.0.0/8, ::1/128").bind_host == host.strip("[]")
 
 
+@pytest.mark.parametrize("host", [ANYWHERE, "[::]", "[::ffff:0.0.0.0]", "[::ffff:127.0.0.1]"])
+def test_no_peer_reaches_an_address_that_leads_it_to_itself(read: Any, host: str) -> None:
+    """Peers called `h6@0.0.0.0` on themselves: it lies in 0.0.0.0/0, as loopback does, also when IPv6 writes it."""
+    with pytest.raises(SettingsError, match="peers could not reach"):
+        read(NODE=f"h6@{host}", PEER_NETWORKS="0.0.0.0/0, ::/0")
+
+
+def test_an_address_of_ipv4_that_ipv6_writes_lies_where_it_lies(read: Any) -> None:
+    assert read(NODE="h6@[::ffff:10.0.0.6]", PEER_NETWORKS="10.0.0.0/8").bind_host == "::ffff:10.0.0.6"
+
+
 @pytest.mark.parametrize("text", ["site = ", "colour = 'red'\n"])
 def test_a_wrong_file_is_named(read: Any, tmp_path: Path, text: str) -> None:
     file = tmp_path / "agent.toml"

@@ -44,6 +44,13 @@ def test_requests_are_broken_inside_storms_only():
     assert one.fault(FUNCTIONS, 1, FITTING, at_s=storm.until_s) is None
 
 
+def test_a_storm_of_the_agents_only_leaves_the_functions_link_alone():
+    """The client, which goes through the functions, then brings about what the agents' late writes are to spoil."""
+    one = schedule(5, Profile(always=True, agents_only=True, chance=1.0))
+    assert one.fault(FUNCTIONS, 1, FITTING, at_s=1.0) is None
+    assert all(one.fault(node, 1, FITTING, at_s=1.0) for node in NODES)
+
+
 def test_a_profile_without_a_kind_never_draws_it():
     one = schedule(5, Profile(always=True, chance=1.0, weights={Kind.LOST: 1.0}))
     drawn = [one.fault(FUNCTIONS, number, FITTING, at_s=1.0) for number in range(20)]

@@ -23,7 +23,9 @@ def _zone(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("_zone")
-@pytest.mark.parametrize("date", [FIXDATE, f"{FIXDATE}, {FIXDATE}", f"{FIXDATE}, {FIXDATE}, {FIXDATE}"])
+@pytest.mark.parametrize(
+    "date", [FIXDATE, f"{FIXDATE}, {FIXDATE}", f"{FIXDATE}, {FIXDATE}, {FIXDATE}", f"{FIXDATE},{FIXDATE}"]
+)
 def test_the_one_form_that_may_be_sent_is_read_wherever_the_host_stands(date):
     assert epoch_s(date) == AT_S
 

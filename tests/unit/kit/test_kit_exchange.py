@@ -63,6 +63,7 @@ async def talking_to(other: Other, folder: Path, **given: str) -> AsyncIterator[
         (b"HTTP/1.1 200 OK\ntransfer-encoding: chunked\n\n3\nabc\n0\n\n", (200, b"abc")),
         (b"HTTP/1.0 200 OK\r\nConnection: keep-alive, x\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}")),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}", (200, b"{}")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\n{}", (200, b"{}")),
     ],
 )  # fmt: skip
 async def test_every_form_of_a_body_is_read_and_the_connection_kept(
@@ -88,6 +89,17 @@ async def test_a_connection_that_ends_with_the_answer_is_not_used_again(tmp_path
     other = Other(answer, None, answer, None)
     async with talking_to(other, tmp_path) as exchange:
         assert [await exchange.post("/v1/x", b"{}") for _ in range(2)] == [(200, b"whole")] * 2
+    assert other.connections == 2
+
+
+async def test_a_header_that_comes_twice_is_one_list(tmp_path: Path) -> None:
+    """The last one counted: what was to be closed was kept, and of two lengths one cut the body short."""
+    answer = (
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    other = Other(answer, answer)
+    async with talking_to(other, tmp_path) as exchange:
+        assert [await exchange.post("/v1/x", b"{}") for _ in range(2)] == [(200, b"{}")] * 2
     assert other.connections == 2
 
 
@@ -128,6 +140,8 @@ async def test_what_is_sent_is_whole_and_carries_the_token(tmp_path: Path) -> No
         b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 101 + b"\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0_2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: \xa02\r\n\r\n{}",

@@ -12,7 +12,6 @@ from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -38,7 +37,7 @@ from ivr_runtimes.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from ivr_runtimes.stores import dates, descriptions, keys
+from ivr_runtimes.stores import dates, descriptions, hooks, keys
 from ivr_runtimes.stores import parser as codec
 from ivr_runtimes.telling import told
 
@@ -137,7 +136,7 @@ def _session() -> Any:
     return new_session()
 
 
-def new_session(make: Callable[[], Any] = botocore.session.get_session) -> Any:
+def new_session(make: Callable[[], Any] = hooks.new_session) -> Any:
     """Make a session of botocore's own: importing boto3 also brings the machinery of S3 transfers."""
     for name in QUOTING:
         logging.getLogger(name).setLevel(logging.CRITICAL)

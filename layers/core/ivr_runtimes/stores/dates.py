@@ -12,7 +12,7 @@ _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _FIXDATE: Final = re.compile(
     rf"(?P<text>({'|'.join(_DAYS)}), ([0-9]{{2}}) ({'|'.join(_MONTHS)}) ([0-9]{{4}})"
-    r" ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT)(?:, (?P=text))*"
+    r" ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT)(?:,[ \t]*(?P=text))*"
 )
 
 

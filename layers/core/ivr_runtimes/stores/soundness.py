@@ -1,8 +1,8 @@
 """Whether a row's own parts agree: its id is a runtime's, its start a time, and its place in the index that of both.
 
 Owns what makes a row fit for the list, beyond having its attributes. A row at a wrong place in the index would be
-listed by one plan and not by another; one whose id is none could be neither stopped nor paged past. Called by `codec`,
-for thousands of rows of every list: a page in which all is well is judged by columns, in C.
+listed by one plan and not by another; one whose id is none, or not in lower case, could be neither stopped nor found
+by it. Called by `codec`, for thousands of rows of every list: a page in which all is well is judged by columns, in C.
 """
 
 import re
@@ -11,29 +11,28 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from ivr_runtimes.columns import tuples_of
-from ivr_runtimes.identifiers import RUNTIME_ID_PATTERN
+from ivr_runtimes.columns import column_of
+from ivr_runtimes.identifiers import FOLDED_ID_PATTERN
 from ivr_runtimes.model import start_key
 
 _DIGITS: Final = bytes.maketrans(b"0123456789", b"0" * 10)
-_HEX_DIGITS: Final = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
+_HEX_DIGITS: Final = bytes.maketrans(b"0123456789abcdef", b"0" * 16)
 _TIME_SHAPE: Final = b"0000-00-00T00:00:00Z"
 _SOUND: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z#" + RUNTIME_ID_PATTERN[1:-1]
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z#" + FOLDED_ID_PATTERN[1:-1]
 ).fullmatch
-_ID_SHAPE: Final = b"00000000-0000-0000-0000-000000000000"
+_KEY_SHAPE: Final = _TIME_SHAPE + b"#00000000-0000-0000-0000-000000000000"
 
 
 def all_sound(rows: Sequence[Any]) -> bool:
     """Tell whether all rows are well; False, too, where only a look at each can tell."""
     if not rows:
         return True
-    ids, starts, keys = zip(*tuples_of(rows, ("id", "starttime", "start_key")), strict=True)
+    starts, ids, keys = (column_of(rows, name) for name in ("starttime", "id", "start_key"))
     return (
-        list(keys) == [f"{start}#{id_}" for start, id_ in zip(starts, ids, strict=True)]
-        and _shaped(ids, _HEX_DIGITS, _ID_SHAPE)
-        and _shaped(starts, _DIGITS, _TIME_SHAPE)
-        and _dated(starts)
+        keys == [f"{start}#{id_}" for start, id_ in zip(starts, ids, strict=True)]
+        and _shaped("\n".join(keys), _HEX_DIGITS, b"\n".join([_KEY_SHAPE] * len(rows)))
+        and _dated(starts)  # which refuses the letters a to f that the shape allows for digits
     )
 
 
@@ -41,8 +40,8 @@ def fault_of(row: Any) -> str | None:
     """Say what is wrong with a row; None if it is well."""
     if row.start_key == f"{row.starttime}#{row.id}" and _SOUND(row.start_key) and _dated([row.starttime]):
         return None
-    if not re.fullmatch(RUNTIME_ID_PATTERN, row.id):
-        return "id: not a runtime's"
+    if not re.fullmatch(FOLDED_ID_PATTERN, row.id):
+        return "id: not a runtime's in lower case"
     if not _is_time(row.starttime):
         return "starttime: not a time"
     if row.start_key != start_key(row):
@@ -50,8 +49,8 @@ def fault_of(row: Any) -> str | None:
     return None
 
 
-def _shaped(texts: Sequence[str], alike: bytes, shape: bytes) -> bool:
-    return "\n".join(texts).encode(errors="replace").translate(alike) == b"\n".join([shape] * len(texts))
+def _shaped(text: str, alike: bytes, shape: bytes) -> bool:
+    return text.encode(errors="replace").translate(alike) == shape
 
 
 def _dated(starts: Sequence[str]) -> bool:
@@ -64,6 +63,6 @@ def _dated(starts: Sequence[str]) -> bool:
 
 def _is_time(text: str) -> bool:
     """Tell whether it is a time as rows have them. A leap second, `:60`, is one."""
-    if not _shaped([text], _DIGITS, _TIME_SHAPE):
+    if not _shaped(text, _DIGITS, _TIME_SHAPE):
         return False
     return _dated([text[:17] + "59Z" if text[17:19] == "60" else text])

@@ -65,13 +65,14 @@ PROFILES: Final = {
     ),
     Sabotage.NO_REASSERTION: Profile(
         weights={Kind.HELD: 1.0},
-        chance=0.3,
+        chance=0.5,
         always=True,
+        agents_only=True,
         victims=(),
         cut=0.0,
         slow=0.0,
         outage=False,
-        second=0.8,
+        second=1.0,
     ),
 }
 """What brings each defect to light soonest."""
@@ -135,7 +136,7 @@ def agent() -> None:
 def _delete_first() -> None:
     from ivr_agent.stops.drain import Drain  # noqa: PLC0415  # only once the agent's clock is shifted
 
-    serve = Drain._serve  # the very place of the defect
+    serve = Drain._serve  # noqa: SLF001  # the very place of the defect
 
     async def hasty(self: Drain, pairs: Iterable[Any]) -> None:
         taken = list(pairs)
@@ -143,7 +144,7 @@ def _delete_first() -> None:
             await self._delete(message)
         await serve(self, taken)
 
-    Drain._serve = hasty  # type: ignore[method-assign]  # the defect itself
+    Drain._serve = hasty  # type: ignore[method-assign]  # noqa: SLF001  # the defect itself
 
 
 def _no_reassertion() -> None:

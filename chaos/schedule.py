@@ -48,8 +48,9 @@ class Profile:
     `victims` are the parts that are killed. `storm`, `cut` and `slow` are the chances that a node's bad time has a
     storm, a cut link, slow answers. `impatience` is the share of requests whose client gives up after a second,
     `second` that of deliberate second stops, `echo` that of requests repeated with their key although they were
-    answered. `always` makes one storm of the run. `calm_s` is how long the calm between two bad times lasts. With
-    `ambush`, a node's bad time is a short storm at whose end its agent is killed, and nothing else.
+    answered. `always` makes one storm of the run; with `agents_only` it leaves the functions' link alone, so that the
+    client is as fast as ever. `calm_s` is how long the calm between two bad times lasts. With `ambush`, a node's bad
+    time is a short storm at whose end its agent is killed, and nothing else.
     `settle_s` is how long lists are still judged after the last fault: what died last must be gone after lease, skew
     and 10 s more.
     """
@@ -62,6 +63,7 @@ class Profile:
     slow: float = 0.4
     outage: bool = True
     always: bool = False
+    agents_only: bool = False
     ambush: bool = False
     calm_s: tuple[float, float] = (20.0, 28.0)
     impatience: float = 0.1
@@ -180,7 +182,7 @@ def draw(
                 slow.append(_within(node, since_s, until_s, chance))
             blows += _blows(node, since_s, until_s, chance)
     if profile.always:
-        storms = [Span("", 0.0, duration_s)]
+        storms = [Span(link, 0.0, duration_s) for link in (nodes if profile.agents_only else ("",))]
     return Schedule(
         seed=seed,
         profile=profile,

@@ -15,7 +15,7 @@ from ivr_local.fleet import ClientConfig, Fleet
 from ivr_local.stack import AUDIENCE, STACK_NAME, Plan, Seams
 
 HERE: Final = Path(__file__).parent
-PROJECT: Final = HERE.parents[2]
+PROJECT: Final = HERE.parent
 FLEET: Final = HERE / "fleet.toml"
 SCRIPTS: Final = HERE / "scripts"
 SWAPPING: Final = ("site1_a@127.0.0.1", "site1_b@127.0.0.1")

@@ -1,0 +1,72 @@
+"""How long a stop takes from the request to the engine, and what it costs in calls to AWS."""
+
+import asyncio
+import http.client
+import importlib
+import json
+import os
+import secrets
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.stop.bench import FEW, Bench
+from benchmarks.stop.engine import DOMAIN
+from emulators import ROOT
+from ivr_runtimes.http.caller import caller_of
+from ivr_runtimes.stores import boto
+from stack import RESOURCE
+
+STOPS: Final = 150
+
+
+async def stops(bench: Bench) -> dict[str, Any]:
+    """Stop one runtime after the other, always `FEW` running: milliseconds from DELETE sent to engine told."""
+    engine, took_ms = bench.engine, []
+    await bench.events.send(*(engine.start() for _ in range(FEW)))
+    connection = http.client.HTTPConnection("127.0.0.1", bench.stack.port, timeout=10)
+    headers = {"Authorization": f"Bearer {bench.token}"}
+    await asyncio.sleep(0.5)
+
+    def delete(runtime_id: str, key: str) -> float:
+        begun_s = time.perf_counter()
+        connection.request("DELETE", f"{RESOURCE}/{runtime_id}", headers={**headers, "Idempotency-Key": key})
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == 204, (answer.status, body)
+        return begun_s
+
+    for number in range(STOPS):
+        runtime_id, key = next(iter(engine.runtimes)), f"stop-{number}"
+        begun_s = await asyncio.to_thread(delete, runtime_id, key)
+        while key not in engine.told:
+            engine.heard.clear()
+            await asyncio.wait_for(engine.heard.wait(), 10)
+        took_ms.append((engine.told[key] - begun_s) * 1000)
+        await bench.events.send(engine.end(runtime_id), engine.start())
+    cuts = statistics.quantiles(took_ms, n=100, method="inclusive")
+    return {"stop_p50_ms": round(cuts[49], 1), "stop_p99_ms": round(cuts[98], 1), "stops": STOPS}
+
+
+def calls_per_stop(bench: Bench) -> float:
+    """Run the stop function in this process on the same tables and count the requests its AWS clients send."""
+    pid = next(pids[0] for name, pids in bench.state["function_pids"].items() if "stop" in name.lower())
+    variables = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    os.environ.update({name: value for name, equals, value in (line.partition("=") for line in variables) if equals})
+    sent: list[str] = []
+    session = boto._session()  # noqa: SLF001  # the one session that the function makes its clients with
+    session.register("before-send", lambda event_name, **_: sent.append(event_name))
+    root = ROOT
+    sys.path.insert(0, str(root / "functions" / "stop_runtime"))
+    function = importlib.import_module("app")
+    event = json.loads((root / "events" / "stop.json").read_text())
+    function.logger.setLevel("ERROR")
+    event["requestContext"]["authorizer"]["jwt"]["claims"][function.settings.domain_claim] = DOMAIN
+    chosen = list(bench.engine.runtimes)[:5]
+    for runtime_id in chosen:
+        event["pathParameters"]["id"], event["headers"]["idempotency-key"] = runtime_id, secrets.token_hex(8)
+        answer = function.serve(event, caller_of(event, domain_claim=function.settings.domain_claim))
+        assert answer["statusCode"] == 204, answer
+    return len(sent) / len(chosen)
