@@ -21,10 +21,10 @@ from aiohttp import web
 from chaos import sabotage
 from chaos.history import Before
 from chaos.recorder import Recorder
+from ivr_engine.model import Ack, Changed, Event, State, StopType, UnknownRuntimeError
+from ivr_engine.server import application
 from ivr_sandbox import __main__ as program
-from ivr_sandbox.engine import Engine, UnknownRuntimeError
-from ivr_sandbox.model import Ack, Changed, Event, State, StopType
-from ivr_sandbox.server import application
+from ivr_sandbox.engine import Engine
 
 SETTINGS: Final = "CHAOS_ENGINE"
 """The variable with the settings: JSON with `records` (folder), `seed` and `slow`.
@@ -51,19 +51,19 @@ class RecordedEngine(Engine):
 
         super().__init__(session=session, publish=published, **wiring)
 
-    def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
+    async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
         """Carry out and write down."""
-        return self._told("external_stop", super().external_stop, runtime_id, stop_id)
+        return await self._told("external_stop", super().external_stop, runtime_id, stop_id)
 
-    def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
+    async def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
         """Carry out and write down."""
-        return self._told("terminate", super().terminate, runtime_id, stop_id)
+        return await self._told("terminate", super().terminate, runtime_id, stop_id)
 
-    def _told(self, verb: str, act: Callable[..., Ack], runtime_id: str, stop_id: str) -> Ack:
+    async def _told(self, verb: str, act: Callable[..., Awaitable[Ack]], runtime_id: str, stop_id: str) -> Ack:
         before, branch = self._look(runtime_id)
         ended = False
         try:
-            ack = act(runtime_id, stop_id=stop_id)
+            ack = await act(runtime_id, stop_id=stop_id)
             ended = ack.state is State.ENDED
         finally:  # also when the runtime is unknown: that the command came is what counts
             self.recorder.note(

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from chaos.schedule import Kind, Profile
+from ivr_engine.model import Ack, Result, State, StopType
 from ivr_sandbox.engine import Engine, Runtime
-from ivr_sandbox.model import Ack, Result, State, StopType
 
 VARIABLE: Final = "CHAOS_SABOTAGE"
 
@@ -97,16 +97,16 @@ def engine(base: type[Engine]) -> type[Engine]:
 
 def _relative(base: type[Engine]) -> type[Engine]:
     class Relative(base):  # type: ignore[misc,valid-type]  # the base is chosen at run time
-        def _told(self, verb: str, act: Any, runtime_id: str, stop_id: str) -> Ack:
-            def escalate(_: str, *, stop_id: str) -> Ack:
+        async def _told(self, verb: str, act: Any, runtime_id: str, stop_id: str) -> Ack:
+            async def escalate(_: str, *, stop_id: str) -> Ack:
                 runtime: Runtime = self._find(runtime_id)
                 if not runtime.stopping:
-                    ack: Ack = act(runtime_id, stop_id=stop_id)
+                    ack: Ack = await act(runtime_id, stop_id=stop_id)
                     return ack
                 self._end(runtime, StopType.STOP)
                 return Ack(State.ENDED, Result.ACTED)
 
-            ack: Ack = super()._told(verb, escalate, runtime_id, stop_id)
+            ack: Ack = await super()._told(verb, escalate, runtime_id, stop_id)
             return ack
 
     return Relative

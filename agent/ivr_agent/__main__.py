@@ -20,10 +20,11 @@ from ivr_agent.agent import Doors, doors, run
 from ivr_agent.aws import Clock, client_session
 from ivr_agent.log import say
 from ivr_agent.metrics import Metrics, notices
-from ivr_agent.process import Exit, FatalError, links_in
+from ivr_agent.process import Exit, FatalError
 from ivr_agent.settings import PREFIX, Settings, explain, load
 from ivr_agent.stops import POLL_WAIT_S
 from ivr_agent.wiring import Stores
+from ivr_engine.links import links_in
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.stores import boto
 from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable

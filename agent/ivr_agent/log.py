@@ -7,10 +7,10 @@ may quote them; values are fields, so nothing needs parsing. What comes again an
 import json
 import logging
 import sys
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from ivr_agent.repeats import Repeats
+from ivr_engine.log import head_of, template_of
 from ivr_runtimes.telling import trace_of
 
 LOGGER: Final = logging.getLogger("ivr_agent")
@@ -58,8 +58,7 @@ class JsonLines(logging.Formatter):
         """Return the record as one line; records of libraries get the action `library`."""
         ours = record.name == LOGGER.name
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
+            **head_of(record),
             "action": record.getMessage() if ours else "library",
         }
         fields = getattr(record, "fields", {}) if ours else {"logger": record.name, "detail": template_of(record)}
@@ -81,11 +80,6 @@ def _short(value: Any) -> Any:
         return [_short(one) for one in value[:MAX_ITEMS]]
     text = str(value)
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text)} characters)"
-
-
-def template_of(record: logging.LogRecord) -> str:
-    """Return what a library says, without what it says it of: a URL, a header, another error's text."""
-    return str(record.msg).partition("\n")[0]  # asyncio fills its templates in by itself, from the second line on
 
 
 def start(level: str) -> None:

@@ -29,8 +29,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from ivr_agent.address import Address, host_fault, lies_in, parse
-from ivr_agent.process import is_link
+from ivr_agent.address import host_fault, lies_in
+from ivr_engine.address import Address, parse
+from ivr_engine.links import is_link
 from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.identifiers import NODE_PATTERN, SITE_PATTERN, NodeName, Site, host_of
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from emulators import free_port
-from ivr_agent.address import Address
-from ivr_agent.conformance.kit import Plan, Result, Verdict, catalogue, examine
-from ivr_agent.conformance.subject import Limits
 from ivr_agent.protocol.wire import MAX_EVENTS, MAX_TEXT
+from ivr_engine.address import Address
+from ivr_engine.conformance.kit import Plan, Result, Verdict, catalogue, examine
+from ivr_engine.conformance.subject import Limits
 from small_engine import TOKEN, WITH_BRANCH, Event, SmallEngine
 
 QUICK = Limits(status_s=1.0, snapshot_s=1.0, command_s=1.0, shown_s=0.2, event_s=0.5, look_every_s=0.01)

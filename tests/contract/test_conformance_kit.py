@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from emulators import free_port
-from ivr_agent.address import Address, listen
-from ivr_agent.conformance.__main__ import TOKEN_VARIABLE, Exit, main
-from ivr_agent.conformance.kit import NEEDS, NOT_ASKED, Plan, Result, Verdict, catalogue, examine
-from ivr_agent.conformance.subject import Limits
+from ivr_agent.address import listen
 from ivr_agent.protocol.wire import MAX_TEXT
+from ivr_engine.address import Address
+from ivr_engine.conformance.__main__ import TOKEN_VARIABLE, Exit, main
+from ivr_engine.conformance.kit import NEEDS, NOT_ASKED, Plan, Result, Verdict, catalogue, examine
+from ivr_engine.conformance.subject import Limits
 from small_engine import TOKEN, WITH_BRANCH, Event, SmallEngine
 
 PATIENT = Limits(look_every_s=0.01)
@@ -240,7 +241,7 @@ async def test_a_token_may_come_with_the_line_end_of_its_file(
 def test_where_nobody_listens_one_line_says_so(tmp_path: Path, where: str) -> None:
     """It were thirteen stack dumps."""
     address = where.format(folder=tmp_path, port=free_port())
-    command = [sys.executable, "-m", "ivr_agent.conformance", "--engine", address, "--token", TOKEN]
+    command = [sys.executable, "-m", "ivr_engine.conformance", "--engine", address, "--token", TOKEN]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (Exit.NO_ENGINE, "")
     (line,) = ended.stderr.splitlines()

@@ -19,7 +19,7 @@ def first_column(heading: str) -> list[str]:
 def test_nothing_in_the_product_knows_of_chaos() -> None:
     product = [
         file
-        for folder in ("layers", "agent", "sandbox", "engines", "local", "functions", "cli")
+        for folder in ("layers", "agent", "engines", "local", "functions", "cli")
         for file in (ROOT / folder).rglob("*.py")
     ]
     assert len(product) > 100

@@ -12,7 +12,7 @@ from emulators import ROOT
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*/README.md"))]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 CORE, AGENT = ROOT / "layers/core/ivr_runtimes", ROOT / "agent/ivr_agent"
-SOURCES = ("layers/core", "agent", "engines", "sandbox", "functions", "local", "benchmarks", "delivery")
+SOURCES = ("layers/core", "agent", "engines", "functions", "local", "benchmarks", "delivery")
 
 
 def name_of(page: Path) -> str:

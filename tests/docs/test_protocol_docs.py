@@ -2,16 +2,20 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from emulators import ROOT
-from ivr_agent.conformance.__main__ import Exit
-from ivr_agent.conformance.kit import catalogue
 from ivr_agent.engine import client as engine
 from ivr_agent.engine.events import KEEP_ALIVE_S
 from ivr_agent.protocol.schema import BODIES, schema
 from ivr_agent.protocol.wire import MAX_AGE_S, MAX_TEXT, RuntimeState, Status
+from ivr_engine.conformance import bodies
+from ivr_engine.conformance.__main__ import Exit
+from ivr_engine.conformance.kit import catalogue
+from ivr_engine.conformance.subject import Limits
 from ivr_runtimes.model import StopType
 
 PAGE = (ROOT / "docs" / "engine-protocol.md").read_text(encoding="utf-8")
@@ -105,7 +109,31 @@ def test_every_exit_code_of_the_kit_is_listed() -> None:
 
 
 def test_the_time_limits_are_the_agents() -> None:
-    limits = (engine.STATUS_TIMEOUT_S, engine.SNAPSHOT_TIMEOUT_S, engine.COMMAND_TIMEOUT_S)
+    kit, limits = Limits(), (engine.STATUS_TIMEOUT_S, engine.SNAPSHOT_TIMEOUT_S, engine.COMMAND_TIMEOUT_S)
     told = re.search(r"waits (\d+) s for a status, (\d+) s for a snapshot and (\d+) s for a command", PAGE)
     assert told is not None
     assert tuple(map(float, told.groups())) == limits
+    assert (kit.status_s, kit.snapshot_s, kit.command_s) == limits, "the kit is as patient as the agent"
+
+
+def bare(definition: Any) -> Any:
+    """Return a definition of a schema without its words for people, its references followed."""
+    if isinstance(definition, list):
+        return [bare(one) for one in definition]
+    if not isinstance(definition, dict):
+        return definition
+    if "$ref" in definition:
+        return bare(SCHEMA["$defs"][definition["$ref"].rpartition("/")[2]])
+    return {name: bare(one) for name, one in definition.items() if name not in {"title", "description", "examples"}}
+
+
+@pytest.mark.parametrize(
+    "model", [bodies.Batch, bodies.Changed, bodies.FullSnapshot, bodies.Status, bodies.Answer, bodies.Problem]
+)
+def test_the_conformance_kit_reads_what_the_published_schema_says(model: type[BaseModel]) -> None:
+    """Agent and kit read the protocol by models of their own: the schema is what they have in common."""
+    own = model.model_json_schema()
+    published, inner = SCHEMA["$defs"][model.__name__], own.pop("$defs", {})
+    for name in inner:
+        assert bare(inner[name]) == bare(SCHEMA["$defs"][name]), name
+    assert bare(own) == bare(published)

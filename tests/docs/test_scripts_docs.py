@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ivr_engine.model import StopType
 from ivr_sandbox.library import MAX_NESTING, parse
-from ivr_sandbox.model import StopType
 from ivr_sandbox.script import STEPS, Script
 
 TEXT = (Path(__file__).parents[2] / "docs" / "scripts.md").read_text("utf-8")

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 
 from emulators import CREDENTIALS, free_port
-from ivr_agent.address import Address, listen
+from ivr_agent.address import listen
+from ivr_engine.address import Address
 
 pytestmark = pytest.mark.e2e
 

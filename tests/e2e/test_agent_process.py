@@ -21,7 +21,7 @@ import pytest
 from aiohttp import web
 
 from emulators import CREDENTIALS, free_port
-from ivr_agent.address import Address, listen
+from ivr_agent.address import listen
 from ivr_agent.agent import POLL_GRACE_S, doors, run
 from ivr_agent.aws.clock import Clock
 from ivr_agent.engine.memory import MemoryEngine
@@ -29,6 +29,7 @@ from ivr_agent.process.exits import SecondAgentError
 from ivr_agent.protocol.wire import RuntimeState
 from ivr_agent.settings import Settings, explain
 from ivr_agent.wiring import Stores
+from ivr_engine.address import Address
 from ivr_runtimes.command import Command
 from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.lease import LEASE_TTL_S

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from emulators import ROOT, free_port
-from ivr_agent.conformance.kit import catalogue
+from ivr_engine.conformance.kit import catalogue
 
 pytestmark = pytest.mark.e2e
 
@@ -46,7 +46,7 @@ def sandbox(address: str, *, agent: str) -> Iterator[None]:
 def kit(*arguments: str, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
     """Run the kit with --json; return its exit code and what it says."""
     ended = subprocess.run(
-        [sys.executable, "-m", "ivr_agent.conformance", "--json", *arguments],
+        [sys.executable, "-m", "ivr_engine.conformance", "--json", *arguments],
         env={**os.environ, "IVR_AGENT_ENGINE_TOKEN": token},
         capture_output=True,
         text=True,

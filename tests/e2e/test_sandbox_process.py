@@ -48,15 +48,32 @@ class Agent:
     async def put(self, request: web.Request) -> web.Response:
         event = await request.json()
         self.session = event["session"]
-        self.events.append((event["seq"], request.match_info["id"], event["runtime"]))
-        self.rows[request.match_info["id"]] = event["runtime"]
-        self.shown.append(event["runtime"])
+        self.changed(event)
         return web.Response(status=204)
 
     async def delete(self, request: web.Request) -> web.Response:
-        self.events.append((int(request.query["seq"]), request.match_info["id"], None))
-        self.rows.pop(request.match_info["id"])
+        self.ended(int(request.query["seq"]), request.match_info["id"])
         return web.Response(status=204)
+
+    async def post(self, request: web.Request) -> web.Response:
+        batch = await request.json()
+        self.session = batch["session"]
+        for event in batch["events"]:
+            if "runtime" in event:
+                self.changed(event)
+            else:
+                self.ended(event["seq"], event["id"])
+        return web.Response(status=204)
+
+    def changed(self, event: Row) -> None:
+        row = event["runtime"]
+        self.events.append((event["seq"], row["id"], row))
+        self.rows[row["id"]] = row
+        self.shown.append(row)
+
+    def ended(self, seq: int, runtime_id: str) -> None:
+        self.events.append((seq, runtime_id, None))
+        self.rows.pop(runtime_id)
 
     def rows_as_of(self, seq: int) -> dict[str, Row]:
         rows: dict[str, Row | None] = {id_: row for number, id_, row in self.events if number <= seq}
@@ -69,6 +86,7 @@ class Agent:
         app = web.Application()
         app.router.add_put("/v1/runtimes/{id}", self.put)
         app.router.add_delete("/v1/runtimes/{id}", self.delete)
+        app.router.add_post("/v1/events", self.post)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         await web.UnixSite(runner, str(path)).start()
@@ -282,7 +300,7 @@ async def test_wrong_settings_end_it_with_2_and_a_remedy_each(sandbox: Sandbox) 
     sandbox.process = await launch(sandbox.folder, settings, [])
     status, _, err = await finish(sandbox.process)
     assert status == 2
-    assert [line.partition(":")[0] for line in err.splitlines()[1:]] == ["node_number", "agent"]
+    assert sorted(line.partition(":")[0] for line in err.splitlines()[1:]) == ["agent", "node_number"]
 
 
 async def test_a_domain_with_a_script_that_is_not_there_ends_it_with_2(sandbox: Sandbox) -> None:

@@ -26,7 +26,6 @@ from yarl import URL
 
 from echo import BREAKS, Echo, echo
 from emulators import ROOT, free_port
-from ivr_agent.address import Address
 from ivr_agent.aws.clock import Clock
 from ivr_agent.engine.client import Engine, EngineError
 from ivr_agent.health import Health
@@ -34,6 +33,7 @@ from ivr_agent.log import JsonLines
 from ivr_agent.outcome import UndeliveredError
 from ivr_agent.peers.peers import Peers
 from ivr_agent.peers.signature import NONCE, SIGNATURE, Signer
+from ivr_engine.address import Address
 from ivr_local.server import AccessLine
 from ivr_local.stack import Lines
 from ivr_runtimes.command import Command

@@ -86,7 +86,7 @@ def test_the_programs_tell_their_help_and_version() -> None:
 @pytest.mark.e2e
 async def test_the_conformance_kit_judges_an_engine(tmp_path: Path) -> None:
     """On a host there is no repository: the kit is what an integrator has."""
-    kit = [str(installed(AGENT.name) / "bin" / "python"), "-m", "ivr_agent.conformance"]
+    kit = [str(installed(AGENT.name) / "bin" / "python"), "-m", "ivr_engine.conformance"]
     async with SmallEngine().served() as engine:
         where = ["--engine", f"http://{engine.host}:{engine.port}", "--token", TOKEN]
         judged = await asyncio.to_thread(bare, *kit, "--json", *where)

@@ -17,8 +17,8 @@ from typing import Any, Final
 import aiohttp
 from pydantic import ValidationError
 
-from ivr_agent.address import Address
 from ivr_agent.protocol.wire import Stop
+from ivr_engine.address import Address
 from ivr_runtimes.identifiers import Session, StopId
 
 TOKEN: Final = "node-token"

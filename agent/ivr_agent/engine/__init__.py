@@ -10,7 +10,6 @@ from ivr_agent.engine.client import (
     Refusal,
 )
 from ivr_agent.engine.events import KEEP_ALIVE_S, MAX_BODY, Events
-from ivr_agent.engine.exchange import BadAnswerError, Exchange
 from ivr_agent.engine.probe import Probe
 
 __all__ = [
@@ -19,12 +18,10 @@ __all__ = [
     "MAX_BODY",
     "SNAPSHOT_TIMEOUT_S",
     "STATUS_TIMEOUT_S",
-    "BadAnswerError",
     "Engine",
     "EngineError",
     "EngineSide",
     "Events",
-    "Exchange",
     "Probe",
     "Refusal",
 ]

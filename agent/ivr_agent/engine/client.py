@@ -13,9 +13,9 @@ from typing import Final, Protocol, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from ivr_agent.address import Address
-from ivr_agent.engine.exchange import BadAnswerError, Exchange
 from ivr_agent.protocol import Answer, Problem, Snapshot, Status, Stop, read_snapshot, wrong_fields
+from ivr_engine.address import Address
+from ivr_engine.exchange import BadAnswerError, Exchange
 from ivr_runtimes.errors import IvrRuntimesError
 from ivr_runtimes.identifiers import RuntimeId, Session, StopId
 from ivr_runtimes.model import Verb
@@ -119,7 +119,9 @@ class Engine:
                 return await self._commands.post(path, body)
         except TimeoutError:
             raise EngineError(f"no answer to POST {path} within {COMMAND_TIMEOUT_S} s") from None
-        except (OSError, EOFError, BadAnswerError) as error:
+        except BadAnswerError as error:
+            raise EngineError(f"no answer of the engine: {error}") from error
+        except (OSError, EOFError) as error:
             raise EngineError(f"no answer of the engine: {told(error)}") from error
 
     async def _ask(self, method: str, path: str, *, timeout_s: float) -> tuple[int, bytes]:

@@ -1,7 +1,6 @@
-"""The process: its loops, its exit codes, its supervisor, and the variables that its surroundings set by mistake."""
+"""The process: its loops, its exit codes and its supervisor."""
 
 from ivr_agent.process.exits import Exit, FatalError, ListenError, SecondAgentError
-from ivr_agent.process.links import is_link, links_in
 from ivr_agent.process.loop import NOT_OURS_S, Backoff, Chance, Step, backoff_s, every, pause
 from ivr_agent.process.supervisor import ALIVE_INTERVAL_S, READY, STOPPING, alive, notify
 
@@ -20,8 +19,6 @@ __all__ = [
     "alive",
     "backoff_s",
     "every",
-    "is_link",
-    "links_in",
     "notify",
     "pause",
 ]

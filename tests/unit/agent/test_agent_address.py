@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ivr_agent.address import Address, listen, parse
+from ivr_agent.address import listen
 from ivr_agent.process.exits import Exit, ListenError
+from ivr_engine.address import Address, parse
 
 
 @pytest.mark.parametrize("text", ["unix:/run/agent", "http://127.0.0.1:8080", "http://[::1]:8080"])

@@ -13,7 +13,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from ivr_agent.address import Address, listen
+from ivr_agent.address import listen
 from ivr_agent.aws.clock import Clock
 from ivr_agent.engine.client import Engine, EngineError, Refusal
 from ivr_agent.engine.events import MAX_BODY, Events
@@ -28,6 +28,7 @@ from ivr_agent.place import Place
 from ivr_agent.protocol.wire import MAX_TEXT, AgentProblem, RuntimeState, Snapshot
 from ivr_agent.rows.registry import Registry
 from ivr_agent.stops.carry import Carrier
+from ivr_engine.address import Address
 from ivr_runtimes.command import Command
 from ivr_runtimes.identifiers import RuntimeId, Session, StopId
 from ivr_runtimes.model import Verb

@@ -7,14 +7,9 @@ from typing import Any
 
 import pytest
 
-from ivr_agent.process import links as agents
 from ivr_agent.settings import load
-from ivr_sandbox import links as sandboxes
-from ivr_sandbox import settings as sandbox
-
-Is = Callable[[str, str | None], bool]
-
-BOTH = pytest.mark.parametrize("is_link", [agents.is_link, sandboxes.is_link], ids=["agent", "sandbox"])
+from ivr_engine.links import is_link, links_in
+from ivr_sandbox.settings import Settings
 
 SERVICES = ["", "_CONTROL", "_ENGINE", "_LISTEN", "_NODE", "_PEER", "_QUEUE", "_SITE_2"]
 
@@ -35,16 +30,14 @@ def made_of(service: str, *, address: str = "10.0.0.1", port: int = 9470, kind: 
     }
 
 
-@BOTH
 @pytest.mark.parametrize("kind", ["tcp", "udp", "sctp"])
 @pytest.mark.parametrize("address", ["10.0.0.1", "fd00::1"])
-def test_every_variable_of_a_service_is_a_link(is_link: Is, kind: str, address: str) -> None:
+def test_every_variable_of_a_service_is_a_link(kind: str, address: str) -> None:
     for name, value in made_of("IVR_AGENT", kind=kind, address=address).items():
         assert is_link(name, value), name
         assert is_link(name.lower(), value), "how pydantic passes names on"
 
 
-@BOTH
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -60,7 +53,7 @@ def test_every_variable_of_a_service_is_a_link(is_link: Is, kind: str, address: 
         ("IVR_AGENT_PORT_\u0669_TCP", "tcp://10.0.0.1:9470"),
     ],
 )
-def test_nothing_else_is(is_link: Is, name: str, value: str | None) -> None:
+def test_nothing_else_is(name: str, value: str | None) -> None:
     assert not is_link(name, value)
 
 
@@ -99,7 +92,7 @@ def test_a_link_never_sets_or_overwrites_a_setting_of_the_agent(
     linked = made_of(f"IVR_AGENT{service}", kind=kind, port=80)
     environment(linked)
     assert load(file, os.environ) == before
-    assert agents.links_in(os.environ, "IVR_AGENT_") == sorted(linked)
+    assert links_in(os.environ, "IVR_AGENT_") == sorted(linked)
 
 
 def test_the_default_holds_where_the_file_says_nothing(environment: Any, tmp_path: Path) -> None:
@@ -115,8 +108,8 @@ def test_a_link_never_sets_or_overwrites_a_setting_of_the_sandbox(
 ) -> None:
     file = tmp_path / "sandbox.toml"
     file.write_text(f'node = "n@h"\nnode_number = 6\nlisten = "unix:/e"\nagent = "unix:/a"\nscripts = "{tmp_path}"\n')
-    before = sandbox.load(file)
+    before = Settings.load(file)
     linked = made_of(f"IVR_SANDBOX{service}")
     environment(linked)
-    assert sandbox.load(file) == before
-    assert sandboxes.links(os.environ, "IVR_SANDBOX_") == sorted(linked)
+    assert Settings.load(file) == before
+    assert links_in(os.environ, "IVR_SANDBOX_") == sorted(linked)

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from ivr_agent.address import Address
 from ivr_agent.settings import Settings, explain, load
+from ivr_engine.address import Address
 from ivr_runtimes.errors import SettingsError
 
 REQUIRED = {

@@ -10,8 +10,8 @@ from chaos.engine import SETTINGS, RecordedEngine, waits
 from chaos.history import Before
 from chaos.recorder import read
 from chaos.sabotage import Sabotage
+from ivr_engine.model import UnknownRuntimeError
 from ivr_sandbox.clock import VirtualTime
-from ivr_sandbox.engine import UnknownRuntimeError
 from ivr_sandbox.library import parse
 
 SURVEY = """
@@ -62,16 +62,16 @@ def test_a_life_is_recorded_from_its_beginning_to_its_end(make, tmp_path, time):
     assert recorded(tmp_path)[1][runtime].ended_at >= lives[runtime].began_at
 
 
-def test_every_command_is_recorded_with_what_it_met_and_what_it_did(make, tmp_path, time):
+async def test_every_command_is_recorded_with_what_it_met_and_what_it_did(make, tmp_path, time):
     engine = make()
     runtime = start(engine)
-    engine.external_stop(runtime, stop_id="first")
-    engine.external_stop(runtime, stop_id="second")
+    await engine.external_stop(runtime, stop_id="first")
+    await engine.external_stop(runtime, stop_id="second")
     time.pass_s(2)
-    engine.external_stop(runtime, stop_id="first")
-    engine.terminate(runtime, stop_id="third")
+    await engine.external_stop(runtime, stop_id="first")
+    await engine.terminate(runtime, stop_id="third")
     with pytest.raises(UnknownRuntimeError):
-        engine.terminate(runtime, stop_id="fourth")
+        await engine.terminate(runtime, stop_id="fourth")
     told = recorded(tmp_path)[1][runtime].told
     assert [(one.stop_id, one.verb, one.before, one.ended) for one in told] == [
         ("first", "external_stop", Before.RUNNING, False),
@@ -83,10 +83,10 @@ def test_every_command_is_recorded_with_what_it_met_and_what_it_did(make, tmp_pa
     assert [one.branch for one in told] == [True, True, True, True, False]
 
 
-def test_a_script_without_branch_is_recorded_as_such(make, tmp_path):
+async def test_a_script_without_branch_is_recorded_as_such(make, tmp_path):
     engine = make()
     runtime = start(engine, "player")
-    engine.external_stop(runtime, stop_id="first")
+    await engine.external_stop(runtime, stop_id="first")
     [told] = recorded(tmp_path)[1][runtime].told
     assert (told.branch, told.ended) == (False, True)
 
@@ -130,19 +130,19 @@ def test_without_sabotage_the_engine_is_the_plain_one():
     assert sabotage.engine(RecordedEngine) is RecordedEngine
 
 
-def test_relative_commands_escalate_with_each_delivery(make, tmp_path, monkeypatch):
+async def test_relative_commands_escalate_with_each_delivery(make, tmp_path, monkeypatch):
     engine = make(sabotaged(monkeypatch, Sabotage.RELATIVE))
     runtime = start(engine)
-    engine.external_stop(runtime, stop_id="k")
-    engine.external_stop(runtime, stop_id="k")
+    await engine.external_stop(runtime, stop_id="k")
+    await engine.external_stop(runtime, stop_id="k")
     told = recorded(tmp_path)[1][runtime].told
     assert [(one.before, one.ended) for one in told] == [(Before.RUNNING, False), (Before.STOPPING, True)]
 
 
-def test_a_forgetful_engine_ends_the_goodbye_on_the_same_id(make, tmp_path, monkeypatch, time):
+async def test_a_forgetful_engine_ends_the_goodbye_on_the_same_id(make, tmp_path, monkeypatch, time):
     engine = make(sabotaged(monkeypatch, Sabotage.FORGETFUL))
     runtime = start(engine)
-    engine.external_stop(runtime, stop_id="k")
+    await engine.external_stop(runtime, stop_id="k")
     time.pass_s(2)
-    engine.terminate(runtime, stop_id="k")
+    await engine.terminate(runtime, stop_id="k")
     assert recorded(tmp_path)[1][runtime].told[-1].ended

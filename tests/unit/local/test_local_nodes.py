@@ -6,7 +6,7 @@ import pytest
 
 from ivr_agent import settings as agent_settings
 from ivr_local.nodes import Node, NodeSpec, Shared
-from ivr_sandbox import settings as sandbox_settings
+from ivr_sandbox.settings import Settings as SandboxSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -37,7 +37,7 @@ def node(tmp_path: Path, **changes: object) -> Node:
 def test_the_engine_understands_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in node(tmp_path).engine_environment().items():
         monkeypatch.setenv(name, value)
-    settings = sandbox_settings.load(None)
+    settings = SandboxSettings.load(None)
     assert (settings.node, settings.node_number) == ("site1_a@127.0.0.1", 3)
     assert settings.external_stop_delay_ms == 250
     assert [(domain.name, domain.calls_per_minute) for domain in settings.domains] == [("one.example", 7.5)]

@@ -5,10 +5,10 @@ from random import Random
 
 import pytest
 
+from ivr_engine.model import Event
 from ivr_sandbox.clock import VirtualTime
 from ivr_sandbox.engine import Engine
 from ivr_sandbox.library import parse
-from ivr_sandbox.model import Event
 
 STARTED_US = 1_572_943_000_025_000
 """2019-11-05T08:36:40.025Z, as in the first example of the REST contract."""

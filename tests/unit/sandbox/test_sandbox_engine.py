@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
+from ivr_engine.model import Ack, Changed, Ended, Event, FullState, Result, State, StopType, UnknownRuntimeError
 from ivr_sandbox.clock import VirtualTime
-from ivr_sandbox.engine import Engine, UnknownRuntimeError
-from ivr_sandbox.model import Ack, Changed, Ended, Event, FullState, Result, State, StopType
+from ivr_sandbox.engine import Engine
 
 PLAIN = "{code: plain, name: Plain, main: [start, pause: {duration_s: 60}]}"
 GOODBYE = """
@@ -101,23 +101,23 @@ def test_the_root_is_the_source_script_at_every_depth(
     assert shown == [("outer", None, None), *inner, ("outer", None, None)]
 
 
-def test_an_external_stop_without_a_branch_ends_the_runtime(
+async def test_an_external_stop_without_a_branch_ends_the_runtime(
     make_engine: MakeEngine, events: list[Event], rng: Random
 ) -> None:
     engine = make_engine(PLAIN)
     runtime_id = engine.start("plain", domain="d", rng=rng)
-    assert engine.external_stop(runtime_id, stop_id="s1") == Ack(State.ENDED, Result.ACTED)
+    assert await engine.external_stop(runtime_id, stop_id="s1") == Ack(State.ENDED, Result.ACTED)
     assert events[-1] == Ended(2, runtime_id, StopType.STOP)
     with pytest.raises(UnknownRuntimeError):
-        engine.external_stop(runtime_id, stop_id="s1")
+        await engine.external_stop(runtime_id, stop_id="s1")
 
 
-def test_an_external_stop_hands_control_to_the_branch_which_lasts_to_the_end(
+async def test_an_external_stop_hands_control_to_the_branch_which_lasts_to_the_end(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     engine = make_engine(GOODBYE)
     runtime_id = engine.start("goodbye", domain="d", rng=rng)
-    assert engine.external_stop(runtime_id, stop_id="s1") == Ack(State.POST_PROCESSING, Result.ACTED)
+    assert await engine.external_stop(runtime_id, stop_id="s1") == Ack(State.POST_PROCESSING, Result.ACTED)
     shown = states(events)[-1]
     assert (events[-1].seq, shown.state, shown.stoptype, shown.stop_id) == (2, "post_processing", "stop", "s1")
     time.pass_s(19.9)
@@ -126,30 +126,30 @@ def test_an_external_stop_hands_control_to_the_branch_which_lasts_to_the_end(
     assert ends(events) == [StopType.STOP]
 
 
-def test_a_branch_of_no_duration_is_acknowledged_as_ended(make_engine: MakeEngine, rng: Random) -> None:
+async def test_a_branch_of_no_duration_is_acknowledged_as_ended(make_engine: MakeEngine, rng: Random) -> None:
     engine = make_engine(AT_ONCE)
     runtime_id = engine.start("at_once", domain="d", rng=rng)
-    assert engine.external_stop(runtime_id, stop_id="s1") == Ack(State.ENDED, Result.ACTED)
+    assert await engine.external_stop(runtime_id, stop_id="s1") == Ack(State.ENDED, Result.ACTED)
 
 
-def test_the_branch_is_that_of_the_executing_script_not_of_its_caller(
+async def test_the_branch_is_that_of_the_executing_script_not_of_its_caller(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     outer = "{code: outer, name: O, main: [start, run_script: {code: plain}], post_processing: {stop: [stop]}}"
     engine = make_engine(outer, PLAIN)
     runtime_id = engine.start("outer", domain="d", rng=rng)
-    assert engine.external_stop(runtime_id, stop_id="s1").state is State.ENDED
+    assert (await engine.external_stop(runtime_id, stop_id="s1")).state is State.ENDED
     assert ends(events) == [StopType.STOP]
 
 
-def test_another_external_stop_during_the_branch_is_remembered_and_changes_nothing_else(
+async def test_another_external_stop_during_the_branch_is_remembered_and_changes_nothing_else(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     engine = make_engine(GOODBYE)
     runtime_id = engine.start("goodbye", domain="d", rng=rng)
-    engine.external_stop(runtime_id, stop_id="s1")
+    await engine.external_stop(runtime_id, stop_id="s1")
     time.pass_s(10)
-    assert engine.external_stop(runtime_id, stop_id="s2") == Ack(State.POST_PROCESSING, Result.ALREADY_STOPPING)
+    assert await engine.external_stop(runtime_id, stop_id="s2") == Ack(State.POST_PROCESSING, Result.ALREADY_STOPPING)
     assert states(events)[-1].stop_id == "s2"
     time.pass_s(10.1)
     assert ends(events) == [StopType.STOP]
@@ -157,58 +157,58 @@ def test_another_external_stop_during_the_branch_is_remembered_and_changes_nothi
 
 @pytest.mark.parametrize("verb", ["external_stop", "terminate"])
 @pytest.mark.parametrize("repeated", ["s1", "s2"])
-def test_a_command_with_a_known_id_is_a_no_op_whatever_its_verb(
+async def test_a_command_with_a_known_id_is_a_no_op_whatever_its_verb(
     make_engine: MakeEngine, events: list[Event], rng: Random, verb: str, repeated: str
 ) -> None:
     """A client that repeats with the same key must never kill a goodbye, not even after another client's stop."""
     engine = make_engine(GOODBYE)
     runtime_id = engine.start("goodbye", domain="d", rng=rng)
-    engine.external_stop(runtime_id, stop_id="s1")
-    engine.external_stop(runtime_id, stop_id="s2")
+    await engine.external_stop(runtime_id, stop_id="s1")
+    await engine.external_stop(runtime_id, stop_id="s2")
     before = engine.seq, len(events)
-    ack = getattr(engine, verb)(runtime_id, stop_id=repeated)
+    ack = await getattr(engine, verb)(runtime_id, stop_id=repeated)
     assert ack == Ack(State.POST_PROCESSING, Result.ALREADY_STOPPING)
     assert (engine.seq, len(events)) == before
     assert engine.snapshot().runtimes[0].stop_id == "s2"
 
 
-def test_terminate_ends_the_branch_too(make_engine: MakeEngine, events: list[Event], rng: Random) -> None:
+async def test_terminate_ends_the_branch_too(make_engine: MakeEngine, events: list[Event], rng: Random) -> None:
     engine = make_engine(GOODBYE)
     runtime_id = engine.start("goodbye", domain="d", rng=rng)
-    engine.external_stop(runtime_id, stop_id="s1")
-    assert engine.terminate(runtime_id, stop_id="s2") == Ack(State.ENDED, Result.ACTED)
+    await engine.external_stop(runtime_id, stop_id="s1")
+    assert await engine.terminate(runtime_id, stop_id="s2") == Ack(State.ENDED, Result.ACTED)
     assert ends(events) == [StopType.STOP]
     with pytest.raises(UnknownRuntimeError):
-        engine.terminate(runtime_id, stop_id="s2")
+        await engine.terminate(runtime_id, stop_id="s2")
 
 
-def test_terminate_ends_a_running_script_without_its_branch(
+async def test_terminate_ends_a_running_script_without_its_branch(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     engine = make_engine(GOODBYE)
     runtime_id = engine.start("goodbye", domain="d", rng=rng)
-    assert engine.terminate(runtime_id, stop_id="s1") == Ack(State.ENDED, Result.ACTED)
+    assert await engine.terminate(runtime_id, stop_id="s1") == Ack(State.ENDED, Result.ACTED)
     assert time.waiting == 0
     assert len(states(events)) == 1
 
 
-def test_an_external_stop_ends_a_runtime_in_another_branch(
+async def test_an_external_stop_ends_a_runtime_in_another_branch(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     engine = make_engine(NO_ANSWER)
     runtime_id = engine.start("no_answer", domain="d", rng=rng)
     time.pass_s(6)
     assert states(events)[-1].stoptype is StopType.TIMEOUT
-    assert engine.external_stop(runtime_id, stop_id="s1") == Ack(State.ENDED, Result.ACTED)
+    assert await engine.external_stop(runtime_id, stop_id="s1") == Ack(State.ENDED, Result.ACTED)
 
 
-def test_an_external_stop_switches_from_another_branch_to_its_own(
+async def test_an_external_stop_switches_from_another_branch_to_its_own(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     engine = make_engine(NO_ANSWER + "  stop: [pause: {duration_s: 20}]\n")
     runtime_id = engine.start("no_answer", domain="d", rng=rng)
     time.pass_s(6)
-    assert engine.external_stop(runtime_id, stop_id="s1") == Ack(State.POST_PROCESSING, Result.ACTED)
+    assert await engine.external_stop(runtime_id, stop_id="s1") == Ack(State.POST_PROCESSING, Result.ACTED)
     assert states(events)[-1].stoptype is StopType.STOP
     time.pass_s(20.1)
     assert ends(events) == [StopType.STOP]
@@ -219,46 +219,46 @@ def delayed(make_engine: MakeEngine) -> Engine:
     return make_engine(GOODBYE, PLAIN, external_stop_delay_s=3.0)
 
 
-def test_a_delayed_branch_leaves_the_runtime_running_until_it_starts(
+async def test_a_delayed_branch_leaves_the_runtime_running_until_it_starts(
     delayed: Engine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     runtime_id = delayed.start("goodbye", domain="d", rng=rng)
-    assert delayed.external_stop(runtime_id, stop_id="s1") == Ack(State.RUNNING, Result.ACTED)
+    assert await delayed.external_stop(runtime_id, stop_id="s1") == Ack(State.RUNNING, Result.ACTED)
     assert [(s.state, s.stop_id) for s in states(events)] == [("running", None), ("running", "s1")]
-    assert delayed.external_stop(runtime_id, stop_id="s2") == Ack(State.RUNNING, Result.ALREADY_STOPPING)
+    assert await delayed.external_stop(runtime_id, stop_id="s2") == Ack(State.RUNNING, Result.ALREADY_STOPPING)
     time.pass_s(3.1)
     assert (states(events)[-1].state, states(events)[-1].stop_id) == ("post_processing", "s2")
     time.pass_s(20)
     assert ends(events) == [StopType.STOP]
 
 
-def test_a_script_about_to_be_stopped_does_not_go_on(
+async def test_a_script_about_to_be_stopped_does_not_go_on(
     delayed: Engine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     """The acknowledgement promised the branch: the script must not come to its own end in the meantime."""
     runtime_id = delayed.start("goodbye", domain="d", rng=rng)
     time.pass_s(59)
-    delayed.external_stop(runtime_id, stop_id="s1")
+    await delayed.external_stop(runtime_id, stop_id="s1")
     time.pass_s(3.1)
     assert states(events)[-1].stoptype is StopType.STOP
 
 
-def test_terminate_does_not_wait_for_a_delayed_branch(
+async def test_terminate_does_not_wait_for_a_delayed_branch(
     delayed: Engine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     runtime_id = delayed.start("goodbye", domain="d", rng=rng)
-    delayed.external_stop(runtime_id, stop_id="s1")
-    assert delayed.terminate(runtime_id, stop_id="s2").state is State.ENDED
+    await delayed.external_stop(runtime_id, stop_id="s1")
+    assert (await delayed.terminate(runtime_id, stop_id="s2")).state is State.ENDED
     time.pass_s(100)
     assert ends(events) == [StopType.STOP]
 
 
-def test_the_delay_is_of_branches_only(delayed: Engine, rng: Random) -> None:
+async def test_the_delay_is_of_branches_only(delayed: Engine, rng: Random) -> None:
     runtime_id = delayed.start("plain", domain="d", rng=rng)
-    assert delayed.external_stop(runtime_id, stop_id="s1").state is State.ENDED
+    assert (await delayed.external_stop(runtime_id, stop_id="s1")).state is State.ENDED
 
 
-def test_the_events_up_to_a_snapshots_seq_make_up_the_snapshot(
+async def test_the_events_up_to_a_snapshots_seq_make_up_the_snapshot(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, rng: Random
 ) -> None:
     engine = make_engine(CALLER, PLAIN, GOODBYE, NO_ANSWER)
@@ -267,7 +267,7 @@ def test_the_events_up_to_a_snapshots_seq_make_up_the_snapshot(
         time.pass_s(rng.uniform(0, 3))
         known = engine.snapshot().runtimes
         if step % 2:
-            rng.choice([engine.external_stop, engine.terminate])(rng.choice(known).id, stop_id=f"s{step}")
+            await rng.choice([engine.external_stop, engine.terminate])(rng.choice(known).id, stop_id=f"s{step}")
         snapshot = engine.snapshot()
         assert [event.seq for event in events] == list(range(1, snapshot.seq + 1))
         assert {state.id: state for state in snapshot.runtimes} == replay(events)
@@ -283,7 +283,7 @@ def replay(events: list[Event]) -> dict[str, FullState]:
     return rows
 
 
-def test_ten_thousand_runtimes_leave_nothing_behind(
+async def test_ten_thousand_runtimes_leave_nothing_behind(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, no_collection: None
 ) -> None:
     engine = make_engine(CALLER, PLAIN, GOODBYE)
@@ -293,9 +293,9 @@ def test_ten_thousand_runtimes_leave_nothing_behind(
     interpreters = [weakref.ref(runtime.interpreter) for runtime in engine._runtimes.values()]
     for number, runtime in enumerate(engine.snapshot().runtimes):
         if number % 3 == 0:
-            engine.external_stop(runtime.id, stop_id="s")
+            await engine.external_stop(runtime.id, stop_id="s")
         elif number % 3 == 1:
-            engine.terminate(runtime.id, stop_id="s")
+            await engine.terminate(runtime.id, stop_id="s")
     time.pass_s(70)
     assert engine.snapshot().runtimes == ()
     assert time.waiting == 0

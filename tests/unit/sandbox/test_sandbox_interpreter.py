@@ -2,9 +2,9 @@ from random import Random
 
 import pytest
 
+from ivr_engine.model import StopType
 from ivr_sandbox.interpreter import Course, Interpreter
 from ivr_sandbox.library import parse
-from ivr_sandbox.model import StopType
 
 Place = tuple[str, str | None, str | None]
 """The code, the source's code and the stoptype of one moment."""

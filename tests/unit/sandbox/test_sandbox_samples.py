@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 
+from ivr_engine.model import StopType
 from ivr_sandbox.interpreter import Course, Interpreter
 from ivr_sandbox.library import load
-from ivr_sandbox.model import StopType
 
 LIBRARY = load(Path(__file__).parents[3] / "samples")
 CALLS = 300

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ivr_engine.model import StopType
 from ivr_sandbox.library import MAX_NESTING, ScriptsError, load, parse
-from ivr_sandbox.model import StopType
 from ivr_sandbox.script import Branch, Menu, Play, RunScript, Set, Start, walk
 
 MINIMAL = "{code: a, name: A, main: [start]}"

@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
+from ivr_engine.server import application
 from ivr_sandbox.engine import Engine
-from ivr_sandbox.server import application
 
 GOODBYE = """
 code: goodbye

@@ -1,0 +1,92 @@
+"""The program around an engine: arguments, log, exit codes, signals, and speaking to the agent while it lives.
+
+Owns what is the same for every engine. Called by an engine's `__main__`, which owns what the engine is.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from ivr_engine.address import ListenError
+from ivr_engine.links import links_in
+from ivr_engine.log import log_to_stderr
+from ivr_engine.reporter import Reporter
+from ivr_engine.server import serving
+from ivr_engine.settings import EngineSettings, StartError
+
+log = logging.getLogger(__name__)
+
+DEFECT: Final = 1
+"""The exit code when the program ends by a fault of its own; the log holds the trace."""
+
+WRONG_SETTINGS: Final = 2
+"""The exit code when the program cannot start as it is set."""
+
+AnySettings = TypeVar("AnySettings", bound=EngineSettings)
+
+
+def main(
+    settings: type[AnySettings],
+    live: Callable[[AnySettings], Coroutine[Any, Any, None]],
+    *,
+    name: str,
+    description: str,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Read the settings and `live` with them; return the exit code. `name` is the program's, for people."""
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        epilog=f"settings (the environment wins over the file):\n{settings.describe()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="the file of the settings")
+    options = parser.parse_args(arguments)
+    try:
+        chosen = settings.load(options.config)
+        log_to_stderr(chosen.log_level, settings.__module__.partition(".")[0])
+        if ignored := links_in(os.environ, settings.prefix()):
+            extra = {"action": "service_links_ignored", "variables": ignored}
+            log.info("Kubernetes made variables of a Service's name; set enableServiceLinks: false", extra=extra)
+        asyncio.run(live(chosen))
+    except StartError as error:
+        return _refuse(name, error.what, error)
+    except ListenError as error:
+        return _refuse(name, "wrong settings", f"listen: {error}")
+    except Exception:  # the program's last guard: the log's trace quotes nothing, the interpreter's own might
+        log.exception("a defect of %s", name, extra={"action": "defect"})
+        return DEFECT
+    return 0
+
+
+@asynccontextmanager
+async def speaking(app: web.Application, reporter: Reporter, chosen: EngineSettings) -> AsyncIterator[None]:
+    """Serve the engine side and deliver events until the block ends; raises `ListenError`."""
+    # A group: should delivery fail for a reason of ours, the process ends rather than go on unheard.
+    async with serving(app, chosen.listen), asyncio.TaskGroup() as tasks:
+        delivery = tasks.create_task(reporter.deliver(chosen.agent, token=chosen.token_for(chosen.agent)))
+        yield
+        delivery.cancel()
+
+
+def stop_signal() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set from now on."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _refuse(name: str, what: str, why: object) -> int:
+    """Say on stderr why the program does not start: plain text, for whoever starts it."""
+    sys.stderr.write(f"{name}: {what}\n{why}\n")
+    return WRONG_SETTINGS

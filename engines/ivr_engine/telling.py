@@ -1,0 +1,46 @@
+"""What logs may say of an error: its kind and cause, never a library's own text, which may quote a header with a token.
+
+Owns that rule. Called by `log` and by whoever logs an error. The core has a rule of its own, which knows
+of AWS: the kit and the core import nothing of each other.
+"""
+
+import os
+import traceback
+from collections.abc import Iterable
+from typing import Final
+
+from pydantic import ValidationError
+
+HEAD: Final = "Traceback (most recent call last):\n"
+
+MAX_FAULTS: Final = 5
+"""Wrong fields that are named of one body: one of nothing but wrong ones would fill a page."""
+
+
+def told(error: BaseException) -> str:
+    """Return what may be said of an error, in one line: its type, and the system's reason if there is one."""
+    kind, cause = type(error).__name__, getattr(error, "os_error", error)  # aiohttp keeps the system's error there
+    number = cause.errno if isinstance(cause, OSError) else None
+    return f"{kind}: {os.strerror(number)}" if isinstance(number, int) and number > 0 else kind
+
+
+def trace_of(error: BaseException) -> str:
+    """Return where an error, and what led to it, came from: frames, and `told` of each."""
+    parts = ["".join([HEAD, *traceback.format_tb(error.__traceback__), told(error)])]
+    if isinstance(error, BaseExceptionGroup):
+        parts += [trace_of(one) for one in error.exceptions]
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nafter:\n".join(parts + ([trace_of(before)] if before is not None else []))
+
+
+def wrong_fields(error: ValidationError) -> str:
+    """Name the wrong fields of a body, the first few, and what is wrong with each, never its value."""
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
+    named = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:MAX_FAULTS]]
+    rest = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
+    return "; ".join(named + rest)
+
+
+def place(loc: Iterable[str | int]) -> str:
+    """Write a place in a document as people read it: `main[2].play.duration_s`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
