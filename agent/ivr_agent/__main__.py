@@ -15,12 +15,11 @@ from typing import Any, Final, NoReturn
 
 from botocore.exceptions import BotoCoreError
 
-from ivr_agent import __version__, log
+from ivr_agent import __version__
 from ivr_agent.agent import Doors, doors, run
 from ivr_agent.aws import Clock, client_session
-from ivr_agent.log import say
 from ivr_agent.metrics import Metrics, notices
-from ivr_agent.process import Exit, FatalError
+from ivr_agent.process import Exit, FatalError, say, start_log
 from ivr_agent.settings import PREFIX, Settings, explain, load
 from ivr_agent.stops import POLL_WAIT_S
 from ivr_agent.wiring import Stores
@@ -47,7 +46,7 @@ def program(arguments: list[str]) -> Exit:
     options = _parser().parse_args(arguments)
     try:
         settings = load(options.config, os.environ)
-        log.start(settings.log_level)
+        start_log(settings.log_level)
         if ignored := links_in(os.environ, PREFIX):
             say("service_links_ignored", variables=ignored, remedy=LINKS_REMEDY)
         with doors(settings) as opened:

@@ -14,11 +14,23 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from ivr_agent import address, log
+from ivr_agent import address
 from ivr_agent.aws import Clock
 from ivr_agent.engine import KEEP_ALIVE_S
-from ivr_agent.log import say
-from ivr_agent.process import ALIVE_INTERVAL_S, READY, STOPPING, FatalError, Step, alive, every, notify, pause
+from ivr_agent.process import (
+    ALIVE_INTERVAL_S,
+    READY,
+    REMIND_INTERVAL_S,
+    STOPPING,
+    FatalError,
+    Step,
+    alive,
+    every,
+    notify,
+    pause,
+    remind,
+    say,
+)
 from ivr_agent.settings import Settings
 from ivr_agent.stops import EXTEND_INTERVAL_S
 from ivr_agent.wiring import Parts, Stores, build
@@ -144,7 +156,7 @@ def loops(parts: Parts) -> Iterator[Loop]:
     yield Loop("sweep", IDLE_S, parts.sweep.step, parts.probe.resynced)
     yield Loop("extend", EXTEND_INTERVAL_S, parts.drain.extend)
     yield Loop("alive", ALIVE_INTERVAL_S, alive)
-    yield Loop("remind", log.REMIND_INTERVAL_S, log.remind)
+    yield Loop("remind", REMIND_INTERVAL_S, remind)
 
 
 def draining(parts: Parts) -> Iterator[Loop]:

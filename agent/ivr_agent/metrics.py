@@ -11,8 +11,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
-from ivr_agent.log import say
 from ivr_agent.outcome import Outcome
+from ivr_agent.process import say
 from ivr_runtimes.unreadable import Notices, Unreadable
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"

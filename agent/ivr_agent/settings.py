@@ -7,6 +7,7 @@ and credentials of AWS are boto3's own business (`AWS_DEFAULT_REGION`, `AWS_ENDP
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -73,6 +74,14 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
 Token = Annotated[SecretStr, AfterValidator(_usable)]
 Secret = Annotated[SecretStr, Field(min_length=32), AfterValidator(_usable)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The site and the node this agent speaks for: every loop that names rows or commands is given one."""
+
+    site: Site
+    node: NodeName
 
 
 class Settings(BaseSettings):
@@ -150,6 +159,11 @@ class Settings(BaseSettings):
     def _without_line_ends(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Drop the line ends that files and variables leave at the end of a value."""
         return {name: without_line_end(value) if isinstance(value, str) else value for name, value in given.items()}
+
+    @property
+    def place(self) -> Place:
+        """Where this agent is."""
+        return Place(site=self.site, node=self.node)
 
     @property
     def bind_host(self) -> str:

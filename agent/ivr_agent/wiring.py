@@ -16,7 +16,6 @@ from ivr_agent.health import Health
 from ivr_agent.lease import STATES, Lease, at_home, cannot_be_told
 from ivr_agent.metrics import Metrics
 from ivr_agent.peers import Control, Peers, Signer
-from ivr_agent.place import Place
 from ivr_agent.rows import Flush, Ledger, Registry, Sweep
 from ivr_agent.settings import Settings
 from ivr_agent.stops import Carrier, Drain
@@ -71,7 +70,7 @@ class Parts:
 
 def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int) -> Parts:
     """Wire an agent. Must run inside the event loop. `control_port` is the port really bound."""
-    place = Place(site=settings.site, node=settings.node)
+    place = settings.place
     health, metrics = Health(clock.monotonic), stores.metrics
     services = _services(settings, health, Denials(clock))
     ledger = Ledger(clock.monotonic)

@@ -29,10 +29,10 @@ from emulators import ROOT, free_port
 from ivr_agent.aws.clock import Clock
 from ivr_agent.engine.client import Engine, EngineError
 from ivr_agent.health import Health
-from ivr_agent.log import JsonLines
 from ivr_agent.outcome import UndeliveredError
 from ivr_agent.peers.peers import Peers
 from ivr_agent.peers.signature import NONCE, SIGNATURE, Signer
+from ivr_agent.process.log import JsonLines
 from ivr_engine.address import Address
 from ivr_local.server import AccessLine
 from ivr_local.stack import Lines

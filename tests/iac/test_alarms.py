@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ivr_agent.log import LOGGER, JsonLines
 from ivr_agent.outcome import Outcome
+from ivr_agent.process.log import LOGGER, JsonLines
 from ivr_agent.stops.drain import RETURN_MOST_S
 from ivr_local.template import Stack
 

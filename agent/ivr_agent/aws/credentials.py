@@ -18,8 +18,7 @@ from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import PartialCredentialsError
 
 from ivr_agent.aws.remedy import Cause, UnusableCredentialsError, cause_of
-from ivr_agent.log import say
-from ivr_agent.process import Backoff, Chance
+from ivr_agent.process import Backoff, Chance, say
 from ivr_runtimes.errors import Denial, DeniedError
 from ivr_runtimes.secret import without_line_end
 from ivr_runtimes.stores import boto

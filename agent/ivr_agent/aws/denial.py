@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ivr_agent.aws.clock import Clock
 from ivr_agent.aws.credentials import MissingCredentialsError
-from ivr_agent.log import say
+from ivr_agent.process import say
 from ivr_runtimes.errors import Denial, DeniedError, StoreError
 
 HOST_CLOCK_S: Final = 240.0

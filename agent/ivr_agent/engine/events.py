@@ -11,10 +11,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from ivr_agent.engine.probe import Probe
-from ivr_agent.guard import guard
-from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
-from ivr_agent.protocol import Batch, Changed, ChangedOne, Ended, wrong_fields
+from ivr_agent.process import say
+from ivr_agent.protocol import Batch, Changed, ChangedOne, Ended, guard, wrong_fields
 from ivr_agent.rows import Reception, Registry
 from ivr_engine.guard import RefusedError, carries
 

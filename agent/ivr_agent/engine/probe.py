@@ -12,8 +12,8 @@ from typing import Final
 from ivr_agent.engine.client import EngineError, EngineSide
 from ivr_agent.engine.falls import Falls
 from ivr_agent.health import Health
-from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
+from ivr_agent.process import say
 from ivr_agent.protocol import Snapshot, Status
 from ivr_agent.rows import Registry
 from ivr_runtimes.identifiers import Session

@@ -17,9 +17,8 @@ from ivr_agent.lease import states
 from ivr_agent.lease.predecessor import IsGone, cannot_be_told
 from ivr_agent.lease.rival import RETRY_S, SOON_S, Now, remaining_s, watch
 from ivr_agent.lease.states import EngineDown, Promise, State, Waiting
-from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
-from ivr_agent.process import SecondAgentError
+from ivr_agent.process import SecondAgentError, say
 from ivr_runtimes.errors import LeaseHeldError, StoreUnavailableError
 from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S
 from ivr_runtimes.model import Node

@@ -9,14 +9,14 @@ import logging
 from aiohttp import web
 
 from ivr_agent.engine import Probe
-from ivr_agent.guard import guard
 from ivr_agent.health import HEALTH_PATH, Health
-from ivr_agent.log import say
 from ivr_agent.metrics import OPEN_TEXT, TEXT, Metrics
 from ivr_agent.outcome import UndeliveredError, described
 from ivr_agent.peers.peers import COMMANDS_PATH, SIGNATURE_REMEDY
 from ivr_agent.peers.signature import HEADERS, NODE, SESSION, BadSignatureError, Request, Signer
-from ivr_agent.place import Place
+from ivr_agent.process import say
+from ivr_agent.protocol import guard
+from ivr_agent.settings import Place
 from ivr_agent.stops import Carrier
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import UnreadableCommandError

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ValidationError
 from ivr_agent.address import lies_in
 from ivr_agent.engine import COMMAND_TIMEOUT_S
 from ivr_agent.health import Health
-from ivr_agent.log import say
 from ivr_agent.outcome import Outcome, UndeliveredError
 from ivr_agent.peers.signature import Request, Signer
+from ivr_agent.process import say
 from ivr_runtimes.command import Command
 from ivr_runtimes.identifiers import host_of
 from ivr_runtimes.model import Node

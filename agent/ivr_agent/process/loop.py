@@ -9,8 +9,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from ivr_agent.log import say
 from ivr_agent.process.exits import FatalError
+from ivr_agent.process.log import say
 from ivr_runtimes.telling import told
 
 JITTER: Final = 0.2

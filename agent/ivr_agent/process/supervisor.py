@@ -9,7 +9,7 @@ import os
 import socket
 from typing import Final
 
-from ivr_agent.log import say
+from ivr_agent.process.log import say
 from ivr_runtimes.telling import told
 
 READY: Final = "READY=1"

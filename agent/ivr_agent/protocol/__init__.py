@@ -1,5 +1,6 @@
-"""The bodies of the engine protocol, version 1, as the agent reads them, and their schema."""
+"""The bodies of the engine protocol, version 1, as the agent reads them, their schema, and the guard of its servers."""
 
+from ivr_agent.protocol.origin import guard
 from ivr_agent.protocol.wire import (
     AgentProblem,
     Answer,
@@ -30,6 +31,7 @@ __all__ = [
     "Snapshot",
     "Status",
     "Stop",
+    "guard",
     "read_snapshot",
     "wrong_fields",
 ]

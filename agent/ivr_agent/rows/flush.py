@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ivr_agent.aws import Clock, Run, level_of, rfc3339
-from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
-from ivr_agent.place import Place
-from ivr_agent.process import NOT_OURS_S, Backoff
+from ivr_agent.process import NOT_OURS_S, Backoff, say
 from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
+from ivr_agent.settings import Place
 from ivr_runtimes.errors import AmbiguousWriteError, RefusedWriteError, StoreUnavailableError
 from ivr_runtimes.identifiers import RuntimeId
 from ivr_runtimes.ports import RuntimeWriter, WriteBatch

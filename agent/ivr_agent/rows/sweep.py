@@ -12,11 +12,10 @@ from collections.abc import Callable
 from typing import Final
 
 from ivr_agent.aws import Run, level_of
-from ivr_agent.log import say
-from ivr_agent.place import Place
-from ivr_agent.process import NOT_OURS_S
+from ivr_agent.process import NOT_OURS_S, say
 from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
+from ivr_agent.settings import Place
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.identifiers import RuntimeId, Session
 from ivr_runtimes.ports import MAX_WRITES, RowRef, RuntimeWriter

@@ -9,8 +9,8 @@ from typing import Final, Protocol
 from ivr_agent.aws import Clock, Run
 from ivr_agent.engine import EngineError, EngineSide, Probe, Refusal
 from ivr_agent.outcome import DeadlineInDoubtError, Outcome, UndeliveredError
-from ivr_agent.place import Place
 from ivr_agent.rows import Registry
+from ivr_agent.settings import Place
 from ivr_runtimes.command import Command
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.identifiers import NodeName, RuntimeId, Session, StopId

@@ -14,11 +14,10 @@ from itertools import groupby
 from typing import Final
 
 from ivr_agent.aws import Clock, Run, level_of
-from ivr_agent.log import say
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import DeadlineInDoubtError, Outcome, UndeliveredError, described
-from ivr_agent.place import Place
-from ivr_agent.process import NOT_OURS_S, Backoff, Chance, backoff_s
+from ivr_agent.process import NOT_OURS_S, Backoff, Chance, backoff_s, say
+from ivr_agent.settings import Place
 from ivr_agent.stops.carry import Carrier
 from ivr_agent.stops.receipts import Receipts
 from ivr_runtimes.command import Command

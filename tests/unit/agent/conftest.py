@@ -11,19 +11,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from ivr_agent import log
 from ivr_agent.aws.clock import Clock
 from ivr_agent.aws.denial import Denials
 from ivr_agent.engine.memory import ManualTime, MemoryEngine
 from ivr_agent.engine.probe import Probe
 from ivr_agent.health import Health
-from ivr_agent.log import JsonLines
 from ivr_agent.metrics import Metrics
-from ivr_agent.place import Place
+from ivr_agent.process import log
+from ivr_agent.process.log import JsonLines
+from ivr_agent.process.repeats import Repeats
 from ivr_agent.protocol.wire import RuntimeState
-from ivr_agent.repeats import Repeats
 from ivr_agent.rows.ledger import Ledger
 from ivr_agent.rows.registry import Registry
+from ivr_agent.settings import Place
 from ivr_runtimes.command import Command
 from ivr_runtimes.identifiers import NodeName, Site
 from ivr_runtimes.model import Verb
@@ -144,7 +144,7 @@ def command(state: Callable[..., RuntimeState], clock: Clock, place: Place) -> C
 
 @pytest.fixture
 def repeats(time: ManualTime, written: StringIO) -> Iterator[Repeats]:
-    """The log as `log.start` makes it, on a clock of ours and into memory."""
+    """The log as `log.start_log` makes it, on a clock of ours and into memory."""
     target = logging.StreamHandler(written)
     target.setFormatter(JsonLines())
     handler, root, level = Repeats(target, time), logging.getLogger(), log.LOGGER.level

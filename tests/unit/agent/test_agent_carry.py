@@ -6,9 +6,9 @@ from ivr_agent.aws.clock import CONFIRMATIONS, Clock
 from ivr_agent.engine.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
 from ivr_agent.engine.probe import Probe
 from ivr_agent.outcome import DeadlineInDoubtError, Outcome, UndeliveredError
-from ivr_agent.place import Place
 from ivr_agent.protocol.wire import RuntimeState, Snapshot
 from ivr_agent.rows.registry import Registry
+from ivr_agent.settings import Place
 from ivr_agent.stops.carry import CONTRADICTION_S, Carrier
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import StoreUnavailableError

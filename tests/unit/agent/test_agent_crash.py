@@ -12,13 +12,13 @@ from ivr_agent.agent import IDLE_S
 from ivr_agent.aws.clock import Clock
 from ivr_agent.engine.memory import EPOCH_S
 from ivr_agent.metrics import Metrics
-from ivr_agent.place import Place
 from ivr_agent.process.loop import every
 from ivr_agent.protocol.wire import RuntimeState, Snapshot
 from ivr_agent.rows.flush import YIELD_FIRST_S, Flush
 from ivr_agent.rows.ledger import LINGER_S, Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_agent.rows.sweep import CLEAR_WITHIN_S, FASTEST_S, PACE_S, Sweep, pace_s
+from ivr_agent.settings import Place
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.identifiers import Domain, RuntimeId, Session
 from ivr_runtimes.ports import MAX_WRITES, WriteBatch

@@ -22,7 +22,7 @@ from ivr_agent.aws.denial import Denials
 from ivr_agent.aws.remedy import cause_of
 from ivr_agent.aws.sources import look
 from ivr_agent.engine.memory import ManualTime
-from ivr_agent.repeats import MOST_S
+from ivr_agent.process.repeats import MOST_S
 
 SECRET = "planted-secret"
 

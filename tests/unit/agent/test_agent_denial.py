@@ -10,7 +10,7 @@ from ivr_agent.aws.denial import Denials
 from ivr_agent.aws.service import Service
 from ivr_agent.engine.memory import EPOCH_S, ManualTime
 from ivr_agent.health import Health
-from ivr_agent.repeats import MOST_S
+from ivr_agent.process.repeats import MOST_S
 from ivr_runtimes.errors import Denial, DeniedError
 from ivr_runtimes.stores.boto import DENIALS
 

@@ -8,13 +8,13 @@ import pytest
 from ivr_agent.aws.clock import CONFIRMATIONS, Clock
 from ivr_agent.engine.memory import EPOCH_S, ManualTime, MemoryEngine, run_inline
 from ivr_agent.engine.probe import Probe
-from ivr_agent.log import JsonLines
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome, UndeliveredError
-from ivr_agent.place import Place
+from ivr_agent.process.log import JsonLines
 from ivr_agent.process.loop import NOT_OURS_S
 from ivr_agent.protocol.wire import RuntimeState
 from ivr_agent.rows.registry import Registry
+from ivr_agent.settings import Place
 from ivr_agent.stops.carry import Carrier
 from ivr_agent.stops.drain import MAX_IN_HAND, RETURN_MOST_S, VISIBILITY_S, Drain
 from ivr_agent.stops.receipts import LINGER_S

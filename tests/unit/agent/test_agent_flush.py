@@ -12,12 +12,12 @@ from ivr_agent.aws.service import Service
 from ivr_agent.engine.memory import EPOCH_S, ManualTime, run_inline
 from ivr_agent.health import Health
 from ivr_agent.metrics import Metrics
-from ivr_agent.place import Place
 from ivr_agent.process.loop import Backoff
 from ivr_agent.protocol.wire import RuntimeState, Snapshot
 from ivr_agent.rows.flush import RETRY_MOST_S, SET_ASIDE_S, Flush
 from ivr_agent.rows.ledger import LINGER_S, REFRESH_S, Ledger
 from ivr_agent.rows.registry import Registry
+from ivr_agent.settings import Place
 from ivr_runtimes.errors import AmbiguousWriteError, RefusedWriteError, StoreUnavailableError
 from ivr_runtimes.identifiers import Domain, RuntimeId, Session
 from ivr_runtimes.model import Runtime

@@ -24,9 +24,9 @@ from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome
 from ivr_agent.peers.control import Control
 from ivr_agent.peers.signature import HEADERS, Request, Signer
-from ivr_agent.place import Place
 from ivr_agent.protocol.wire import MAX_TEXT, AgentProblem, RuntimeState, Snapshot
 from ivr_agent.rows.registry import Registry
+from ivr_agent.settings import Place
 from ivr_agent.stops.carry import Carrier
 from ivr_engine.address import Address
 from ivr_runtimes.command import Command

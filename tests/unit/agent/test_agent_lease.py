@@ -11,8 +11,8 @@ from ivr_agent.lease.lease import READ_S, SWEEP_WITHIN_S, Lease
 from ivr_agent.lease.predecessor import IsGone
 from ivr_agent.lease.rival import RETRY_S, SOON_S
 from ivr_agent.metrics import Metrics
-from ivr_agent.place import Place
 from ivr_agent.process.exits import SecondAgentError
+from ivr_agent.settings import Place
 from ivr_runtimes.errors import AmbiguousWriteError, LeaseHeldError, StoreUnavailableError
 from ivr_runtimes.identifiers import Session
 from ivr_runtimes.lease import CLOCK_SKEW_S, HEARTBEAT_INTERVAL_S, LEASE_HANDOVER_S, LEASE_TTL_S, is_alive

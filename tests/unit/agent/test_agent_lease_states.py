@@ -25,7 +25,7 @@ from ivr_agent.lease.states import (
     read,
 )
 from ivr_agent.metrics import Metrics
-from ivr_agent.place import Place
+from ivr_agent.settings import Place
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.identifiers import Session
 from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, LEASE_TTL_S

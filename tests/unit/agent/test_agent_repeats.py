@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ivr_agent import log
 from ivr_agent.engine.memory import ManualTime
-from ivr_agent.log import MAX_ITEMS, MAX_TEXT, MAX_TRACE, say
-from ivr_agent.repeats import FIRST_S, MAX_KINDS, MOST_S, Repeats
+from ivr_agent.process import log
+from ivr_agent.process.log import MAX_ITEMS, MAX_TEXT, MAX_TRACE, say
+from ivr_agent.process.repeats import FIRST_S, MAX_KINDS, MOST_S, Repeats
 
 Read = Callable[[], list[dict[str, Any]]]
 

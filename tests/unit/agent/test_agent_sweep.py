@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 
 from ivr_agent.engine.memory import ManualTime, run_inline
-from ivr_agent.place import Place
 from ivr_agent.process.loop import NOT_OURS_S
 from ivr_agent.protocol.wire import RuntimeState, Snapshot
 from ivr_agent.rows.ledger import LINGER_S, Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_agent.rows.sweep import FASTEST_S, PACE_S, RETRY_S, Sweep
+from ivr_agent.settings import Place
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.identifiers import NodeName, RuntimeId, Session, Site
 from ivr_runtimes.ports import MAX_WRITES, RowRef, WriteBatch

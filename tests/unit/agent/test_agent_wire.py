@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ivr_agent.place import Place
 from ivr_agent.protocol.wire import (
     MAX_FAULTS,
     MAX_TEXT,
@@ -17,6 +16,7 @@ from ivr_agent.protocol.wire import (
     read_snapshot,
     wrong_fields,
 )
+from ivr_agent.settings import Place
 from ivr_runtimes.identifiers import Session
 from ivr_runtimes.model import State, StopType
 

@@ -9,7 +9,7 @@ import logging
 import sys
 from typing import Any, Final
 
-from ivr_agent.repeats import Repeats
+from ivr_agent.process.repeats import Repeats
 from ivr_engine.log import head_of, template_of
 from ivr_runtimes.telling import trace_of
 
@@ -82,7 +82,7 @@ def _short(value: Any) -> Any:
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text)} characters)"
 
 
-def start(level: str) -> None:
+def start_log(level: str) -> None:
     """Send our records from `level` on, and libraries' warnings, to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 import ivr_engine.guard
-from ivr_agent.log import say
+from ivr_agent.process import say
 from ivr_runtimes.identifiers import Session
 
 
