@@ -31,7 +31,7 @@ from ivr_runtimes.stores.sqs import Inbox
 from ivr_runtimes.telling import told
 
 END_LIMIT_S: Final = 9.8
-"""When an orderly stop is cut short at last: supervisors commonly kill after 10 s."""
+"""An orderly stop ends after this at the latest: supervisors commonly kill after 10 s."""
 
 LINKS_REMEDY: Final = "Kubernetes made them of a Service's name; set enableServiceLinks: false in the pod's spec"
 
@@ -58,7 +58,7 @@ def program(arguments: list[str]) -> Exit:
     except FatalError as error:
         say("fatal", level=logging.CRITICAL, error=str(error))
         return error.exit_code
-    except Exception as error:  # noqa: BLE001  # the program's last guard: the log keeps the trace
+    except Exception as error:  # noqa: BLE001  # last resort: the log keeps the trace
         say("defect", level=logging.CRITICAL, error=told(error), trace=error)
         return Exit.DEFECT
     return Exit.OK
@@ -80,7 +80,7 @@ async def _until_signalled(settings: Settings, opened: Doors, stores: Stores, cl
 
 
 def _limit_end() -> None:
-    """Let nothing, be it a resolver or a disk for logs, hold up the end for longer than it is granted."""
+    """End the process at the time limit, even if a name lookup or a log's disk hangs."""
 
     def cut_short() -> None:
         say("end_cut_short", level=logging.ERROR, after_s=END_LIMIT_S)
@@ -99,7 +99,7 @@ def _leave(code: Exit) -> NoReturn:
 
 
 def _stores(settings: Settings, clock: Clock) -> Stores:
-    """Make the stores. One attempt per request: the loops repeat by themselves, with the truth of that moment."""
+    """Make the stores. One attempt per request: the loops repeat by themselves, with the state of that moment."""
     connect_s, read_s = settings.aws_connect_timeout_s, settings.aws_read_timeout_s
     session = client_session()
     try:

@@ -1,6 +1,6 @@
 """Where the agent listens: for its engine at an address of the engine protocol, for its peers at any host.
 
-Owns what a host may be, what it leads to, and the sockets. A taken address is a clear error (`ListenError`).
+Owns what a host may be, its addresses, and the sockets. A taken address is a clear error (`ListenError`).
 """
 
 import errno
@@ -16,7 +16,7 @@ from ivr_agent.process import ListenError
 from ivr_engine.address import Address
 
 MAX_HOST: Final = 253
-"""Characters that a host name may have (RFC 1035 section 2.3.4: 255 bytes, two of them not of the text)."""
+"""Characters of a host name at most (RFC 1035 section 2.3.4: 255 bytes, two of which are no text)."""
 
 HOST: Final = re.compile(rb"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 """Names that a resolver takes: labels of 1 to 63 characters."""
@@ -31,7 +31,7 @@ def listen(address: Address) -> socket.socket:
 
 
 def host_fault(host: str) -> str | None:
-    """Say why no resolver takes this host, if it is neither an address nor a possible name."""
+    """Say what is wrong with a host that is neither an address nor a valid name."""
     if _ip(host) is not None:
         return None
     try:
@@ -48,7 +48,7 @@ def host_fault(host: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One address that a host leads to, and all that it takes to bind there."""
+    """One address of a host, with all that is needed to bind there."""
 
     ip: IPv4Address | IPv6Address
     family: socket.AddressFamily
@@ -59,19 +59,19 @@ class Endpoint:
 
 
 def resolve(host: str, port: int) -> list[Endpoint]:
-    """Return what a host leads to, as the resolver prefers; raises `ListenError`."""
+    """Return a host's addresses in the resolver's order; raises `ListenError`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError) as error:  # ValueError: it is not even looked up
+    except (OSError, ValueError) as error:  # ValueError: refused before the lookup
         raise ListenError(f"cannot listen on {host} port {port}: {error}") from None
     return [Endpoint(ip_address(str(where[0])), family, where) for family, *_, where in found]
 
 
 def lies_in(ip: IPv4Address | IPv6Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    """Tell whether peers whose networks these are reach the address.
+    """Tell whether peers in these networks can reach the address.
 
-    Loopback and the unspecified address lie in 0.0.0.0/0, too, but lead whoever calls them to himself; so do IPv4's
-    that are written as one of IPv6, `::ffff:127.0.0.1` (RFC 4291 section 2.5.5.2).
+    Loopback and the unspecified address lie in 0.0.0.0/0, too, but mean the caller's own host; so do their IPv6 forms
+    such as `::ffff:127.0.0.1` (RFC 4291 section 2.5.5.2).
     """
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if ip.is_unspecified:
@@ -80,7 +80,7 @@ def lies_in(ip: IPv4Address | IPv6Address, networks: Iterable[IPv4Network | IPv6
 
 
 def bind(endpoint: Endpoint) -> socket.socket:
-    """Return a TCP socket that is bound there; raises `ListenError`."""
+    """Return a TCP socket bound to the endpoint; raises `ListenError`."""
     try:
         bound = socket.socket(endpoint.family, socket.SOCK_STREAM)
     except OSError as error:

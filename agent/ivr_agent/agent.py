@@ -1,4 +1,4 @@
-"""The life of one agent: doors open, loops run, orderly end.
+"""The life of one agent: bind the sockets, run the loops, end in order.
 
 Owns the order of starting and stopping and its time limits. Called by `__main__`; `wiring` makes the parts.
 """
@@ -41,10 +41,10 @@ IDLE_S: Final = 1.0
 """How often a loop that is woken by events looks by itself."""
 
 POLL_GAP_S: Final = 0.05
-"""The pause between two long polls that brought nothing: a queue that answers at once must not be spun on."""
+"""The pause after a long poll that brought nothing: a queue that answers at once must not cause a busy loop."""
 
 REFRESH_INTERVAL_S: Final = 60.0
-"""How often rows due for a refresh are looked for: nothing against the hours they have."""
+"""How often rows due for a refresh are looked for: they have hours."""
 
 WORK_GRACE_S: Final = 3.0
 """Time for commands in hand to finish at the end."""
@@ -53,7 +53,7 @@ POLL_GRACE_S: Final = 5.5
 """Time for the last long poll to come back, so that what it brings can be handed back."""
 
 WRITE_GRACE_S: Final = 1.2
-"""Time each for the last rows and for the lease. With closing, all graces together stay under 10 s."""
+"""Time for the last rows, and the same for the lease. All graces together stay under 10 s."""
 
 CLOSE_GRACE_S: Final = 0.5
 """Time for open requests when the servers close."""
@@ -68,7 +68,7 @@ class Doors:
 
     @property
     def control_port(self) -> int:
-        """The port really bound."""
+        """The port that was bound."""
         return int(self.control.getsockname()[1])
 
 
@@ -77,7 +77,7 @@ def doors(settings: Settings) -> Iterator[Doors]:
     """Bind both addresses and close them at the end.
 
     Raises `ListenError`, and `SettingsError` where no peer could reach us.
-    A Unix socket's file goes first: while we listen nobody else binds there, so it is ours and not a successor's.
+    A Unix socket's file is removed before its socket closes: until then it is ours and not a successor's.
     """
     with _control_door(settings) as control, address.listen(settings.listen) as events:
         try:
@@ -88,7 +88,7 @@ def doors(settings: Settings) -> Iterator[Doors]:
 
 
 def _control_door(settings: Settings) -> socket.socket:
-    """Bind where peers reach us: a name leads to several addresses, or on many a host to loopback alone."""
+    """Bind where peers reach us: a name may have several addresses, or only loopback."""
     found = address.resolve(settings.bind_host, settings.control_port)
     for endpoint in found:
         if settings.is_reachable(endpoint.ip):
@@ -102,7 +102,7 @@ def _control_door(settings: Settings) -> socket.socket:
 
 
 async def run(settings: Settings, *, opened: Doors, stores: Stores, clock: Clock, stop: asyncio.Event) -> None:
-    """Run until `stop` and then end in order, within 10 s whatever hangs; raises `FatalError`."""
+    """Run until `stop`, then end in order, within 10 s even if something hangs; raises `FatalError`."""
     parts = build(settings, stores=stores, clock=clock, control_port=opened.control_port)
     say("started", site=settings.site, node=settings.node, control_port=opened.control_port)
     try:
@@ -115,7 +115,7 @@ async def run(settings: Settings, *, opened: Doors, stores: Stores, clock: Clock
 
 
 async def _live(parts: Parts, stop: asyncio.Event) -> None:
-    """Run all loops; after `stop` end draining first, the others once the table has the truth and the lease."""
+    """Run all loops; after `stop` end draining first, the others once the last rows and the lease are written."""
     ended, drained, failed = asyncio.Event(), asyncio.Event(), _count(parts)
     drains = _driven(draining(parts), drained, failed)
     tasks = [*_driven(loops(parts), ended, failed), *drains]
@@ -137,7 +137,7 @@ async def _live(parts: Parts, stop: asyncio.Event) -> None:
 
 
 class Loop(NamedTuple):
-    """One loop as it is driven: its task has its `name`; `wake` ends a wait early."""
+    """One loop and how to run it: its task has its `name`; `wake` ends a wait early."""
 
     name: str
     interval_s: float
@@ -146,7 +146,7 @@ class Loop(NamedTuple):
 
 
 def loops(parts: Parts) -> Iterator[Loop]:
-    """Yield every loop but those that drain, which end before the others."""
+    """Yield every loop except the draining ones, which end first."""
     heartbeat_s = parts.settings.heartbeat_interval_s
     yield Loop("probe", heartbeat_s, parts.probe.step, parts.probe.wake)
     yield Loop("lease", heartbeat_s, parts.lease.step, parts.probe.renewed)
@@ -184,7 +184,7 @@ async def _end(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
 
 
 async def _leave_queue(parts: Parts, drains: Sequence["asyncio.Task[None]"]) -> None:
-    """Finish the commands in hand, or hand them back: nobody else sees them for 15 s otherwise."""
+    """Finish the commands in hand or hand them back: else they stay hidden for 15 s."""
     winding_down = asyncio.create_task(parts.drain.wind_down(WORK_GRACE_S), name="wind down")
     await asyncio.wait({*drains, winding_down}, timeout=POLL_GRACE_S)
     winding_down.cancel()
@@ -197,7 +197,7 @@ async def _written(parts: Parts) -> None:
 
 
 async def _within(limit_s: float, what: str, work: Awaitable[None]) -> None:
-    """Do a last piece of work if it can be done in time; the next agent repairs what it could not."""
+    """Do a last piece of work within the limit; the next agent repairs what was not done."""
     try:
         async with asyncio.timeout(limit_s):
             await work
@@ -218,7 +218,7 @@ async def _serving(parts: Parts, opened: Doors) -> AsyncIterator[None]:
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_GRACE_S, keepalive_timeout=KEEP_ALIVE_S)
             runners.append(runner)
             await runner.setup()
-            await web.SockSite(runner, door.dup()).start()  # it closes its own; the door stays ours until `doors` ends
+            await web.SockSite(runner, door.dup()).start()  # it closes its copy; `doors` closes ours
         yield
     finally:
         await asyncio.gather(*(runner.cleanup() for runner in runners))

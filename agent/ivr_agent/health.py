@@ -1,6 +1,6 @@
 """Which side answers: engine, AWS (DynamoDB and SQS), peers.
 
-Owns what `/healthz` says. Fed by whoever calls a side; decides nothing, and nobody decides by it.
+Owns what `/healthz` says. Fed by whoever calls a side; decides nothing, and no decision rests on it.
 """
 
 from collections.abc import Callable
@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 HEALTH_PATH: Final = "/healthz"
-"""Where the control port tells how the agent is, and which one it is."""
+"""The path where the control port tells the agent's health and identity."""
 
 PEER_MEMORY_S: Final = 60.0
-"""How long a peer that did not answer counts as down when nothing is sent to it any more."""
+"""How long a peer that did not answer counts as down if nothing more is sent to it."""
 
 
 @dataclass(slots=True)
 class Health:
-    """The last thing known of each side. `monotonic` is the clock in seconds.
+    """What is last known of each side. `monotonic` is the clock in seconds.
 
-    `engine` says whether it answers, as the probe knows. SQS counts once it was asked: an agent that waits
-    for its engine or its lease asks DynamoDB alone.
+    `engine` says whether the probe was answered. SQS counts once it was asked: an agent that waits for its engine or
+    its lease asks only DynamoDB.
     """
 
     monotonic: Callable[[], float]
@@ -29,9 +29,9 @@ class Health:
     """What each service denies us, with the remedy."""
     lost_peers: dict[str, float] = field(default_factory=dict)
     unreadable_rows: int = 0
-    """Scripts that the engine runs and nobody can list: rows of its snapshot that cannot be read."""
+    """Running scripts that lists miss: unreadable rows of the engine's snapshot."""
     unlistable: bool = False
-    """True while not one of the scripts that the engine runs can be listed."""
+    """True while none of the engine's running scripts can be listed."""
 
     def peer(self, node: str, *, answered: bool) -> None:
         """Note whether a peer answered."""
@@ -47,7 +47,7 @@ class Health:
 
     @property
     def engine_up(self) -> bool:
-        """True when the engine answers and what it runs can be listed: an answer of no use is none to callers."""
+        """True when the engine answers and its scripts can be listed: callers need both."""
         return self.engine and not self.unlistable
 
     @property
@@ -59,11 +59,11 @@ class Health:
 
     @property
     def ok(self) -> bool:
-        """True when the agent can do its own node's job. A lost peer is told but is the peer's fault."""
+        """True when the agent can do its own node's job. A lost peer is reported but does not count."""
         return self.engine_up and self.aws_up
 
     def report(self) -> dict[str, str | int]:
-        """Return what `/healthz` shows: the sides, what lists miss, what somebody must mend before AWS is up."""
+        """Return what `/healthz` shows: the sides, how many scripts lists miss, what to mend for AWS."""
         sides = {"engine": self.engine_up, "aws": self.aws_up, "peers": self.peers_up}
         report: dict[str, str | int] = {side: "up" if up else "down" for side, up in sides.items()}
         report["unreadable_rows"] = self.unreadable_rows

@@ -1,8 +1,8 @@
 """What `/metrics` shows, in Prometheus' text format.
 
-Owns the metrics' names and meanings; one registry per agent, no globals. The loops count, nobody reads back. Scrapers
-that ask for OpenMetrics get exemplars too: the stop id of the latest stop of each outcome, which as a label would be
-without bound.
+Owns the metrics' names and meanings; one registry per agent, no globals. The loops count, and no code reads the counts.
+Scrapers that ask for OpenMetrics also get exemplars: the stop id of the latest stop of each outcome. As labels, stop
+ids would be unbounded.
 """
 
 import logging
@@ -19,11 +19,11 @@ TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_TEXT: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 LAGS_S: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
-"""Around the promised 50 ms, and far enough to see for how long AWS was away."""
+"""Fine around the promised 50 ms, and long enough to show how long AWS was away."""
 
 
 def notices(metrics: "Metrics") -> Notices:
-    """Return who is told of rows that cannot be read: the log of each once, the metric of every one."""
+    """Return the callbacks for unreadable rows: one logs each once, one counts all."""
 
     def tell(table: str, row: Unreadable) -> None:
         say("table_row_unreadable", level=logging.WARNING, table=table, **row._asdict())

@@ -1,6 +1,6 @@
 """What can become of a stop command: the closed list of outcomes, and the one error for everything else.
 
-Owns the words that drain, peers, logs, metrics and docs share.
+Owns the names that drain, peers, logs, metrics and docs share.
 """
 
 from enum import StrEnum
@@ -39,7 +39,7 @@ class UndeliveredError(IvrRuntimesError):
 
 
 class DeadlineInDoubtError(UndeliveredError):
-    """The deadline has passed only by a clock that contradicts all others."""
+    """The deadline has passed, but only by a clock that contradicts all others."""
 
 
 def described(command: Command) -> dict[str, Any]:

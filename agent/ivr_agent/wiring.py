@@ -1,6 +1,6 @@
 """The parts of one agent, put together.
 
-Owns who is given what, and nothing else: no step, no wait. Called by `agent`; the stores come from `__main__` or, in
+Only wires: no step, no wait. Called by `agent`; the stores come from `__main__` or, in
 tests, from memory.
 """
 
@@ -24,7 +24,7 @@ from ivr_runtimes.model import Node
 from ivr_runtimes.ports import CommandInbox, LeaseTable, RuntimeWriter
 
 MESSAGE_THREADS: Final = 4
-"""Requests about messages in hand sent at the same time: deletes, delays and extensions, ten messages each."""
+"""Parallel requests about messages in hand (delete, hide, return), ten messages each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,11 @@ class Stores:
     nodes: LeaseTable
     inbox: CommandInbox
     metrics: Metrics = field(default_factory=Metrics)
-    """What the stores count, and all others."""
+    """The metrics of the stores and of all other parts."""
 
 
 class Services(NamedTuple):
-    """Threads by purpose, so that nothing slow holds up a heartbeat."""
+    """A thread pool per purpose, so that nothing slow delays a heartbeat."""
 
     lease: Service
     rows: Service
@@ -69,7 +69,7 @@ class Parts:
 
 
 def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int) -> Parts:
-    """Wire an agent. Must run inside the event loop. `control_port` is the port really bound."""
+    """Wire an agent. Must run inside the event loop. `control_port` is the port that was bound."""
     place = settings.place
     health, metrics = Health(clock.monotonic), stores.metrics
     services = _services(settings, health, Denials(clock))
@@ -195,7 +195,7 @@ def _is_in(lease: Lease, state: type) -> float:
 
 
 def _watch(metrics: Metrics, health: Health, lease: Lease, clock: Clock) -> None:
-    """Let the gauges that change by themselves be looked up when asked for."""
+    """Make gauges read their values when scraped."""
     metrics.clock_set.set_function(lambda: float(clock.synchronised))
     metrics.lease.set_function(lease.count_down)
     for state in STATES:

@@ -1,6 +1,6 @@
 """Addresses of the two sides of the engine protocol: `unix:/path` or `http://127.0.0.1:PORT`.
 
-Owns their grammar, listening at one and connecting to one. TCP is confined to loopback. Used by engines and
+Owns their grammar, how to listen at one and how to connect to one. TCP is allowed on loopback only. Used by engines and
 the agent.
 """
 
@@ -24,7 +24,7 @@ MAX_UNIX_PATH: Final = 107
 """Bytes a Unix socket's path may have on Linux (unix(7): 108 with the final zero)."""
 
 ANSWER_S: Final = 1.0
-"""How long a Unix socket that is in the way may take to show that somebody listens there."""
+"""How long an existing Unix socket may take to answer before it counts as unused."""
 
 
 class ListenError(Exception):
@@ -41,7 +41,7 @@ class Address:
 
     @property
     def base_url(self) -> str:
-        """The URL to send requests to; over a Unix socket the host is a mere placeholder."""
+        """The URL to send requests to; over a Unix socket its host is a placeholder."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return "http://engine" if self.path else f"http://{host}:{self.port}"
 
@@ -50,7 +50,7 @@ class Address:
 
 
 def parse(text: object) -> Address:
-    """Read an address; raises `ValueError` that says what is wrong and the remedy."""
+    """Read an address; raises `ValueError` with what is wrong and the remedy."""
     if isinstance(text, Address):
         return text
     if not isinstance(text, str):
@@ -83,7 +83,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def connector(address: Address, *, limit: int = 100, force_close: bool = False) -> aiohttp.BaseConnector:
-    """Return a connector of at most `limit` connections to the address, whatever host the request's URL names."""
+    """Return a connector of at most `limit` connections, all to the address: a URL's host is ignored."""
     if address.path:
         return aiohttp.UnixConnector(address.path, limit=limit, force_close=force_close)
     return aiohttp.TCPConnector(limit=limit, force_close=force_close)
@@ -91,7 +91,7 @@ def connector(address: Address, *, limit: int = 100, force_close: bool = False) 
 
 @contextmanager
 def listening(address: Address) -> Iterator[socket.socket]:
-    """Listen at the address until the block ends; a Unix socket's file goes with it. Raises `ListenError`."""
+    """Listen at the address until the block ends, then remove a Unix socket's file. Raises `ListenError`."""
     bound = listen(address)
     try:
         yield bound
@@ -102,7 +102,7 @@ def listening(address: Address) -> Iterator[socket.socket]:
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a socket that is bound there and listens; raises `ListenError`. A Unix socket is for its owner only."""
+    """Return a listening socket; raises `ListenError`. Only its owner may connect to a Unix socket."""
     try:
         return _listen_unix(address.path) if address.path else _listen_tcp(address)
     except OSError as error:
@@ -119,7 +119,7 @@ def _listen_tcp(address: Address) -> socket.socket:
 def _listen_unix(path: str) -> socket.socket:
     _make_way(path)
     bound = socket.socket(socket.AF_UNIX)
-    # The file's permissions are the protocol's only protection here: nobody else may connect, from the start on.
+    # Only the file's permissions protect the protocol here, so they must hold from its creation on.
     before = os.umask(0o177)
     try:
         bound.bind(path)
@@ -133,7 +133,7 @@ def _listen_unix(path: str) -> socket.socket:
 
 
 def _make_way(path: str) -> None:
-    """Remove a socket that a killed process left behind, but none that is answered, and nothing that is no socket."""
+    """Remove an unused socket that a killed process left; never one that answers, nor another kind of file."""
     if not Path(path).is_socket():
         if Path(path).exists():
             raise OSError(None, "a file that is no socket is in the way")

@@ -1,10 +1,10 @@
 """Small HTTP/1.1 requests over connections that are kept: how commands reach the engine.
 
-Owns the connections and as much of RFC 9112 as an answer may use: lengths, chunks, a body up to the end of the
-connection, interim answers; also HTTP/1.0 and lines that end in a bare LF, which the general client of the status
-reads too: an engine that is up must be one that can be stopped. A general client costs more than all the rest of a
-command. Called by the agent, and by the conformance kit so that it hears what the agent would, for requests that may
-be repeated: one that found its kept connection closed is sent once more over a new one.
+Owns the connections and the parts of RFC 9112 that an answer may use: lengths, chunks, bodies that end with the
+connection, interim answers. It also reads HTTP/1.0 and lines that end in a bare LF, as the general client for the
+status does: an engine that counts as up must also take stops. A general client would cost more than the rest of a
+command. Called by the agent, and by the conformance kit so that it reads what the agent would. Only for requests that
+may be repeated: if the kept connection was closed, a request is sent once more over a new one.
 """
 
 import asyncio
@@ -16,24 +16,24 @@ from typing import Final
 from ivr_engine.address import Address
 
 MAX_BODY: Final = 64 * 1024
-"""Bytes of an answer to a command: some hundred are usual."""
+"""Bytes of an answer to a command at most: a few hundred are usual."""
 
 KEPT: Final = 32
 """Idle connections kept at most."""
 
 
 KEEPS_OPEN: Final = {"HTTP/1.1": True, "HTTP/1.0": False}
-"""Whether a connection stays open when nothing is said of it (RFC 9112 section 9.3), by the version of the answer."""
+"""Whether a connection stays open without a `Connection` header, by HTTP version (RFC 9112 section 9.3)."""
 
 MAX_LINES: Final = 100
 """Lines of a head at most, each of 64 KiB at most."""
 
 
 class BadAnswerError(Exception):
-    """What came is no answer of HTTP/1, a compressed one, or too large a one."""
+    """The answer is not HTTP/1, is compressed, or is too large."""
 
     def __init__(self, message: str, *, seen: str = "") -> None:
-        """Keep what was seen for who tests an engine. It is no part of the message: it may quote our token to a log."""
+        """Keep what was seen, for engine tests. It stays out of the message, as it may quote our token."""
         super().__init__(message)
         self.seen = seen
 
@@ -83,7 +83,7 @@ class Exchange:
             try:
                 return await self._over(connection, request)
             except (ConnectionError, asyncio.IncompleteReadError):
-                break  # the engine closed it in this very moment: a new connection tells
+                break  # the engine just closed it: try a new connection
         return await self._over(await self._connect(), request)
 
     async def _connect(self) -> Connection:
@@ -108,7 +108,7 @@ class Exchange:
 
 
 async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bool]:
-    """Read status, headers (names in lower case) and whether the connection is kept; 1xx answers are passed over."""
+    """Read status, headers (names in lower case) and whether the connection is kept; skips 1xx answers."""
     while True:
         lines = await _lines(reader)
         try:
@@ -122,7 +122,7 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bool
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
-    """Read headers, names in lower case; one that comes twice is one list (RFC 9110 section 5.3)."""
+    """Read headers, names in lower case; repeated ones are joined to a list (RFC 9110 section 5.3)."""
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
@@ -156,7 +156,7 @@ def _keeps(connection: str, *, unsaid: bool) -> bool:
 
 
 async def _body(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> tuple[bytes, bool]:
-    """Read the body (RFC 9112 section 6.3); tell whether it took the connection's end to know where it ends."""
+    """Read the body (RFC 9112 section 6.3); tell whether only the connection's end marked its end."""
     if headers.get("content-encoding", "identity").lower() != "identity":
         raise BadAnswerError("a compressed answer", seen=headers["content-encoding"][:80])
     if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}:
@@ -187,7 +187,7 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
 
 
 def _digits(text: str, base: int) -> str:
-    """Return a number's digits, ASCII and nothing else (RFC 9112 section 6.2); `int` takes `1_0` and `+1` too."""
+    """Return a number's digits, ASCII only (RFC 9112 section 6.2); `int` would take `1_0` and `+1` too."""
     if not re.fullmatch("[0-9]+" if base == 10 else "[0-9A-Fa-f]+", text):
         raise ValueError(text)
     return text

@@ -1,8 +1,8 @@
-"""What a server of the engine protocol refuses before it looks any further, and the one shape of its errors.
+"""What a server of the engine protocol refuses first, and the one shape of its errors.
 
-Owns the rule on the Origin header: IVR scripts make HTTP calls too, and a page of a browser must not reach a server
-through its user's machine; and the comparison of tokens. Errors that aiohttp answers by itself get the shape of ours.
-Used by the engine side, and by the agent's servers.
+Owns the comparison of tokens and the rule on the Origin header: IVR scripts make HTTP calls too, and a web page must
+not reach a server through its user's machine. aiohttp's own errors get the same shape. Used by the engine side and by
+the agent's servers.
 """
 
 import hmac
@@ -16,7 +16,7 @@ from aiohttp.typedefs import Middleware
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-"""The codes of what aiohttp refuses by itself."""
+"""The codes for aiohttp's own refusals."""
 
 
 class RefusedError(Exception):
@@ -37,8 +37,8 @@ def guard(
 ) -> Middleware:
     """Return the middleware of a server.
 
-    `session` is what its errors name as the engine's, if anything; `admit` raises `RefusedError` for a request that may
-    not come in; `origin_refused` is told of each with an Origin header.
+    `session` returns the engine's session for its errors, if known; `admit` raises `RefusedError` for a request that is
+    not allowed; `origin_refused` is called for each with an Origin header.
     """
 
     @web.middleware
@@ -66,10 +66,10 @@ def guard(
 
 
 def carries(request: web.Request, token: str) -> bool:
-    """Tell whether the request carries the token; a header that comes twice must be right both times."""
+    """Tell whether the request carries the token; a repeated header must be right each time."""
     expected = f"Bearer {token}".encode()
     given = request.headers.getall(hdrs.AUTHORIZATION, [""])
-    # surrogateescape: a header of any bytes must end in 401, not in an encoding error
+    # surrogateescape: undecodable bytes must lead to 401, not to an encoding error
     return all(hmac.compare_digest(value.encode(errors="surrogateescape"), expected) for value in given)
 
 

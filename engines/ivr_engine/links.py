@@ -1,9 +1,9 @@
-"""Service links of Kubernetes: variables that look like settings and are none.
+"""Service links of Kubernetes: variables that look like settings but are not.
 
-For each Service of a namespace its pods get variables that begin with the Service's name, so one that is named
-`ivr-agent` or `ivr-agent-control` brings some with our prefix (Kubernetes documentation, "Service": environment
-variables, in the form of Docker's links). Owns their recognition. Called by the programs' settings, which pass them
-over, and by their `__main__`, which says so.
+Pods get variables for each Service of their namespace that begin with its name, so a Service named `ivr-agent` or
+`ivr-agent-control` adds some with our prefix (Kubernetes documentation, "Service": environment variables, in the form
+of Docker's links). Owns their recognition. Called by the programs' settings, which skip them, and by their `__main__`,
+which logs them.
 """
 
 import re
@@ -13,11 +13,11 @@ from typing import Final
 NAMES: Final = re.compile(
     r".+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.IGNORECASE | re.ASCII
 )
-"""Names that are a link's, whatever their value: no setting of ours ends so."""
+"""Endings of a link's name: no setting of ours has them."""
 
 PORT: Final = re.compile(r".+_PORT", re.IGNORECASE | re.ASCII)
 URL: Final = re.compile(r"(tcp|udp|sctp)://\S*", re.IGNORECASE)
-"""The value of a link's `…_PORT`, by which it is told from a setting of that name."""
+"""The value of a link's `…_PORT`: tells it from a setting of that name."""
 
 
 def is_link(name: str, value: str | None) -> bool:

@@ -1,7 +1,7 @@
 """Structured logs: one JSON object per line on stderr, with an `action` that programs may rely on.
 
-Owns the shape of an engine's line, and what is the same in the agent's: how it begins, and how little a library may
-say. Control characters leave here escaped. Of errors nothing is written that might quote a token.
+Owns the shape of an engine's line, and what the agent's lines share: how they begin, and what is logged of libraries.
+Escapes control characters. Never writes error text that might quote a token.
 """
 
 import json
@@ -13,10 +13,10 @@ from typing import Any, Final
 from ivr_engine.telling import trace_of
 
 OURS: Final = frozenset({"ivr_engine", "__main__"})
-"""Loggers whose records are written in full: the kit's, beside those of the engine itself."""
+"""Loggers of the kit whose records are written in full; the engine adds its own."""
 
 STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-"""What every record has; the rest came with `extra` and goes into the line."""
+"""The attributes of every record; all others came with `extra` and go into the line."""
 
 
 class JsonLines(logging.Formatter):
@@ -43,12 +43,12 @@ def head_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def template_of(record: logging.LogRecord) -> str:
-    """Return what a library says, without what it says it of: a URL, a header, another error's text."""
-    return str(record.msg).partition("\n")[0]  # asyncio fills its templates in by itself, from the second line on
+    """Return a library's message without its values: a URL, a header, an error's text."""
+    return str(record.msg).partition("\n")[0]  # asyncio fills in values itself, from the second line on
 
 
 def log_to_stderr(level: str, *ours: str) -> None:
-    """Send all logs of the process to stderr, from that level on."""
+    """Send the process's logs of at least that level to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines(*ours))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,7 +1,7 @@
 """The runtimes of one session as the agent should know them, and the session's `seq`.
 
-Owns that every change gets the next `seq`, is published as an event, and stands in the snapshot as that event told it:
-what the protocol asks of an engine, whatever keeps its calls. Called by engines on each change, by nothing else.
+Gives every change the next `seq`, publishes it as an event, and shows it in the snapshot just as in the event: the
+protocol asks this of every engine. Called by engines only, on each change.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from ivr_engine.model import Changed, Ended, Event, FullState, Snapshot, StopTyp
 class Mirror:
     """The states of a session's runtimes.
 
-    `publish` takes every event, in order of `seq`, and must not wait: a reporter's `put`. `seq` is where to go on: what
-    starts anew beside an engine that lived on must begin above all that it told before.
+    `publish` takes every event, in order of `seq`, and must not wait: a reporter's `put`. `seq` is the last one used: a
+    bridge that restarts beside a running engine must begin above every seq it told before.
     """
 
     def __init__(self, *, session: str, publish: Callable[[Event], None], seq: int = 0) -> None:
@@ -36,7 +36,7 @@ class Mirror:
         self._publish(Ended(self.seq, runtime_id, stoptype))
 
     def begin(self, session: str, *, seq: int = 0) -> None:
-        """Begin another session: the engine has started anew, and nothing of the one before runs any more."""
+        """Begin another session: the engine restarted, and nothing of the old session runs."""
         self.session, self.seq = session, seq
         self._states.clear()
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 MAX_AGE_S: Final = 1e9
-"""The greatest age in a status, some thirty years: what is longer ago is told as that."""
+"""The greatest age in a status, some thirty years: greater ones are cut to it."""
 
 
 class State(StrEnum):
@@ -56,13 +56,13 @@ class FullState:
     rootname: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
-        """Return the protocol's object, fields in its order (`asdict` would copy deeply: slow for a snapshot)."""
+        """Return the protocol's object, fields in its order (`asdict` copies deeply: slow for a snapshot)."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A runtime started or changed; `state` is that of `seq`."""
+    """A runtime started or changed; `state` is its state as of `seq`."""
 
     seq: int
     state: FullState

@@ -1,6 +1,6 @@
-"""The program around an engine: arguments, log, exit codes, signals, and speaking to the agent while it lives.
+"""The program around an engine: arguments, log, exit codes, signals, and its connection to the agent.
 
-Owns what is the same for every engine. Called by an engine's `__main__`, which owns what the engine is.
+Owns what is the same for every engine. Called by an engine's `__main__`, which makes the engine.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from ivr_engine.settings import EngineSettings, StartError
 log = logging.getLogger(__name__)
 
 DEFECT: Final = 1
-"""The exit code when the program ends by a fault of its own; the log holds the trace."""
+"""The exit code when the program ends by a defect; the log holds the trace."""
 
 WRONG_SETTINGS: Final = 2
-"""The exit code when the program cannot start as it is set."""
+"""The exit code when the program cannot start with these settings."""
 
 AnySettings = TypeVar("AnySettings", bound=EngineSettings)
 
@@ -62,7 +62,7 @@ def main(
         return _refuse(name, error.what, error)
     except ListenError as error:
         return _refuse(name, "wrong settings", f"listen: {error}")
-    except Exception:  # the program's last guard: the log's trace quotes nothing, the interpreter's own might
+    except Exception:  # last resort: our trace quotes no values, the interpreter's might
         log.exception("a defect of %s", name, extra={"action": "defect"})
         return DEFECT
     return 0
@@ -71,7 +71,7 @@ def main(
 @asynccontextmanager
 async def speaking(app: web.Application, reporter: Reporter, chosen: EngineSettings) -> AsyncIterator[None]:
     """Serve the engine side and deliver events until the block ends; raises `ListenError`."""
-    # A group: should delivery fail for a reason of ours, the process ends rather than go on unheard.
+    # A group: if delivery fails by a defect, the process ends; else it would run on without events.
     async with serving(app, chosen.listen), asyncio.TaskGroup() as tasks:
         delivery = tasks.create_task(reporter.deliver(chosen.agent, token=chosen.token_for(chosen.agent)))
         yield
@@ -79,7 +79,7 @@ async def speaking(app: web.Application, reporter: Reporter, chosen: EngineSetti
 
 
 def stop_signal() -> asyncio.Event:
-    """Return what SIGTERM and SIGINT set from now on."""
+    """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -87,6 +87,6 @@ def stop_signal() -> asyncio.Event:
 
 
 def _refuse(name: str, what: str, why: object) -> int:
-    """Say on stderr why the program does not start: plain text, for whoever starts it."""
+    """Say on stderr, as plain text for people, why the program does not start."""
     sys.stderr.write(f"{name}: {what}\n{why}\n")
     return WRONG_SETTINGS

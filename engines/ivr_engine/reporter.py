@@ -1,8 +1,8 @@
-"""Tells the agent about every event, in order of `seq`, over one connection that is kept alive.
+"""Sends the agent every event, in order of `seq`, over one connection that is kept alive.
 
-Owns the outbox. What waits goes in one request, up to 500 events; one alone goes by itself. An event is dropped once
-the agent has not answered for a few seconds, or when too many wait: the agent notices the gap with its next probe and
-takes a snapshot. Events are put in by a mirror, taken out by `deliver`.
+Owns the outbox. Waiting events go in one request, up to 500; a single one goes by itself. An event is dropped once the
+agent has not answered for a few seconds, or when too many wait: the agent's next probe finds the gap and takes a
+snapshot. A mirror puts events in, `deliver` takes them out.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from ivr_engine.telling import told
 log = logging.getLogger(__name__)
 
 CAPACITY: Final = 20_000
-"""Events that may wait: twice the runtimes of a full node; the oldest make way for newer ones."""
+"""Events that may wait: twice the runtimes of a full node; beyond that the oldest are dropped."""
 
 MAX_EVENTS: Final = 500
-"""Events in one request: what the protocol allows."""
+"""Events in one request: the protocol's limit."""
 
 GIVE_UP_S: Final = 3.0
-"""For how long an event is offered to an agent that does not answer: less than its probe interval of 5 s."""
+"""How long an event is sent again to an agent that does not answer: less than its probe interval of 5 s."""
 
 ANSWER_S: Final = 2.0
 """How long to wait for an answer."""
@@ -38,11 +38,11 @@ RETRY_S: Final = 0.1
 """The pause after a failed attempt: an agent that restarts misses little."""
 
 NOT_LET_IN: Final = frozenset({401, 403})
-"""No event would pass, however often others follow: a wrong token, say. They wait as for an agent that is away."""
+"""Statuses that refuse every event, as for a wrong token: events wait as for an agent that is away."""
 
 
 class RefusedError(Exception):
-    """The agent answered, and not with 204; says what it answered."""
+    """The agent answered, but not with 204; says what it answered."""
 
 
 class _Problem(BaseModel):
@@ -67,7 +67,7 @@ class Reporter:
         self._waiting: deque[tuple[float, Event]] = deque(maxlen=CAPACITY)
         self._filled = asyncio.Event()
         self._most = MAX_EVENTS
-        """Events in the next request: halved by a refusal, for the others in it may be right, and then doubled."""
+        """Events in the next request: halved by a refusal, as the others may be right; doubled after success."""
         self._answered = True
         self._dropped = 0
         self._refused = 0
@@ -79,7 +79,7 @@ class Reporter:
         self._filled.set()
 
     def begin(self, session: str) -> None:
-        """Begin another session: what waits is of one that is over, and is let go."""
+        """Begin another session: drop the waiting events of the old one."""
         self._session = session
         self._waiting.clear()
 
@@ -98,7 +98,7 @@ class Reporter:
                     await asyncio.sleep(RETRY_S)
 
     async def step(self, agent_side: aiohttp.ClientSession) -> bool:
-        """Offer the oldest events once; return False when there was no answer and a pause is due."""
+        """Send the oldest events once; return False when there was no answer and a pause is due."""
         if not self._waiting:
             self._filled.clear()
             return True
@@ -122,7 +122,7 @@ class Reporter:
         return True
 
     def _let_go(self, offered: Sequence[tuple[float, Event]]) -> None:
-        """Let go of what was delivered; of a full outbox the oldest may have gone while they were under way."""
+        """Remove the sent events; a full outbox may have dropped some of them meanwhile."""
         for one in offered:
             if self._waiting and self._waiting[0] is one:
                 self._waiting.popleft()

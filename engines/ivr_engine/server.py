@@ -1,6 +1,6 @@
 """The engine side of the protocol over HTTP: status, snapshot, commands (docs/engine-protocol.md).
 
-Owns requests and answers, and who may ask. It decides nothing about runtimes: that is the engine's.
+Owns requests and answers, and who may ask. It decides nothing about runtimes: the engine does.
 """
 
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from ivr_engine.model import MAX_AGE_S, Ack, AwayError, Snapshot, UnknownRuntime
 from ivr_engine.telling import wrong_fields
 
 SHUTDOWN_S: Final = 0.5
-"""How long requests under way may still take when the process ends."""
+"""How long open requests may still take when the process ends."""
 
 
 class Engine(Protocol):
@@ -24,7 +24,7 @@ class Engine(Protocol):
 
     @property
     def session(self) -> str | None:
-        """One life of the engine; None while a bridge has not yet found its own."""
+        """The engine's session; None while a bridge does not know it yet."""
         ...
 
     @property
@@ -33,7 +33,7 @@ class Engine(Protocol):
         ...
 
     def snapshot(self) -> Snapshot:
-        """Return every runtime; asked for with every status, so it must cost little: keep a `Mirror`."""
+        """Return every runtime. Called for every status, so it must be cheap: keep a `Mirror`."""
         ...
 
     async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:

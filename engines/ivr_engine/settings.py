@@ -1,7 +1,7 @@
-"""Settings of an engine: the environment over the TOML file over defaults.
+"""Settings of an engine: the environment, then the TOML file, then defaults.
 
-Owns what every engine is told (where to serve, where its agent is, the token), how settings are read and how a wrong
-one is explained. An engine subclasses `EngineSettings`, names the prefix of its variables and adds its own settings.
+Owns the settings of every engine (where to serve, where its agent is, the token), how settings are read and how a
+wrong one is explained. An engine subclasses `EngineSettings`, names its variables' prefix and adds its own settings.
 """
 
 import os
@@ -24,7 +24,7 @@ from ivr_engine.telling import place
 
 
 class StartError(Exception):
-    """The program cannot start as it is set; says why and what to do. `what` is the heading, for people."""
+    """The program cannot start; says why and what to do. `what` is the heading, for people."""
 
     what: ClassVar[str] = "wrong settings"
 
@@ -35,7 +35,7 @@ class SettingsError(StartError):
 
 def _usable(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
-    if not text.isprintable() or text != text.strip():  # HTTP takes no control characters, and trims blanks away
+    if not text.isprintable() or text != text.strip():  # HTTP refuses control characters and trims blanks
         raise ValueError("holds a control character or a blank at an end; write it as one line of visible characters")
     return secret
 
@@ -66,7 +66,7 @@ class EngineSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _without_line_ends(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Drop the line ends that files and variables leave at the end of a value."""
+        """Drop line ends at the end of a value, as files leave them."""
         return {name: value.rstrip("\r\n") if isinstance(value, str) else value for name, value in given.items()}
 
     @model_validator(mode="after")
@@ -76,7 +76,7 @@ class EngineSettings(BaseSettings):
         return self
 
     def token_for(self, address: Address) -> str | None:
-        """Return the token of requests to the address; none over a Unix socket: its permissions protect it."""
+        """Return the token of requests to the address; none over a Unix socket, which its permissions protect."""
         return self.token.get_secret_value() if self.token and not address.path else None
 
     @classmethod
@@ -104,7 +104,7 @@ class EngineSettings(BaseSettings):
 
     @classmethod
     def prefix(cls) -> str:
-        """Return what the names of the engine's variables begin with."""
+        """Return the prefix of the engine's variables."""
         return cls.model_config["env_prefix"]
 
     @classmethod
@@ -116,7 +116,7 @@ class EngineSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # no such file is read
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # no such folder is read
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Put the environment, but for its service links, over the file, which `load` passes as arguments."""
+        """Read the environment (without service links) before the file, which `load` passes as arguments."""
         environment = cast("EnvSettingsSource", env_settings)
         read = environment.env_vars.items()
         environment.env_vars = {name: value for name, value in read if not is_link(name, value)}

@@ -1,7 +1,7 @@
-"""What logs may say of an error: its kind and cause, never a library's own text, which may quote a header with a token.
+"""What logs may say of an error: its type and cause, never a library's text, which may quote a token.
 
-Owns that rule. Called by `log` and by whoever logs an error. The core has a rule of its own, which knows
-of AWS: the kit and the core import nothing of each other.
+Owns that rule. Called by `log` and by whoever logs an error. The core has its own such module, which knows AWS: kit
+and core do not import each other.
 """
 
 import os
@@ -14,18 +14,18 @@ from pydantic import ValidationError
 HEAD: Final = "Traceback (most recent call last):\n"
 
 MAX_FAULTS: Final = 5
-"""Wrong fields that are named of one body: one of nothing but wrong ones would fill a page."""
+"""Wrong fields that are named per body: a batch may have thousands."""
 
 
 def told(error: BaseException) -> str:
-    """Return what may be said of an error, in one line: its type, and the system's reason if there is one."""
+    """Return one line about an error: its type and, if there is one, the system's reason."""
     kind, cause = type(error).__name__, getattr(error, "os_error", error)  # aiohttp keeps the system's error there
     number = cause.errno if isinstance(cause, OSError) else None
     return f"{kind}: {os.strerror(number)}" if isinstance(number, int) and number > 0 else kind
 
 
 def trace_of(error: BaseException) -> str:
-    """Return where an error, and what led to it, came from: frames, and `told` of each."""
+    """Return the frames of an error and of its causes, with `told` of each."""
     parts = ["".join([HEAD, *traceback.format_tb(error.__traceback__), told(error)])]
     if isinstance(error, BaseExceptionGroup):
         parts += [trace_of(one) for one in error.exceptions]
@@ -34,7 +34,7 @@ def trace_of(error: BaseException) -> str:
 
 
 def wrong_fields(error: ValidationError) -> str:
-    """Name the wrong fields of a body, the first few, and what is wrong with each, never its value."""
+    """Name the first few wrong fields of a body and what is wrong with each, never its value."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     named = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:MAX_FAULTS]]
     rest = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []
@@ -42,5 +42,5 @@ def wrong_fields(error: ValidationError) -> str:
 
 
 def place(loc: Iterable[str | int]) -> str:
-    """Write a place in a document as people read it: `main[2].play.duration_s`."""
+    """Write a place in a document for people: `main[2].play.duration_s`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")

@@ -1,1 +1,1 @@
-"""A small IVR engine that really interprets scripts; a reference for integrators."""
+"""A small IVR engine that runs real scripts; a reference for integrators."""

@@ -1,6 +1,6 @@
-"""`ivr-sandbox`: a small IVR engine that really interprets scripts, with simulated callers.
+"""`ivr-sandbox`: a small IVR engine that runs real scripts, with simulated callers.
 
-Owns the wiring of the program: scripts, engine, calls. What every engine has around it is the kit's.
+Owns the wiring of the program: scripts, engine, calls. The kit has what every engine needs around it.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ async def live(chosen: Settings) -> None:
 
 
 async def run(chosen: Settings, scripts: Library) -> None:
-    """Run the engine until SIGTERM or SIGINT. Its runtimes die with it: the next process is a new session."""
+    """Run the engine until SIGTERM or SIGINT. Its runtimes end with it: the next process is a new session."""
     loop, stop, session = asyncio.get_running_loop(), program.stop_signal(), uuid4().hex
     reporter = Reporter(session=session, time=loop.time)
     engine = Engine(
@@ -82,7 +82,7 @@ def place_calls(chosen: Settings, *, engine: Engine, scheduler: Scheduler) -> li
 
 
 def _scripts(chosen: Settings) -> Library:
-    """Load the scripts; raises `SettingsError` when a domain names one that there is not."""
+    """Load the scripts; raises `SettingsError` when a domain names an unknown one."""
     scripts = library.load(chosen.scripts)
     faults = [
         f"{place(('domains', number, 'scripts'))}: no script has the code {code};"

@@ -1,6 +1,6 @@
 """Simulated callers: the calls of one domain, placed at its rate.
 
-Owns when a call comes in and which script takes it. What happens in the call is the engine's business.
+Owns when a call comes in and which script takes it. The engine runs the call.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from ivr_sandbox.clock import Scheduler, Timer
 
 JITTER: Final = 0.2
-"""How far a call may stray from its due time, as a part of the interval, to either side."""
+"""How early or late a call may come, as a part of the interval."""
 
 
 class Start(Protocol):
@@ -22,9 +22,9 @@ class Start(Protocol):
 
 
 class Calls:
-    """Places calls, evenly spaced with a small jitter from a random first moment on, until stopped.
+    """Places evenly spaced calls with a small jitter, from a random first moment on, until stopped.
 
-    Every draw comes from `rng`, and each call gets a generator of its own: the same seed, the same calls.
+    All randomness comes from `rng`, and each call gets its own generator: the same seed gives the same calls.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Calls:
         return self._scheduler.call_later(max(0.0, self._due_s + stray_s - self._scheduler.time()), self._place)
 
     def _place(self) -> None:
-        # A process that was suspended goes on at its rate: nobody called while it was away.
+        # After a suspension, missed calls are not caught up.
         self._due_s = max(self._due_s + self._interval_s, self._scheduler.time())
         self._timer = self._schedule()
         self._start(next(self._codes), rng=Random(self._rng.getrandbits(64)))  # noqa: S311  # a caller, not a secret
 
 
 def _in_rounds(codes: Sequence[str], rng: Random) -> Iterator[str]:
-    """Yield codes for ever, each once per round, in a new order every round: equal shares without a pattern."""
+    """Yield codes for ever, each once per round, in a new order every round: equal shares, no pattern."""
     while True:
         yield from rng.sample(codes, len(codes))

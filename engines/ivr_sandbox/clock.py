@@ -1,6 +1,6 @@
 """Timers: the port through which the engine and the calls wait, and an adapter in virtual time.
 
-A running process passes its event loop; a rehearsal of a script, or a test, passes `VirtualTime`.
+A running process passes its event loop; a trial run of a script, or a test, passes `VirtualTime`.
 """
 
 import heapq
@@ -11,15 +11,15 @@ Args = TypeVarTuple("Args")
 
 
 class Timer(Protocol):
-    """A callback that is due some time."""
+    """A callback that is due later."""
 
     def cancel(self) -> None:
-        """Forget the callback; no harm after it ran."""
+        """Cancel the callback; does nothing after it ran."""
         ...
 
 
 class Scheduler(Protocol):
-    """What is used of an event loop: its monotonic time in seconds, and timers. Never calls back from within."""
+    """The used part of an event loop: monotonic time in seconds, and timers. `call_later` never calls back itself."""
 
     def time(self) -> float:
         """Return the monotonic time."""
@@ -31,7 +31,7 @@ class Scheduler(Protocol):
 
 
 class VirtualTimer:
-    """A timer of `VirtualTime`; ordered by due time, then by age."""
+    """A timer of `VirtualTime`; ordered by due time, then by creation."""
 
     def __init__(self, due_s: float, number: int, call: Callable[[], object]) -> None:
         self._order = (due_s, number)
@@ -42,12 +42,12 @@ class VirtualTimer:
         return self._order < other._order
 
     def cancel(self) -> None:
-        """Forget the callback."""
+        """Cancel the callback."""
         self.call = None
 
 
 class VirtualTime:
-    """A `Scheduler` whose time passes only when told to, and then at once."""
+    """A `Scheduler` whose time passes only when told to, without waiting."""
 
     def __init__(self) -> None:
         self._now_s = 0.0
@@ -59,14 +59,14 @@ class VirtualTime:
         return self._now_s
 
     def call_later(self, delay: float, callback: Callable[[Unpack[Args]], object], *args: *Args) -> VirtualTimer:
-        """Call back once `delay` seconds have been let pass."""
+        """Call back after `delay` seconds of this time."""
         self._made += 1
         timer = VirtualTimer(self._now_s + max(0.0, delay), self._made, lambda: callback(*args))
         heapq.heappush(self._timers, timer)
         return timer
 
     def pass_s(self, seconds: float) -> None:
-        """Let time pass, and call back whatever falls due on the way, each at its own time."""
+        """Let time pass, and run each callback at its due time."""
         end_s = self._now_s + seconds
         while self._timers and self._timers[0].due_s <= end_s:
             timer = heapq.heappop(self._timers)

@@ -1,8 +1,8 @@
 """The engine: the runtimes of one session, and the commands that stop them (docs/engine-protocol.md).
 
-Owns which runtimes there are and what each command does. Nothing in here waits, so a snapshot is consistent and an
-answer shows the state after its command. It knows neither HTTP nor the agent: changes go to the mirror, which publishes
-them. `calls` starts runtimes, the kit's server passes commands on.
+Owns which runtimes exist and what each command does. Nothing here waits, so a snapshot is consistent and an answer
+shows the state after its command. It knows neither HTTP nor the agent: changes go to the mirror, which publishes them.
+`calls` starts runtimes, the kit's server passes commands on.
 """
 
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """One call in progress. `stop_ids` are all it accepted; `course` is what its interpreter carries out now."""
+    """One call in progress. `stop_ids` are all it accepted; `course` is what its interpreter runs now."""
 
     __slots__ = ("course", "domain", "id", "interpreter", "starttime", "stop_id", "stop_ids", "stopping", "timer")
 
@@ -56,7 +56,7 @@ class Runtime:
         )
 
     def halt(self) -> None:
-        """Stop carrying anything out."""
+        """Stop its course and timer."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -67,7 +67,7 @@ class Engine:
     """One session's runtimes.
 
     `now_us` gives microseconds since the epoch; `publish` takes every event, in order of `seq`, and must not wait;
-    `external_stop_delay_s` puts off the start of External Stop branches.
+    `external_stop_delay_s` delays the start of External Stop branches.
     """
 
     def __init__(  # noqa: PLR0913  # wired in one place, all by keyword
@@ -110,17 +110,17 @@ class Engine:
 
     @property
     def session(self) -> str:
-        """This life of the engine."""
+        """The session: one per process."""
         return self._mirror.session
 
     @property
     def seq(self) -> int:
-        """How many changes there were."""
+        """The number of changes so far."""
         return self._mirror.seq
 
     @property
     def answered_s(self) -> None:
-        """This process is the engine: that it answers shows that it is well."""
+        """None: this process is the engine, so any answer shows that it is up."""
 
     def snapshot(self) -> Snapshot:
         """Return every runtime as of `seq`."""
@@ -176,14 +176,14 @@ class Engine:
         self._advance(runtime)
 
     def _advance(self, runtime: Runtime) -> None:
-        """Carry the runtime out up to its next wait."""
+        """Run the runtime up to its next wait."""
         try:
             wait_s = next(runtime.course)
         except StopIteration as end:
             self._end(runtime, end.value)
-        except Exception:  # the top guard of each runtime: a defect must not leave it behind, running for ever
+        except Exception:  # last resort: after a defect the runtime must not stay listed for ever
             self._failed += 1
-            if self._failed.bit_count() == 1:  # the first, second, fourth and so on: it may be every call
+            if self._failed.bit_count() == 1:  # log the first, second, fourth and so on: every call may fail
                 extra = {"action": "runtime_failed", "id": runtime.id, "failed": self._failed}
                 log.exception("a script failed in an unforeseen way", extra=extra)
             self._end(runtime, StopType.ERROR)
@@ -191,7 +191,7 @@ class Engine:
             runtime.timer = self._scheduler.call_later(wait_s, self._advance, runtime)
 
     def _reached(self, runtime_id: str) -> None:
-        # By id: an interpreter that held its runtime would be a cycle, and outlive it until the next collection.
+        # By id: an interpreter that held its runtime would form a cycle, freed only by the garbage collector.
         self._changed(self._runtimes[runtime_id])
 
     def _changed(self, runtime: Runtime) -> None:

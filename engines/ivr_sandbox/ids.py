@@ -1,6 +1,6 @@
 """Runtime ids in the platform's layout: when and on which node a runtime started, readable from its id.
 
-Owns the layout only: the engine asks for ids, nothing else may take one apart (to all others it is an opaque UUID).
+Owns the layout only: the engine makes ids with it; to all others an id is an opaque UUID.
 
     244f84aa-0624-e639-8061-a80000000006
     random 32 | megaseconds 16 | seconds 20 | microseconds 20 | node number 40      (bits)
@@ -14,7 +14,7 @@ RANDOM_BITS: Final = 32
 NODE_NUMBER_BITS: Final = 40
 
 MICROSECONDS: Final = 1_000_000
-"""In a second; a megasecond has as many seconds."""
+"""In a second, and seconds in a megasecond."""
 
 
 def runtime_id(started_us: int, *, node_number: int, random_bits: int) -> str:

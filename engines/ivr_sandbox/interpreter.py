@@ -1,8 +1,8 @@
-"""Carries out one script for one call: its steps, its branches and the scripts nested in it.
+"""Runs one script for one call: its steps, its branches and the scripts nested in it.
 
 Owns what runs now and what comes next. It never waits and never ends anything itself: `run` yields the seconds until
-its next step, and the engine sets a timer. So a branch can take over between any two steps, and a rehearsal in
-virtual time is a plain loop.
+its next step, and the engine sets a timer. So a branch can take over between any two steps, and a trial run in virtual
+time is a plain loop.
 """
 
 import re
@@ -23,11 +23,11 @@ Waits = Generator[float, None, None]
 """A part of a course."""
 
 PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-"""Stands for the value of a variable in a prompt or a value."""
+"""A variable's placeholder in a prompt or a value."""
 
 
 class TerminationError(Exception):
-    """The script that executes terminates with this type; its branch for it comes next."""
+    """The executing script terminates with this type; its branch for the type runs next."""
 
     def __init__(self, stoptype: StopType) -> None:
         super().__init__(stoptype)
@@ -44,14 +44,14 @@ class RuntimeEndedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Up to which second and which step of the runtime's life a script may go on."""
+    """The last second and the last step of the runtime's life at which a script may run."""
 
     until_s: float = inf
     until_step: float = inf
 
 
 class Interpreter:
-    """One call's way through its script. `changed` is called after every change of script or state."""
+    """Runs one call's script. `changed` is called after every change of script or state."""
 
     def __init__(self, script: Script, *, library: Library, rng: Random, changed: Callable[[], None]) -> None:
         self._library = library
@@ -75,7 +75,7 @@ class Interpreter:
 
     @property
     def state(self) -> State:
-        """Whether a post-processing branch runs."""
+        """Post-processing while such a branch runs, else running."""
         return State.RUNNING if self.stoptype is None else State.POST_PROCESSING
 
     @property
@@ -84,7 +84,7 @@ class Interpreter:
         return StopType.STOP in self.script.post_processing
 
     def run(self) -> Course:
-        """Carry the source script out, to the end of the runtime."""
+        """Run the source script, to the end of the runtime."""
         try:
             return (yield from self._execute(self.script, within=Limits()))
         except RuntimeEndedError as end:
@@ -103,8 +103,8 @@ class Interpreter:
     def _execute(self, script: Script, *, within: Limits) -> Course:
         stoptype = yield from self._until_termination(script.steps, self._limits(script, within=within))
         if stoptype in script.post_processing:
-            # Inside a branch the state stays that of the outermost one: an External Stop branch looks like one to
-            # its end, whatever the scripts nested in it do.
+            # Within a branch the state stays that of the outermost branch: an External Stop branch shows as one until
+            # its end, whatever scripts are nested in it.
             if self.stoptype is None:
                 self.stoptype = stoptype
                 self._changed()
@@ -124,7 +124,7 @@ class Interpreter:
         return StopType.NORMAL
 
     def _limits(self, script: Script, *, within: Limits = Limits()) -> Limits:
-        """Return a script's own limits from now on, cut to those of the script that called it."""
+        """Return a script's limits, counted from now and at most those of its caller."""
         return Limits(
             min(within.until_s, self._waited_s + script.start.max_duration_s),
             min(within.until_step, self._steps_done + script.start.max_steps),

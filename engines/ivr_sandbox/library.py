@@ -1,7 +1,7 @@
 """The scripts an engine knows: read from a folder of YAML files and checked against each other.
 
-Owns reading and the checks that need all scripts at once (nested scripts). Called once, at start: a script that
-could fail for its form never gets as far as a call.
+Owns reading and the checks that need all scripts at once (nested scripts). Called once, at start, so that no call
+meets a script of a wrong form.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
@@ -17,7 +17,7 @@ from ivr_engine.telling import place
 from ivr_sandbox.script import RunScript, Script, walk
 
 MAX_NESTING: Final = 8
-"""How many scripts may be inside each other: enough for any menu tree, and a loop of calls is found at load."""
+"""How deep scripts may nest: enough for any menu tree; scripts that call each other in a loop are found at load."""
 
 Library = Mapping[str, Script]
 """Scripts by code."""
@@ -29,7 +29,7 @@ REMEDIES: Final = {
     "string_type": "write text, in quotes where YAML would take it for something else",
     "string_pattern_mismatch": "use Latin letters, digits and `_` (in codes also `.` and `-`)",
 }
-"""What to do about the faults that pydantic words itself; ours say it themselves."""
+"""Remedies for pydantic's own messages; ours contain theirs."""
 
 
 class ScriptsError(StartError):
@@ -39,7 +39,7 @@ class ScriptsError(StartError):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without its habit of keeping the last of two equal keys and dropping the first unseen."""
+    """YAML that refuses a repeated key, where `SafeLoader` silently keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         mapping = super().construct_mapping(node, deep=deep)
@@ -51,7 +51,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def load(folder: Path) -> Library:
-    """Read every `*.yaml` of the folder; raises `ScriptsError` that names every fault of form, or between scripts."""
+    """Read every `*.yaml` of the folder; raises `ScriptsError` with all faults of form, or else between scripts."""
     files = sorted(folder.glob("*.yaml"))
     if not files:
         raise ScriptsError(f"{folder}: no *.yaml file here; name the folder that holds the scripts")
@@ -69,7 +69,7 @@ def load(folder: Path) -> Library:
 
 def parse(text: str) -> Script:
     """Read one script; raises `yaml.YAMLError` or pydantic's `ValidationError`."""
-    return Script.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506  # a SafeLoader, only stricter
+    return Script.model_validate(yaml.load(text, Loader=_Loader))  # noqa: S506  # a stricter SafeLoader
 
 
 def _raise_if(faults: list[str]) -> None:
@@ -114,7 +114,7 @@ def _calls(script: Script) -> Iterator[tuple[str, str]]:
 
 
 def _depths(library: Library) -> dict[str, int]:
-    """How many scripts run inside each other when a code is called, itself included; counted to just past the limit."""
+    """How deep each code nests, itself included; counted to just past the limit."""
     called = {code: {inner for _, inner in _calls(script)} for code, script in library.items()}
     depths = dict.fromkeys(library, 1)
     for _ in range(MAX_NESTING):

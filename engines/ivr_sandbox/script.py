@@ -1,7 +1,7 @@
 """The script format: what a script and its steps may look like (docs/scripts.md is its manual).
 
-Owns the shapes and the checks one script allows by itself. Reading files and checking scripts against each other
-is `library`'s; carrying steps out is `interpreter`'s. Every message says what is wrong and the remedy.
+Owns the shapes and the checks that need only one script. `library` reads files and checks scripts against each other;
+`interpreter` runs the steps. Every message says what is wrong and the remedy.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ LONGEST_S: Final = 86_400
 
 DEFAULT_MAX_DURATION_S: Final = 3600.0
 DEFAULT_MAX_STEPS: Final = 1000
-"""Steps are cheap but not free: this many without a wait take the engine a few milliseconds."""
+"""So many steps without a wait take the engine a few milliseconds."""
 
 
 def _as_range(value: object) -> object:
-    """Read a number as a range of one value. It is checked here, or its range would report every fault twice."""
+    """Read a number as a range of one value. Checked here, so that a fault is not reported for both ends."""
     if isinstance(value, list | tuple):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_S:
@@ -155,11 +155,11 @@ STEPS: Final[dict[str, type[Part]]] = {
     "run_script": RunScript,
     "stop": Stop,
 }
-"""Every kind of step by the word that scripts use for it."""
+"""The steps, by their names in scripts."""
 
 
 def _unfold(value: object) -> object:
-    """Turn `{play: {…}}` or the bare `stop` into the shape the models read."""
+    """Turn `{play: {…}}` or a plain `stop` into the form that the models read."""
     if isinstance(value, BaseModel):
         return value
     written: dict[Any, Any] = value if isinstance(value, dict) else {str(value): None}
@@ -209,12 +209,12 @@ class Script(Part):
 
     @property
     def steps(self) -> Steps:
-        """What follows the start."""
+        """The steps after the start."""
         return self.main[1:]
 
 
 def walk(script: Script) -> Iterator[tuple[str, Step]]:
-    """Yield every step of a script, however deep inside others, with its path in the file."""
+    """Yield every step of a script, nested ones too, with its path in the file."""
     yield from _walk("main", script.main)
     for stoptype, steps in script.post_processing.items():
         yield from _walk(f"post_processing.{stoptype}", steps)

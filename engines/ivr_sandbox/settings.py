@@ -1,6 +1,6 @@
-"""The sandbox's settings: environment (IVR_SANDBOX_…) over the TOML file over defaults.
+"""The sandbox's settings: environment (IVR_SANDBOX_…), then the TOML file, then defaults.
 
-Owns what can be set beyond what every engine is told, and what it means. Read once, by `__main__`.
+Owns the sandbox's own settings, beside those of every engine. Read once, by `__main__`.
 """
 
 import json

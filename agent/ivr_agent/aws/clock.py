@@ -1,8 +1,8 @@
 """Time as AWS sees it, and time that never jumps.
 
-Owns the estimate of AWS's clock: the `Date` of its answers carried on by the monotonic clock, so that a wrong host
-clock cannot bend a lease or a deadline, and a single wrong `Date` neither: what contradicts all else that is known
-must be confirmed first. Asked by every loop; fed by the stores' threads.
+Owns the estimate of AWS's clock: the `Date` of its answers, carried on by the monotonic clock. So a wrong host clock
+cannot change a lease or a deadline. Nor can one wrong `Date`: a time that contradicts all others must be confirmed
+first. Asked by every loop; fed by the stores' threads.
 """
 
 import threading
@@ -16,21 +16,21 @@ DATE_RESOLUTION_S: Final = 1.0
 """A `Date` header drops the fraction (RFC 9110 section 5.6.7), so the true time is up to this much later."""
 
 ROUND_TRIP_S: Final = 0.5
-"""How old a prompt answer's `Date` may be when it is looked at; the skew allowance covers slower ones."""
+"""How old the `Date` of a prompt answer may be when we read it; the skew allowance covers slower ones."""
 
 JUMP_S: Final = 10.0
-"""A `Date` further from the estimate contradicts it: a slow answer's may be the seconds old that we wait for one."""
+"""A `Date` further from the estimate contradicts it; a slow answer's may be as old as a request's time limit."""
 
 CONFIRMATIONS: Final = 3
 """How many answers in a row must agree on a time that the estimate and the host's clock contradict."""
 
 CONFIRM_S: Final = 30.0
-"""For how long they must, once the clock is set: what a cache on the way repeats falls behind meanwhile."""
+"""For how long they must agree, once the clock is set: a `Date` that a cache repeats falls behind by then."""
 
 
 @dataclass(slots=True)
 class _Claim:
-    """A time that contradicts what is known: the offset it was first told by, since when, and how often since."""
+    """A time that contradicts what is known: its first offset, since when it is told, and how often since."""
 
     offset_s: float
     since_s: float
@@ -52,12 +52,12 @@ class Clock:
 
     @property
     def synchronised(self) -> bool:
-        """True once AWS has told the time: until then it is the host's, and nothing final may be judged by it."""
+        """True once AWS has told the time: until then it is the host's, and no final decision may rest on it."""
         return self._synchronised
 
     @property
     def host_ahead_s(self) -> float:
-        """How far the host's clock is ahead of what AWS tells, confirmed or not; 0 until it has told any."""
+        """How far the host's clock is ahead of AWS's latest time, confirmed or not; 0 before the first."""
         if self._synchronised:
             return self._wall() - self.now_s()
         return self._wall() - self.monotonic() - self._claim.offset_s if self._claim is not None else 0.0
@@ -69,8 +69,8 @@ class Clock:
     def observe(self, server_s: float) -> None:
         """Take in an answer's `Date`, in epoch seconds. Thread-safe.
 
-        Each answer bounds the truth on both sides; the estimate moves only as far as it must. One that contradicts both
-        the estimate and the host's clock is a claim, and moves nothing until others have confirmed it.
+        Each answer gives an earliest and a latest true time; the estimate moves only as far as it must. An answer that
+        contradicts both estimate and host clock is a claim: it moves nothing until others confirm it.
         """
         with self._lock:
             now_s = self.monotonic()

@@ -1,8 +1,8 @@
 """The credentials of AWS that requests are signed with: they may come late, fail once, expire or be rotated.
 
-Owns when they are looked for, and what their holder is told when there are none. botocore looks once, when a client is
-made, and holds on to what that brought; here every look begins from nothing, in a thread of its own. Never logs or
-raises the text of an error of the SDK: it may quote a credential. Asked by botocore's signer; looks by `sources`.
+Owns when to look for them, and the error when there are none. botocore looks once, when a client is made, and keeps
+what it found; here every look starts afresh, in a thread of its own. Never logs or raises the text of an error of the
+SDK: it may quote a credential. Asked by botocore's signer; looks through `sources`.
 """
 
 import logging
@@ -24,25 +24,25 @@ from ivr_runtimes.secret import without_line_end
 from ivr_runtimes.stores import boto
 
 WAIT_S: Final = 2.0
-"""How long a request waits for a look under way: a metadata service that is there answers within."""
+"""How long a request waits for a look under way: a working metadata service answers sooner."""
 
 FIRST_REST_S: Final = 0.5
-"""The rest after the first look in vain; it doubles."""
+"""The wait after the first look that found none; it doubles."""
 
 MOST_REST_S: Final = 15.0
-"""The longest rest: what was missing is found this much later at most."""
+"""The longest wait: new credentials are found this much later at most."""
 
 REFUSED_REST_S: Final = 10.0
-"""How soon AWS's refusal of credentials makes us look again: a rotated file is read within this."""
+"""How soon we look again after AWS refused our credentials: a rotated file is read within this."""
 
 AHEAD_S: Final = 900
-"""How long before their end credentials are replaced, beside the requests that still use them: botocore's figure."""
+"""How long before they expire credentials are replaced, while requests still use them: botocore's figure."""
 
 SHORT_AHEAD_S: Final = 60
-"""The same for those that live for less than `AHEAD_S`: their source is not asked all the time."""
+"""The same for those that live less than `AHEAD_S`, so that their source is not asked all the time."""
 
 _TEXT: Final = re.compile(r"[!-~]+")
-"""What a header may hold of a credential: visible ASCII."""
+"""What a credential in a header may hold: visible ASCII."""
 
 
 class MissingCredentialsError(DeniedError):
@@ -63,9 +63,9 @@ class _Held:
 
 
 class Credentials:
-    """Stands in botocore's clients where its own credentials would. Thread-safe.
+    """Replaces botocore's own credentials in its clients. Thread-safe.
 
-    `look` finds credentials, as botocore has them, or raises; `monotonic` is in seconds.
+    `look` returns botocore's credentials or raises; `monotonic` is in seconds.
     """
 
     method: Final = "late"
@@ -100,11 +100,11 @@ class Credentials:
             return held.frozen
 
     def get_deferred_property(self, name: str) -> Callable[[], Any]:
-        """Return what tells a property, the account's id say, once a request needs it."""
+        """Return a function that tells a property, such as the account id, when a request needs it."""
         return lambda: getattr(self.get_frozen_credentials(), name, None)
 
     def note_answer(self, parsed: dict[str, Any], **_: Any) -> None:
-        """Note an answer of AWS: what it refuses may have been replaced at its source."""
+        """Look again soon if AWS refuses our credentials: their source may have newer ones."""
         if boto.DENIALS.get(parsed.get("Error", {}).get("Code", ""), Denial.NAME) is not Denial.NAME:
             self._refused = True
 
@@ -121,7 +121,7 @@ class Credentials:
         try:
             found = self._look()
             held, cause = (_held(found), None) if found is not None else (None, cause_of(None))
-        except Exception as error:  # noqa: BLE001  # whatever a source of credentials raises, there are none of it yet
+        except Exception as error:  # noqa: BLE001  # a source may raise anything: it has none yet
             cause = cause_of(error)
         with self._changed:
             self._keep(held, cause)
@@ -129,7 +129,7 @@ class Credentials:
             self._changed.notify_all()
 
     def _keep(self, held: _Held | None, cause: Cause | None) -> None:
-        """Take what a look has brought. What we hold serves until its end, though it could not be replaced yet."""
+        """Take a look's result. The credentials we hold serve until they expire, even if no new ones were found."""
         if held is None:
             rest_s = self._backoff.next_s()
             if cause is not None and cause != self._cause and self._usable() is not None:
@@ -145,7 +145,7 @@ class Credentials:
 
 
 def _held(found: Any) -> _Held:
-    """Return what a source has brought, ready to sign with. Line ends around it are the file's it came from."""
+    """Return a source's credentials, ready to sign with. Line ends around them come from a file."""
     frozen = found.get_frozen_credentials()
     key, secret, token = (text and without_line_end(text) for text in frozen[:3])
     for name, text in (("access key", key), ("secret key", secret), ("session token", token)):

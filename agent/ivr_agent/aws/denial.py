@@ -1,7 +1,7 @@
 """Says what AWS denies this agent, and what to do about it: a wrong name, a missing permission, a wrong host clock.
 
-Owns the words; what every loop meets over and over the log holds back (`repeats`). Called by `service`. The loops
-treat a denial as any other time without AWS: they go on by themselves once it is mended.
+Owns the words; the log holds back their repetitions (`repeats`). Called by `service`. The loops treat a denial like
+any other time without AWS: they go on by themselves once it is mended.
 """
 
 import logging
@@ -27,18 +27,18 @@ RIGHTS_REMEDY: Final = (
 
 
 def level_of(error: StoreError) -> int:
-    """Return the level at which a loop tells that it must try again: what is denied stands in the log already."""
+    """Return the level at which a loop logs a retry: a denial is in the log already."""
     return logging.DEBUG if isinstance(error, DeniedError) else logging.WARNING
 
 
 class Denials:
-    """Tells of what is denied. `clock` says whether the host's is to blame."""
+    """Logs what is denied. `clock` says whether the host's clock is to blame."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def note(self, service: str, error: DeniedError) -> str:
-        """Say it; return what to do about it."""
+        """Log a denial; return its remedy."""
         action, fields = self._told_as(service, error)
         say(action, level=logging.ERROR, about=(error.code, fields.get("cause", service)), **fields)
         return f"{error.code}: {fields['remedy']}"

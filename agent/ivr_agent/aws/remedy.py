@@ -1,7 +1,7 @@
 """Why there are no credentials, and what to do about it.
 
-Owns the words. Tells errors by their class alone: their text may quote what a program or a service has printed, and
-with it a credential.
+Owns the words. Tells errors apart by their class alone: their text may quote what a program or a service printed,
+and so a credential.
 """
 
 import os
@@ -30,7 +30,7 @@ class Cause(NamedTuple):
 
 
 class UnusableCredentialsError(IvrRuntimesError):
-    """No request can carry them. Its text is ours and quotes none."""
+    """No request can carry these credentials. The text is ours and quotes none."""
 
 
 NONE: Final = (
@@ -74,7 +74,7 @@ REMEDIES: Final[tuple[tuple[type[Exception] | tuple[type[Exception], ...], str],
 
 
 def cause_of(error: Exception | None) -> Cause:
-    """Return why a look for credentials has failed; None stands for one that has found none."""
+    """Return why a look for credentials failed; None means that it found none."""
     if error is None:
         return Cause("none found", NONE)
     name = type(error).__name__
@@ -90,7 +90,7 @@ def cause_of(error: Exception | None) -> Cause:
 
 
 def _source(error: Exception) -> str:
-    """Return what failed, if the error says so by more than its text: botocore's provider, a variable's file."""
+    """Return which source failed, if the error has it in a field: botocore's provider, a variable's file."""
     if isinstance(error, (CredentialRetrievalError, PartialCredentialsError)):
         return str(error.kwargs.get("provider", ""))
     if isinstance(error, OSError) and error.filename:

@@ -1,7 +1,7 @@
 """The way from the loops to the stores: threads, because boto3 blocks.
 
 Owns one small pool per purpose, so that a hanging write never holds up a heartbeat, and tells `health` which
-service answered. Never retries: that is each loop's own business.
+service answered. Never retries: each loop does.
 """
 
 import asyncio
@@ -76,17 +76,17 @@ def _run(call: Callable[[], T], loop: asyncio.AbstractEventLoop, answer: "asynci
     error: BaseException | None = None
     try:
         result = call()
-    except Exception as raised:  # noqa: BLE001  # not handled here: carried over to the awaiting loop
+    except Exception as raised:  # noqa: BLE001  # not handled here: passed on to the awaiting loop
         error = raised
     try:
         loop.call_soon_threadsafe(_settle, answer, result, error)
     except RuntimeError:
-        return  # the loop is closed: the program is ending and nobody waits any more
+        return  # the loop is closed: the program ends and nobody waits
 
 
 def _settle(answer: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
     if answer.done():
-        return  # whoever asked was cancelled
+        return  # the caller was cancelled
     if error is not None:
         answer.set_exception(error)
     else:

@@ -1,7 +1,7 @@
 """Where credentials of AWS come from: botocore's own sources, asked anew each time, and the session of our clients.
 
-Owns what botocore gets wrong for a daemon: a profile that must be there at the start, files read once, a process
-waited for without end. Called by `__main__`; `credentials` decides when to look.
+Mends what botocore does wrong for a daemon: it wants the profile at the start, reads files once, and waits for a
+process for ever. Called by `__main__`; `credentials` decides when to look.
 """
 
 import os
@@ -17,11 +17,11 @@ from ivr_agent.aws.credentials import Credentials
 from ivr_runtimes.stores import boto
 
 PROCESS_LIMIT_S: Final = 60.0
-"""When a `credential_process` is killed: botocore waits for ever, and a process that hangs once would hang us."""
+"""After this a `credential_process` is killed: botocore would wait for ever, and we would hang with it."""
 
 
 def client_session() -> Any:
-    """Return a session of botocore for all clients: they share one set of credentials, looked for when needed."""
+    """Return one botocore session for all clients: they share credentials, looked for when needed."""
     made = boto.new_session(_Session)
     credentials = Credentials(look)
     made.register_component("credential_provider", _Of(credentials))
@@ -31,17 +31,17 @@ def client_session() -> Any:
 
 
 def look() -> Any:
-    """Look for credentials as botocore does, by a session that has read no file yet; None if there are none."""
+    """Look for credentials with a new botocore session, which reads all files anew; None if there are none."""
     fresh = boto.new_session(botocore.session.Session)
-    fresh.get_scoped_config()  # a profile that is named but missing must not lead to credentials of something else
+    fresh.get_scoped_config()  # raises for a missing profile: no other credentials may be used in its place
     with suppress(UnknownCredentialError):
         chain = fresh.get_component("credential_provider")
-        chain.get_provider("custom-process")._popen = _Process  # noqa: SLF001  # there is no other way to bound it
+        chain.get_provider("custom-process")._popen = _Process  # noqa: SLF001  # the only way to limit it
     return fresh.get_credentials()
 
 
 class _Of:
-    """A provider of one thing, for botocore's clients: credentials of AWS, or no bearer tokens."""
+    """A provider for botocore's clients: gives AWS credentials, or no bearer token."""
 
     def __init__(self, thing: Credentials | None) -> None:
         self._thing = thing
@@ -54,7 +54,7 @@ class _Of:
 
 
 class _Session(botocore.session.Session):
-    """A session whose profile may come late: `look` tells that it is missing, and goes on looking."""
+    """A session whose profile may come late: `look` reports it missing and looks again."""
 
     @property
     def full_config(self) -> Any:
@@ -71,7 +71,7 @@ class _Session(botocore.session.Session):
 
 
 class _Process(subprocess.Popen[bytes]):
-    """A `credential_process` that is killed, with all it has started, when it does not end."""
+    """A `credential_process` that is killed, with its children, when it does not end in time."""
 
     def __init__(self, command: list[str], *, stdout: int, stderr: int) -> None:
         super().__init__(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True)

@@ -1,4 +1,4 @@
-"""The engine's side: the client that asks it, the server that hears it, the probe that keeps up with it."""
+"""The engine's side: the client that asks it, the server for its events, the probe that checks it."""
 
 from ivr_agent.engine.client import (
     COMMAND_TIMEOUT_S,

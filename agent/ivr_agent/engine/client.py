@@ -1,7 +1,7 @@
 """The client of the engine side (docs/engine-protocol.md).
 
 Owns requests, time limits and what each answer means. Called by `probe` (status, snapshot) and `carry` (commands).
-Never retries, but that `exchange` repeats a command whose kept connection was just being closed: it may be repeated.
+Never retries, except that `exchange` repeats a command when a kept connection was just being closed: that is safe.
 Never follows a redirect or a proxy.
 """
 
@@ -22,10 +22,10 @@ from ivr_runtimes.model import Verb
 from ivr_runtimes.telling import told
 
 STATUS_TIMEOUT_S: Final = 2.0
-"""An engine that needs longer for its status cannot be vouched for: well under one heartbeat."""
+"""An engine that takes longer to tell its status counts as down. Well under one heartbeat."""
 
 COMMAND_TIMEOUT_S: Final = 4.0
-"""A command is carried out in memory; longer than this the engine is stuck and the command comes back."""
+"""An engine carries out a command in memory. After this it counts as stuck, and the command comes back."""
 
 SNAPSHOT_TIMEOUT_S: Final = 10.0
 """A snapshot of tens of thousands of runtimes is some ten megabytes."""
@@ -35,12 +35,12 @@ REFUSED_REMEDY: Final = ": give engine and agent the same engine_token"
 
 
 class EngineError(IvrRuntimesError):
-    """The engine gave no answer that could be used."""
+    """The engine gave no usable answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The engine's typed no: `unknown_runtime` or `session_mismatch`, and the session that said so."""
+    """The engine refused: `unknown_runtime` or `session_mismatch`, and its session."""
 
     error: str
     session: Session
@@ -50,7 +50,7 @@ class EngineSide(Protocol):
     """What the loops ask of an engine; every method raises `EngineError`."""
 
     async def status(self) -> Status:
-        """Return session, seq and, of a bridge, age."""
+        """Return session, seq and, for a bridge, age."""
         ...
 
     async def snapshot(self) -> Snapshot:

@@ -1,7 +1,7 @@
 """The agent side of the engine protocol: the engine tells what changed (docs/engine-protocol.md).
 
-Owns reading events and answering them. What they mean is `registry`'s business; a session nobody knows makes `probe`
-ask the engine. Served on the Unix socket or loopback address `listen`.
+Owns reading events and answering them. `registry` decides what they mean; an unknown session makes `probe` ask the
+engine. Served on the Unix socket or loopback address `listen`.
 """
 
 import logging
@@ -18,10 +18,10 @@ from ivr_agent.rows import Reception, Registry
 from ivr_engine.guard import RefusedError, carries
 
 MAX_BODY: Final = 4 * 1024 * 1024
-"""Bytes of a request: more than a full batch of the longest events in UTF-8, twenty times the usual."""
+"""Bytes of a request at most: room for 500 events of 8 KiB each; a usual event is a twentieth of that."""
 
 KEEP_ALIVE_S: Final = 3600.0
-"""How long an idle connection is kept: an engine on which nothing happens by night need not open a new one."""
+"""How long an idle connection is kept, so that an engine need not reconnect after a quiet hour."""
 
 STRANGER_REMEDY: Final = "an event came without the node's token: give engine and agent the same engine_token"
 

@@ -1,6 +1,6 @@
 """An engine and a clock in memory, behind the same ports: for tests, and for anyone who embeds the agent.
 
-Owns the engine side's meaning (docs/engine-protocol.md) without scripts or HTTP, and time that passes only when told.
+Follows docs/engine-protocol.md without scripts or HTTP; its time passes only when told to.
 Never used by the running agent.
 """
 
@@ -27,7 +27,7 @@ async def run_inline(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
 @dataclass(slots=True)
 class ManualTime:
-    """Monotonic seconds that pass only when told."""
+    """Monotonic seconds that pass only when told to."""
 
     at_s: float = 0.0
 
@@ -40,7 +40,7 @@ class ManualTime:
         self.at_s += seconds
 
     def clock(self) -> Clock:
-        """Return a clock that runs on this time, from `EPOCH_S` on, as if AWS had told it."""
+        """Return a clock on this time that starts at `EPOCH_S`, as if AWS had told it."""
         clock = Clock(monotonic=self, wall=lambda: EPOCH_S + self.at_s)
         clock.observe(EPOCH_S + self.at_s - DATE_RESOLUTION_S / 2)
         return clock
@@ -50,7 +50,7 @@ class ManualTime:
 class MemoryEngine:
     """Implements `engine.EngineSide`. `down` makes it silent; `branch` gives its scripts an External Stop branch.
 
-    With `age_s` it is a bridge, whose engine answered so long ago.
+    With `age_s` it is a bridge whose engine answered that long ago.
     """
 
     session: Session = Session("s-1")  # noqa: RUF009  # a NewType of str: immutable

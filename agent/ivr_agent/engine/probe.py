@@ -1,8 +1,8 @@
-"""The engine probe: is the engine there, which life is it in, has anything been missed.
+"""The engine probe: does the engine answer, in which session, and was an event missed.
 
 Owns asking for the status and taking snapshots, and whether the engine is `up`: the lease is renewed only while it is.
-A new session (also one that an event or a command's answer betrays, see `suspect`), a gap in `seq` or a `seq` that
-fell leads to a snapshot.
+A new session (also one seen in an event or a command's answer, see `suspect`), a gap in `seq` or a `seq` that fell
+leads to a snapshot.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ RETRY_S: Final = 1.0
 """How soon an engine that did not answer is asked again: it may be starting."""
 
 SILENT: Final = "the engine behind its bridge has not answered for as long as a lease lasts"
-"""What is wrong with an engine of which only a bridge's memory is left."""
+"""What is wrong when the bridge answers but the engine behind it does not."""
 
 MAX_EXAMPLES: Final = 3
-"""Rows of a snapshot that cannot be read and are named in the log."""
+"""How many unreadable rows of a snapshot the log names."""
 
 
 class Probe:
-    """The probing loop. `session` is the engine's life as of the last answer, None before the first.
+    """The probing loop. `session` is the engine's as of the last answer, None before the first.
 
-    An engine that its bridge has not heard of for `silent_s` is down, whatever the bridge remembers.
+    An engine that its bridge has not heard from for `silent_s` is down, even if the bridge answers.
     """
 
     def __init__(
@@ -56,27 +56,27 @@ class Probe:
         self.up = False
         """True while the engine answered its last probe."""
         self.vouched_s = 0.0
-        """When (monotonic) the engine surely lived: it was asked then what it last answered, or so its bridge says."""
+        """When (monotonic) the engine surely lived: when its last answer was asked for, less a bridge's `age_s`."""
         self._engine = engine
         self._registry = registry
         self._health = health
         self._metrics = metrics
         self._silent_s = silent_s
         self._owed_seq = -1
-        """What the last status told."""
+        """The seq of the last status."""
         self._falls = Falls()
         self._told = ""
-        """What the log says of the engine: `up`, or what its last probe failed with."""
+        """What was last logged of the engine: `up`, or the error of its last probe."""
 
     def suspect(self, session: Session) -> None:
-        """Probe at once when somebody saw a session that is not the known one."""
+        """Probe at once if this session is not the known one."""
         if session != self.session:
             self.wake.set()
 
     async def step(self) -> float | None:
         """Ask for the status; take a snapshot when the session is new, events are missing or `seq` fell.
 
-        An engine that tells its status is up, whatever becomes of the snapshot: it carries out commands.
+        An engine that tells its status is up even if the snapshot fails: it carries out commands.
         """
         asked_s, known, heard_seq = self._health.monotonic(), self.session, self._registry.latest
         if known == self._registry.session:
@@ -114,7 +114,7 @@ class Probe:
             self.renewed.set()
 
     def _look_for_fall(self, status: Status, heard_seq: int) -> None:
-        """Have the set told anew when the session counts anew: the same numbers count other changes now."""
+        """Ask for a snapshot when `seq` fell: the same numbers stand for other changes now."""
         session, seq = status.session, status.seq
         before = self._falls.fallen_from(seq, heard_seq=heard_seq)
         if before is None and self._registry.repeated is not None and self._registry.session == session:
@@ -126,7 +126,7 @@ class Probe:
             say("seq_fell", level=logging.ERROR, about=session, session=session, seq=seq, before=before)
 
     def _must_resync(self, status: Status) -> bool:
-        """Decide on a snapshot: what an earlier answer promised has not come, or nothing is known of the session."""
+        """Tell whether a snapshot is needed: events are missing, or nothing is known of the session."""
         missed = self._owed_seq > self._registry.seq
         self._owed_seq = status.seq
         return missed or self._registry.session != status.session
@@ -136,7 +136,7 @@ class Probe:
         snapshot = await self._engine.snapshot()
         self._tell_unreadable(snapshot)
         if snapshot.session != self.session:
-            self.wake.set()  # the engine was restarted in between: ask anew, the session comes first
+            self.wake.set()  # the engine restarted in between: ask for its status first
             return
         self._registry.adopt(snapshot)
         self._metrics.snapshots.inc()

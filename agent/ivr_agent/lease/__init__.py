@@ -1,4 +1,4 @@
-"""The node's lease: who may speak for the node, and until when."""
+"""The node's lease: which agent may write for the node, and until when."""
 
 from ivr_agent.lease.lease import Lease
 from ivr_agent.lease.predecessor import at_home, cannot_be_told

@@ -1,9 +1,8 @@
 """The node's proof of life: the heartbeat that renews its lease.
 
 Owns the node's row. Renews only while the engine answers its probe; ends the agent when another one runs for the
-same node. Never touches runtimes' rows, but says by `ours` whether they are this agent's to write. What state the
-lease is in, and what leads to the next, is `states`' business: here the engine's probe, the clock and the table are
-asked.
+same node. Never touches runtimes' rows, but `ours` says whether this agent may write them. `states` holds the states
+and their transitions; here the probe, the clock and the table are asked.
 """
 
 import logging
@@ -28,20 +27,20 @@ IDLE_S: Final = 0.5
 """How soon to look again for an engine that does not answer yet."""
 
 LOOKS: Final = 2 * CONFIRMATIONS
-"""How often the row is read at most before the first lease, so that the time is confirmed: enough for an odd one."""
+"""How often the row is read at most before the first lease, to confirm the time even after one wrong `Date`."""
 
 SWEEP_WITHIN_S: Final = 4.0
-"""How long a lapsed lease waits for the sweep, so that what ended meanwhile does not show up again."""
+"""How long a lapsed lease waits for the sweep, so that ended runtimes do not show up again."""
 
 READ_S: Final = 1.0
-"""How long it waits after the sweep: a list that has read the rows before may read the nodes only now."""
+"""How long it waits after the sweep: a list may have read the rows before it and read the nodes now."""
 
 
 class Lease:
-    """The heartbeat. `us` is our row as it is to be written, but for session and lease; `ttl_s` is the lease.
+    """The heartbeat. `us` is our row without session and lease; `ttl_s` is the lease's length.
 
-    `is_gone` tells of an agent that holds the lease whether it has certainly died (`predecessor`). `swept` tells
-    whether the table holds nothing of this session any more that has ended.
+    `is_gone` tells whether another agent that holds the lease has certainly died (`predecessor`). `swept` tells
+    whether the table holds no ended runtime of this session any more.
     """
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
@@ -71,19 +70,19 @@ class Lease:
         self.state: State = Waiting()
 
     def ours(self) -> bool:
-        """Tell whether this agent speaks for the node, as far as it knows.
+        """Tell whether this agent may write for the node, as far as it knows.
 
-        It does when it holds the lease, or when the row names the very session of its engine: whoever wrote that
-        talks to the same engine, so both tell the same truth (an agent restarted after a crash).
+        It may when it holds the lease, or when the row names its engine's session: then the row's writer has the same
+        engine, and both write the same (an agent restarted after a crash).
         """
         return states.held_until_s(self.state) is not None or self._same_session()
 
     def surely_ours(self) -> bool:
-        """Tell whether nobody else can speak for the node: a lease that has lapsed may be another agent's by now."""
+        """Tell whether no other agent can write for the node: another may have taken a lapsed lease."""
         return self.count_down() > 0 or self._same_session()
 
     def count_down(self) -> float:
-        """Return the seconds for which the lease still holds, at least 0."""
+        """Return how many seconds the lease still holds, at least 0."""
         return max(0.0, (states.held_until_s(self.state) or 0.0) - self._clock.now_s())
 
     async def step(self) -> float | None:
@@ -92,7 +91,7 @@ class Lease:
         Raises `SecondAgentError` when another agent keeps the lease.
         """
         try:
-            if states.is_new(self.state):  # also sets the clock before the first lease is reckoned
+            if states.is_new(self.state):  # also sets the clock for the first lease
                 await self._look()
             if states.is_over(self.state):
                 return IDLE_S
@@ -112,7 +111,7 @@ class Lease:
         return None
 
     async def hand_over(self) -> None:
-        """Leave a longer lease behind that the next agent may take at once; only while the engine is well.
+        """Leave a longer lease that the next agent may take at once; only while the engine is up.
 
         No heartbeat follows: it would take the lease back.
         """
@@ -139,7 +138,7 @@ class Lease:
         return self._probe.up and self._probe.session is not None
 
     async def _look(self) -> None:
-        """Read the row; again while the answers contradict the host's clock and have yet to confirm each other."""
+        """Read the row; repeat while AWS's time contradicts the host's and is not confirmed."""
         for _ in range(LOOKS):
             row = await self._read()
             if self._clock.synchronised:
@@ -147,7 +146,7 @@ class Lease:
         self._become(states.read(self.state, row))
 
     async def _doubt(self) -> None:
-        """Look whether a lease that has lapsed, because the engine is silent, was taken by another agent."""
+        """Look whether another agent took the lease, which lapsed because the engine is down."""
         state, now = self.state, self._now()
         if not isinstance(state, EngineDown) or state.until_s > now.epoch_s:
             return
@@ -160,7 +159,7 @@ class Lease:
             say("lease_lost", level=logging.WARNING, agent_id=row.agent_id)
 
     def _sweep_first(self) -> bool:
-        """Tell whether readers have given the node up, so that its rows can be put right before they show again."""
+        """Tell whether lists hide the node, so that its rows can be corrected before they show again."""
         state, now = self.state, self._now()
         if not isinstance(state, Waiting) or state.row is None or not self._same_session():
             return False
@@ -190,14 +189,14 @@ class Lease:
         self._metrics.renewals.labels(result="renewed").inc()
 
     def _row(self, lease_s: float, *, agent_id: str) -> Node:
-        """Return our row with a lease of so many seconds from when the engine last answered."""
-        silence_s = self._clock.monotonic() - self._probe.vouched_s  # we vouch for no more than the engine told
+        """Return our row with a lease of `lease_s` from when the engine last answered."""
+        silence_s = self._clock.monotonic() - self._probe.vouched_s  # a lease counts from the engine's last answer
         session = self._probe.session or self._us.session
         self._promise = self._promise.next(session, self._clock.now_s() - silence_s + lease_s)
         return replace(self._us, session=session, lease_until_s=self._promise.until_s, agent_id=agent_id)
 
     async def _contest(self) -> float | None:
-        """Take over from an agent that is gone, wait for one that may be, give way to a living one: it renews."""
+        """Take over from an agent that is gone, wait while unsure, give way to one that renews."""
         self._metrics.renewals.labels(result="held").inc()
         self._become(states.held_by_another(self.state))
         try:
@@ -214,7 +213,7 @@ class Lease:
         return self._wait_for(row)
 
     def _wait_for(self, row: Node) -> float:
-        """Return for how long to wait for an agent that may live; raises `SecondAgentError` when it does."""
+        """Return how long to wait for an agent that may live; raises `SecondAgentError` when it does."""
         state, now = self.state, self._now()
         if not isinstance(state, Waiting):
             return IDLE_S

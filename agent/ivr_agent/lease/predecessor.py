@@ -1,7 +1,7 @@
-"""Whether the agent that wrote our node's row is certainly gone, so that nobody need wait for its lease to lapse.
+"""Whether the agent that wrote our node's row is certainly gone, so that its lease need not lapse first.
 
-Owns the question and what counts as a proof. An agent serves its control port, at the host of its node's name, for as
-long as it lives: where we are bound at that host, its port tells. Called by `lease`, while another agent's lease holds.
+Owns the question and what counts as proof. A living agent serves its control port at the host of its node's name: if
+we are bound at that host, we ask that port. Called by `lease` while another agent's lease holds.
 """
 
 import asyncio
@@ -15,30 +15,30 @@ from ivr_agent.health import HEALTH_PATH
 from ivr_runtimes.model import UNKNOWN_PORT, Node
 
 ANSWER_WITHIN_S: Final = 1.0
-"""A living agent answers within this, or cannot be told from a dead one."""
+"""An agent that takes longer to answer may be dead or alive."""
 
 MAX_ANSWER: Final = 4096
-"""Bytes of an answer that are looked at."""
+"""Bytes of an answer that are read."""
 
 IsGone: TypeAlias = Callable[[Node], Awaitable[bool]]
 
 
 class Identity(BaseModel):
-    """Who answers at a control port."""
+    """Which agent answers at a control port."""
 
     agent_id: str
 
 
 async def cannot_be_told(_: Node) -> bool:
-    """Answer for an agent whose control port is bound elsewhere: its host need not be that of its node's name."""
+    """Answer no: an agent bound elsewhere may run on another host than its node's name says."""
     return False
 
 
 def at_home(host: str, control_port: int) -> IsGone:
-    """Return the question for an agent that is bound at `host`, the host of its node's name, and that port."""
+    """Return the question for an agent bound at that port of `host`, its node's host."""
 
     async def is_gone(row: Node) -> bool:
-        """True where the row's port is ours, is nobody's, or is another agent's."""
+        """True if the row's port is ours, is free, or is another agent's."""
         if row.control_port == control_port:
             return True
         if row.control_port == UNKNOWN_PORT:

@@ -1,6 +1,6 @@
-"""The other agent whose lease stands in our node's row: for how long to wait for it, and when it surely lives.
+"""The other agent whose lease is in our node's row: how long to wait for it, and when it surely lives.
 
-Owns the judgement, from rows and times alone. Called by `lease` while it waits.
+Decides from rows and times alone. Called by `lease` while it waits.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from ivr_runtimes.lease import CLOCK_SKEW_S, LEASE_HANDOVER_S
 from ivr_runtimes.model import Node
 
 RETRY_S: Final = 1.0
-"""How soon a heartbeat that failed is repeated: several tries fit the lease."""
+"""How soon a failed heartbeat is repeated: several tries fit one lease."""
 
 SOON_S: Final = 0.2
-"""How soon to try again for a lease that is about to lapse: readers believe in it for the clock skew only."""
+"""How soon to try again for a lease about to lapse: lists accept it after its end only for the clock skew."""
 
 
 class Now(NamedTuple):
@@ -25,10 +25,10 @@ class Now(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """The other agent's row as last seen, and until when (monotonic) to wait for its lease's end.
+    """The other agent's row as last seen, and until when (monotonic) to wait for its lease to end.
 
-    A lease beyond `alive_s` (epoch) was made after we first looked. An earlier one need not come from a living agent:
-    the last renewal of a killed one may land late.
+    A lease that ends after `alive_s` (epoch) was made after we first looked. One that ends earlier proves no living
+    agent: the last renewal of a killed one may arrive late.
     """
 
     row: Node
@@ -36,7 +36,7 @@ class Rival:
     until_s: float
 
     def keeps(self, now: Now) -> bool:
-        """Tell whether it lives, or its lease goes on for longer than any dead agent's could."""
+        """Tell whether it lives, or its lease lasts longer than a dead agent's could."""
         return self.row.lease_until_s > self.alive_s or now.monotonic_s > self.until_s
 
     def wait_s(self, now: Now) -> float:
@@ -45,7 +45,7 @@ class Rival:
 
 
 def watch(known: Rival | None, row: Node, now: Now, *, ttl_s: float) -> Rival:
-    """Return what is known of the agent in the row, now that its row is this. `ttl_s` is a lease."""
+    """Return what is known of the agent now that its row is `row`. `ttl_s` is a lease's length."""
     if known is not None and known.row == row:
         return known
     until_s = now.monotonic_s + remaining_s(row, now) + CLOCK_SKEW_S + 2 * RETRY_S
@@ -55,5 +55,5 @@ def watch(known: Rival | None, row: Node, now: Now, *, ttl_s: float) -> Rival:
 
 
 def remaining_s(row: Node, now: Now) -> float:
-    """Return for how long the row's lease holds, or as long as any may."""
+    """Return how long the row's lease holds, at most the longest lease."""
     return max(0.0, min(row.lease_until_s - now.epoch_s, LEASE_HANDOVER_S))

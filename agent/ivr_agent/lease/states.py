@@ -1,7 +1,7 @@
-"""Where the lease stands: the states, and what leads from one to another (drawn in docs/agent.md, "Life").
+"""The states of the lease and their transitions (drawn in docs/agent.md, "Life").
 
 Owns what each state knows and every transition, as functions from a state to a state. No clock, no table, no engine:
-`lease` asks those and tells what came of it. An event that changes nothing in a state returns that very state.
+`lease` asks those and passes on the results. An event that changes nothing returns the same state.
 """
 
 import math
@@ -27,29 +27,29 @@ class Waiting:
     looked: bool = False
     """True once it was read at all."""
     lost: bool = False
-    """True when we held the lease before: whoever has it came after us, and lives."""
+    """True when we held the lease before: the agent that has it came after us, and lives."""
     dead: str = ""
-    """The agent in the row that is certainly gone, so that its lease need not lapse."""
+    """The agent in the row if it is certainly gone: its lease need not lapse."""
     rival: Rival | None = None
-    """The agent in the row that may live."""
+    """The agent in the row if it may live."""
     swept_s: float | None = None
     """When (monotonic) the table was seen swept for our first lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """We hold the lease and renew it. It ends at `until_s` (epoch), as far as the table's answers tell."""
+    """We hold the lease and renew it. It ends at `until_s` (epoch), by the table's last answer."""
 
     until_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class EngineDown:
-    """We hold the lease and let it lapse, for nobody vouches for the engine. Another agent may take it then."""
+    """We hold the lease and let it lapse, for the engine is down. Then another agent may take it."""
 
     until_s: float
     doubted_s: float = -math.inf
-    """When (monotonic) the row was last read to see whether one has."""
+    """When (monotonic) the row was last read to see whether one took it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Ended:
 
 State: TypeAlias = Waiting | Serving | EngineDown | AwsDown | Ending | Ended
 STATES: Final = (Waiting, Serving, EngineDown, AwsDown, Ending)
-"""Every state in which a lease can be seen."""
+"""Every state but `Ended`."""
 
 
 def renewed(state: State, until_s: float) -> State:
@@ -86,7 +86,7 @@ def renewed(state: State, until_s: float) -> State:
 
 
 def engine_silent(state: State) -> State:
-    """Nobody vouches for the engine."""
+    """The engine is down."""
     match state:
         case Serving(until_s) | AwsDown(until_s):
             return EngineDown(until_s)
@@ -95,7 +95,7 @@ def engine_silent(state: State) -> State:
 
 
 def aws_silent(state: State) -> State:
-    """A renewal had no answer, or none of use. The table may have taken it all the same: that counts as not taken."""
+    """A renewal had no usable answer. The table may have taken it, but it counts as not taken."""
     match state:
         case Serving(until_s) | EngineDown(until_s):
             return AwsDown(until_s)
@@ -104,7 +104,7 @@ def aws_silent(state: State) -> State:
 
 
 def held_by_another(state: State) -> State:
-    """Another agent's lease stands in the row."""
+    """Another agent's lease is in the row."""
     match state:
         case Serving() | EngineDown() | AwsDown():
             return Waiting(looked=True, lost=True)
@@ -120,7 +120,7 @@ def kept_by_another(state: State) -> State:
 
 
 def told_to_end(state: State) -> State:
-    """SIGTERM or SIGINT: the commands are done and the rows are written, the lease alone is left."""
+    """SIGTERM or SIGINT: the commands are done and the rows written; only the lease is left."""
     match state:
         case Waiting() | Serving() | EngineDown() | AwsDown():
             return Ending(state)
@@ -129,7 +129,7 @@ def told_to_end(state: State) -> State:
 
 
 def left(state: State) -> State:
-    """The lease was handed over; or there was none, or none to hand over."""
+    """The lease was handed over, or there was none to hand over."""
     return Ended() if isinstance(state, Ending) else state
 
 
@@ -161,7 +161,7 @@ def is_over(state: State) -> bool:
 
 
 def may_be_dead(state: State, row: Node) -> bool:
-    """Tell whether to ask if the agent in the row is gone: not for one that took the lease from us, and once."""
+    """Tell whether to ask if the agent in the row is gone: only once, and not if it took the lease from us."""
     return isinstance(state, Waiting) and not state.lost and row.agent_id != state.dead
 
 
@@ -171,7 +171,7 @@ def found_dead(state: State, row: Node) -> State:
 
 
 def held_until_s(state: State) -> float | None:
-    """Return when (epoch) the lease ends that we hold, None when we hold none."""
+    """Return when (epoch) our lease ends, None when we hold none."""
     match state:
         case Serving(until_s) | EngineDown(until_s) | AwsDown(until_s):
             return until_s
@@ -189,12 +189,12 @@ def names_session(state: State, session: Session | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """The latest lease that the table may have of us, whether it answered or not: it takes no step back from us."""
+    """The latest lease that we sent to the table, answered or not: the next must not end earlier."""
 
     session: Session | None = None
     until_s: float = 0.0
 
     def next(self, session: Session, until_s: float) -> "Promise":
-        """Return the lease to promise now, which is to end at `until_s`."""
+        """Return the lease to send now, which is to end at `until_s`."""
         least_s = self.until_s if session == self.session else self.until_s + STEP_S
         return Promise(session, max(until_s, least_s))

@@ -1,7 +1,7 @@
 """The control port: commands of peers, health, metrics.
 
-Owns what may be asked from outside the node. Peers' requests must be signed and addressed to this node in its present
-session; health and metrics are open and hold no names of tenants.
+Owns what may be asked from outside the node. Peers' requests must be signed for this node and its present session;
+health and metrics are open and hold no names of tenants.
 """
 
 import logging
@@ -26,7 +26,7 @@ MAX_BODY: int = 16 * 1024
 
 
 class Control:
-    """The application. Without a `signer` (a one-node site) there is no way in for peers."""
+    """The application. Without a `signer` (a one-node site) it takes nothing from peers."""
 
     def __init__(  # noqa: PLR0913  # the collaborators; bundling them would only hide them
         self,

@@ -30,12 +30,12 @@ from ivr_runtimes.telling import told
 COMMANDS_PATH: Final = "/v1/commands"
 
 TIMEOUT_S: Final = COMMAND_TIMEOUT_S + 2.0
-"""A peer answers when its engine has, or gives up before us, so that we know the outcome whenever it does."""
+"""Longer than a peer waits for its engine, so that we learn the outcome if it does."""
 
 IPV6: Final = 6
 
 SIGNATURE_REMEDY: Final = "give all agents of the site the same peer_secret, and keep their hosts' clocks right"
-"""What to do about a signature that does not fit; agents reckon time by AWS's, so clocks come second."""
+"""What to do about a bad signature; agents use AWS's time, so clocks come second."""
 
 STRANGER_REMEDY: Final = "see what listens there: it is no agent that this one can work with"
 """What to do about an answer that no agent of a site gives another."""
@@ -47,7 +47,7 @@ REMEDIES: Final[Mapping[int, str]] = {
     421: "another node's agent answers there: see that node's name, control_host and control_port; right after"
     " a restart of its engine this ends by itself",
 }
-"""What to do about a peer that refuses us, by the status it answers."""
+"""What to do about a peer that refuses us, by the status of its answer."""
 UNRESOLVABLE: Final = (ValueError, OverflowError)
 """What `getaddrinfo` raises, besides OSError, for a host or port that it does not even look up."""
 
@@ -78,7 +78,7 @@ class Peers:
         body = command.to_body().encode()
         request = Request(method="POST", path=COMMANDS_PATH, body=body, node=node.node, session=command.session)
         try:
-            async with asyncio.timeout(TIMEOUT_S):  # a resolver that hangs included
+            async with asyncio.timeout(TIMEOUT_S):  # includes the name lookup
                 hosts = await self._allowed_hosts(node)
                 status, answer = await self._offer(hosts, node, request)
         except (TimeoutError, aiohttp.ClientError, OSError, *UNRESOLVABLE) as error:
@@ -87,7 +87,7 @@ class Peers:
         return self._judge(node, status, _outcome(status, answer))
 
     def _judge(self, node: Node, status: int, outcome: Outcome | None) -> Outcome:
-        """Return the outcome; a peer that takes no commands from us counts as lost, whatever it answers."""
+        """Return the outcome; a peer that takes no commands from us counts as down, though it answers."""
         says = f"the agent of {node.node} answered with status {status}"
         engine_away = status == HTTPStatus.SERVICE_UNAVAILABLE
         self._health.peer(node.node, answered=outcome is not None or engine_away)
@@ -115,7 +115,7 @@ class Peers:
             return response.status, await response.content.read(4096)
 
     async def _allowed_hosts(self, node: Node) -> list[str]:
-        """Return the peer's addresses, ready for a URL; what was checked is what is called."""
+        """Return the peer's checked addresses, ready for a URL: exactly these are called."""
         allowed = [ip for ip in await _addresses(node) if lies_in(ip, self._networks)]
         if not allowed:
             raise UndeliveredError(f"the host of {node.node} lies in none of peer_networks")
@@ -123,7 +123,7 @@ class Peers:
 
 
 async def _addresses(node: Node) -> list[IPv4Address | IPv6Address]:
-    """Return what the host of a node leads to; raises `OSError` or `ValueError` where it leads nowhere."""
+    """Return the addresses of a node's host; raises `OSError` or `ValueError` if it has none."""
     host = host_of(node.node)
     with suppress(ValueError):  # a name: ask the resolver
         return [ip_address(host)]

@@ -1,7 +1,7 @@
 """Signatures between the agents of a site: HMAC-SHA256 under the site's shared secret.
 
-Owns what is signed and what makes a signature good. A request is bound to its method, path, body, addressee (node and
-session), time and nonce, so it can be neither altered nor redirected nor repeated. Called by `peers` and `control`.
+Owns what is signed and when a signature is good. It covers method, path, body, addressee (node and session), time and
+nonce, so a request can be neither altered nor redirected nor repeated. Called by `peers` and `control`.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ SCHEME: Final = "ivr-agent-1"
 """Separates these signatures from any other use of the secret."""
 
 TOLERANCE_S: Final = 30.0
-"""How far a request's time may be from AWS's time as we know it: clocks and transit; also how long nonces are kept."""
+"""How far a request's time may be from AWS's as we know it (clocks and transit); nonces are kept as long."""
 
 MAX_NONCES: Final = 200_000
 """Nonces remembered at most: some 3,000 requests a second, more than any engine takes, in 30 MB at worst.
@@ -32,7 +32,7 @@ NODE, SESSION, TIME, NONCE, SIGNATURE = HEADERS
 
 
 class BadSignatureError(IvrRuntimesError):
-    """The request is not proven to come from a peer, now, for the first time."""
+    """The request is not proven to come from a peer, to be recent and to be no repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ class Signer:
         expected = self._signature(request, time, nonce)
         if not hmac.compare_digest(expected.encode(), _raw(headers.get(SIGNATURE, ""))):
             raise BadSignatureError("the signature does not fit")
-        if abs(float(time) - self._clock.now_s()) > TOLERANCE_S:  # a signed time was written by `sign`: a number
+        if abs(float(time) - self._clock.now_s()) > TOLERANCE_S:  # `sign` wrote it, so it is a number
             raise BadSignatureError(f"the time is off by more than {TOLERANCE_S:.0f} s")
         self._remember(nonce)
 
@@ -101,5 +101,5 @@ class Signer:
 
 
 def _raw(text: str) -> bytes:
-    """Return a header's bytes, whatever they are: aiohttp carries undecodable ones as lone surrogates."""
+    """Return a header's bytes: aiohttp keeps undecodable ones as lone surrogates."""
     return text.encode(errors="surrogateescape")

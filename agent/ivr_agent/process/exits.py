@@ -1,6 +1,6 @@
 """How the program ends: its exit codes and the errors that end it.
 
-Owns nothing but the table. Everything else that goes wrong is retried; only these reach `__main__`.
+Owns nothing but the table. All other failures are retried; only these reach `__main__`.
 """
 
 from enum import IntEnum
@@ -10,7 +10,7 @@ from ivr_runtimes.errors import IvrRuntimesError
 
 
 class Exit(IntEnum):
-    """An exit code; its docstring entry in docs/agent.md says what to do about it."""
+    """An exit code; docs/agent.md says what to do about each."""
 
     OK = 0
     DEFECT = 1

@@ -1,7 +1,7 @@
 """The log: JSON lines on stderr, each with an `action`.
 
 Owns the line's shape and its length. Never logs tokens, secrets or message bodies, nor the texts of libraries, which
-may quote them; values are fields, so nothing needs parsing. What comes again and again is held back by `repeats`.
+may quote them. Values are fields, so nothing needs parsing. `repeats` holds repeated lines back.
 """
 
 import json
@@ -16,7 +16,7 @@ from ivr_runtimes.telling import trace_of
 LOGGER: Final = logging.getLogger("ivr_agent")
 
 MAX_TEXT: Final = 500
-"""Characters of one value: others' words (an error, an id of the engine's) may be of any length."""
+"""Characters of one value: an error's text or an engine's id may be of any length."""
 
 MAX_ITEMS: Final = 20
 """Items of a list that are shown."""
@@ -25,7 +25,7 @@ MAX_TRACE: Final = 8_000
 """Characters of a traceback; its end tells most."""
 
 REMIND_INTERVAL_S: Final = 5.0
-"""How often it is looked for lines that were held back and are due."""
+"""How often held-back lines that are due are written."""
 
 
 def say(
@@ -39,13 +39,13 @@ def say(
 ) -> None:
     """Log one line. `fields` become the line's members; `trace` adds where that error came from.
 
-    A line is held back when one of the same action and `about` was written lately, unless `each` one counts.
+    A line is held back if one of the same action and `about` was written lately, unless `each` is set.
     """
     LOGGER.log(level, action, exc_info=trace, extra={"fields": fields, "about": str(about), "each": each})
 
 
 async def remind() -> None:
-    """Write what was held back and is due. Called by a loop."""
+    """Write the held-back lines that are due. Called by a loop."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, Repeats):
             handler.remind()
@@ -71,7 +71,7 @@ class JsonLines(logging.Formatter):
 
 
 def _short(value: Any) -> Any:
-    """Return a value as a line may show it: no longer than can be read."""
+    """Return a value as a line shows it, cut to the limits."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, dict):
@@ -87,5 +87,5 @@ def start_log(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.WARNING, handlers=[Repeats(handler)], force=True)
-    logging.getLogger("botocore").setLevel(logging.CRITICAL)  # its warnings may quote credentials; we tell what matters
+    logging.getLogger("botocore").setLevel(logging.CRITICAL)  # its warnings may quote credentials; we log the rest
     LOGGER.setLevel(level.upper())

@@ -1,6 +1,6 @@
 """The driver of every loop: run a step, wait, repeat, until told to stop.
 
-Owns waiting and jitter, so that a `step()` never sleeps and tests need no clock but the one they inject.
+Owns waiting and jitter: a `step()` never sleeps, and tests inject the clock.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ JITTER: Final = 0.2
 """Waits are shortened by up to this share, never lengthened: three heartbeats always fit one lease."""
 
 MOMENT_S: Final = 0.1
-"""Waits below this are appointments, with a row that waits for company, say: jitter would only make them come twice."""
+"""Shorter waits get no jitter: something is due at that moment, and an early look would only be repeated."""
 
 NOT_OURS_S: Final = 0.2
-"""How soon a loop that must wait until the node is ours looks again: right after a start it will be in a moment, and a
+"""How soon a loop looks again whether this agent may write for the node: after a start that takes a moment, and a
 lapsed lease waits for the sweep."""
 
 Step = Callable[[], Awaitable[float | None]]
-"""One pass. Returns how many seconds to wait before the next one, or None for the loop's interval."""
+"""One pass. Returns the seconds to wait before the next, or None for the loop's interval."""
 
 Chance = Callable[[], float]
 """Randomness in [0, 1)."""
@@ -39,7 +39,7 @@ async def every(
     chance: Chance = random.random,
     failed: Callable[[str], None] | None = None,
 ) -> None:
-    """Run `step` every `interval_s` until `stop`; `wake` ends a wait early. `failed` is told of steps that broke."""
+    """Run `step` every `interval_s` until `stop`; `wake` ends a wait early. `failed` is told of failed steps."""
     while not stop.is_set():
         if wake is not None:
             wake.clear()
@@ -70,7 +70,7 @@ async def _guarded(step: Step, failed: Callable[[str], None] | None) -> float | 
         return await step()
     except FatalError:
         raise
-    except Exception as error:  # noqa: BLE001  # the loops' one guard: a defect in one pass must not end the daemon
+    except Exception as error:  # noqa: BLE001  # a defect in one step must not end the daemon
         say(
             "loop_failed", level=logging.ERROR, about=f"{name} {type(error)}", loop=name, error=told(error), trace=error
         )

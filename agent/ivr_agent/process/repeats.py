@@ -1,8 +1,8 @@
-"""Keeps the log short: what is said again and again is said once, then ever more rarely, with a count.
+"""Keeps the log short: a repeated line is written once, then ever more rarely, with a count.
 
-Owns which lines are held back, whatever says them: an engine, a peer or a network that is broken for hours must fill no
-disk and hide nothing else. Lines of the same action (and `about`) are one kind; a library's are, by their text before
-it is filled in. Put between the loggers and the handler that writes, by `log`.
+Owns which lines are held back: an engine, a peer or a network that is broken for hours must not fill the disk or hide
+other lines. Lines of the same action (and `about`) are one kind; a library's are those of one template. `log` puts it
+between the loggers and the handler that writes.
 """
 
 import logging
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Final
 
 FIRST_S: Final = 10.0
-"""How long a kind of line rests after it was written; it doubles each time the kind comes again."""
+"""How long a kind of line is held back after it was written; doubles each time the kind comes again."""
 
 MOST_S: Final = 600.0
-"""The longest rest; a kind that was not seen for so long after its rest is forgotten, and begins anew."""
+"""The longest such time. A kind not seen for as long afterwards is forgotten and starts afresh."""
 
 MAX_KINDS: Final = 20
-"""Kinds told apart of one action: whatever others send, an action has at most one more."""
+"""Kinds told apart per action; all others of the action share one more."""
 
 MAX_KEY: Final = 500
 """Characters by which kinds are told apart."""
@@ -26,7 +26,7 @@ MAX_KEY: Final = 500
 
 @dataclass(slots=True)
 class _Kind:
-    """A kind of line: until when (monotonic) it rests, and what came of it meanwhile."""
+    """A kind of line: until when (monotonic) it is held back, and what came meanwhile."""
 
     rest_s: float
     until_s: float
@@ -35,9 +35,9 @@ class _Kind:
 
 
 class Repeats(logging.Handler):
-    """Hands records to `target`, but for those held back; `monotonic` is the clock in seconds.
+    """Hands records to `target`, except those held back; `monotonic` is the clock in seconds.
 
-    A record with `each` set is never held back, nor one below INFO: whoever asks for those wants them all.
+    Never held back: a record with `each` set, or one below INFO, since who turns those on wants all of them.
     """
 
     def __init__(self, target: logging.Handler, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -57,7 +57,7 @@ class Repeats(logging.Handler):
             self._write(kind, now_s)
 
     def remind(self) -> None:
-        """Write the latest of each kind that was held back and has rested, and forget what is over."""
+        """Write the latest held-back line of each kind that is due, and forget old kinds."""
         self.acquire()  # as `handle` does around `emit`: libraries log from threads of their own
         try:
             now_s = self._monotonic()
@@ -71,7 +71,7 @@ class Repeats(logging.Handler):
             self.release()
 
     def flush(self) -> None:
-        """Write all that is held back: the program ends (logging.shutdown)."""
+        """Write all held-back lines as the program ends (logging.shutdown)."""
         for kind in self._all():
             if kind.latest is not None:
                 self._write(kind, self._monotonic())

@@ -1,7 +1,7 @@
-"""Tells a supervisor of systemd's kind how the agent is: ready, alive, stopping (sd_notify(3)).
+"""Tells a supervisor such as systemd how the agent is: ready, alive, stopping (sd_notify(3)).
 
-Owns the messages and their way: one datagram each to the socket that `NOTIFY_SOCKET` names. Without that variable
-nobody is told. Never waits, and never fails the agent: a supervisor that cannot be told only misses a message.
+Owns the messages and how they are sent: one datagram each to the socket that `NOTIFY_SOCKET` names, none without that
+variable. Never waits, and never fails the agent: a message that cannot be sent is dropped.
 """
 
 import logging
@@ -19,7 +19,7 @@ STOPPING: Final = "STOPPING=1"
 ALIVE: Final = "WATCHDOG=1"
 
 ALIVE_INTERVAL_S: Final = 5.0
-"""How often the event loop says that it turns; the unit's WatchdogSec is six times that."""
+"""How often the event loop reports that it runs; the unit's WatchdogSec is six times that."""
 
 
 def notify(message: str) -> None:
@@ -37,5 +37,5 @@ def notify(message: str) -> None:
 
 
 async def alive() -> None:
-    """Say that the event loop turns."""
+    """Report that the event loop runs."""
     notify(ALIVE)

@@ -1,4 +1,4 @@
-"""The guard of the agent's servers: the engine kit's, with a line in the log for each request of a script or a page.
+"""The guard of the agent's servers: the engine kit's, and each request of a script or a page is logged.
 
 Used by `events` and `control`.
 """
@@ -15,7 +15,7 @@ from ivr_runtimes.identifiers import Session
 
 
 def guard(session: Callable[[], Session | None] = lambda: None) -> Middleware:
-    """Return the middleware of a server. `session` is what its errors name as the engine's, if anything."""
+    """Return the middleware of a server. `session` returns the engine's session for its errors, if known."""
     return ivr_engine.guard.guard(session, origin_refused=_tell)
 
 

@@ -1,7 +1,7 @@
-"""The engine protocol's JSON Schema, made from the very models by which the agent reads and writes it.
+"""The engine protocol's JSON Schema, made from the models with which the agent reads and writes it.
 
 Owns docs/engine-protocol.schema.json: `python -m ivr_agent.protocol.schema > docs/engine-protocol.schema.json` writes
-it anew, and a test holds the two together. Never used by the running agent.
+it anew; a test compares the two. Never used by the running agent.
 """
 
 import json
@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from ivr_agent.protocol.wire import AgentProblem, Answer, Batch, Changed, FullSnapshot, Problem, Status, Stop
 
 BODIES: Final[tuple[type[BaseModel], ...]] = (Changed, Batch, Status, FullSnapshot, Stop, Answer, Problem, AgentProblem)
-"""Every body that travels, either way. Events of an end have none: their fields stand in the query."""
+"""Every body, in either direction. `DELETE` of a runtime has none: its fields are in the query."""
 
 
 def schema() -> dict[str, Any]:

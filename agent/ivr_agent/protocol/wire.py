@@ -1,7 +1,7 @@
 """The bodies of the engine protocol, version 1 (docs/engine-protocol.md), checked at the border.
 
-Owns what the engine may say: an unreadable event is refused, an unreadable row of a snapshot is skipped. Knows
-nothing of tables beyond how a state becomes a row.
+Owns what the engine may say: an unreadable event is refused, an unreadable row of a snapshot is skipped. Of tables
+it knows only how a state becomes a row.
 """
 
 import json
@@ -44,10 +44,10 @@ MAX_EVENTS: Final = 500
 """Events in one request at most: some 200 KB, and a few milliseconds of the agent's time."""
 
 MAX_AGE_S: Final = 1e9
-"""Seconds of a status's age at most, thirty years: more is a point in time (seconds since 1970) taken for an age."""
+"""Seconds of a status's age at most, thirty years: more is a time since 1970 sent by mistake."""
 
 MAX_FAULTS: Final = 5
-"""Wrong fields that are named of one body: a batch of nothing but wrong ones would fill a page."""
+"""Wrong fields that are named per body: a batch may have thousands."""
 
 
 def _folded(name: object) -> Domain:
@@ -69,7 +69,7 @@ def _known(name: object) -> object:
 
 def _is_time(text: str) -> str:
     try:
-        datetime.fromisoformat(text)  # the pattern has settled the form
+        datetime.fromisoformat(text)  # the pattern has checked the form
     except ValueError:
         raise ValueError("not a time of the form 2019-11-05T08:36:40Z") from None
     return text
@@ -88,7 +88,7 @@ Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_is_text)]
 Seq = Annotated[int, Field(ge=0, strict=True)]
 SessionName = Annotated[Session, StringConstraints(pattern=SESSION_PATTERN)]
 Id = Annotated[RuntimeId, StringConstraints(pattern=RUNTIME_ID_PATTERN), AfterValidator(str.lower)]
-"""Folded once it is known to be one: ids are compared without regard to letter case (RFC 9562 section 4)."""
+"""Lowercased after the check: ids are compared without regard to case (RFC 9562 section 4)."""
 
 StopName = Annotated[StopId, StringConstraints(pattern=STOP_ID_PATTERN)]
 TimePattern = StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")
@@ -98,7 +98,7 @@ STOPTYPES: Final = {
     "description": "One of the examples: the list is closed. Another, of a later platform, counts as none.",
     "examples": [stoptype.value for stoptype in StopType],
 }
-"""What the schema says of termination types: any text is read, because more may be added within version 1."""
+"""The schema of termination types: any text is read, since version 1 may get more of them."""
 
 AnyStopType = Annotated[
     StopType | None, BeforeValidator(_known), WithJsonSchema({"anyOf": [STOPTYPES, {"type": "null"}]})
@@ -245,9 +245,9 @@ class Snapshot:
 
 
 def read_snapshot(body: bytes) -> Snapshot:
-    """Read the answer of `GET /v1/runtimes`; raises `ValueError` when it is none at all.
+    """Read the answer of `GET /v1/runtimes`; raises `ValueError` when it is no such answer.
 
-    Lenient about text on purpose: whatever is no Unicode costs its own row only.
+    Lenient about text on purpose: invalid Unicode costs only its own row.
     """
     raw = _RawSnapshot.model_validate(json.loads(body.decode(errors="surrogateescape")))
     rows: dict[RuntimeId, RuntimeState] = {}
@@ -262,14 +262,14 @@ def read_snapshot(body: bytes) -> Snapshot:
 
 
 def _name(row: object, number: int) -> str:
-    """Return how a row that cannot be read is called: by its id, if that much of it can."""
+    """Return what to call an unreadable row: its id, if that can be read."""
     name = row.get("id") if isinstance(row, dict) else None
     is_id = isinstance(name, str) and re.fullmatch(RUNTIME_ID_PATTERN, name)
     return str(name).lower() if is_id else f"row {number}"
 
 
 def wrong_fields(error: ValidationError) -> str:
-    """Name the wrong fields, the first few, and what is wrong with each, never its value."""
+    """Name the first few wrong fields and what is wrong with each, never its value."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     told = [f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults[:MAX_FAULTS]]
     rest = [f"and {len(faults) - MAX_FAULTS} more"] if len(faults) > MAX_FAULTS else []

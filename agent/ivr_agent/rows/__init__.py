@@ -1,4 +1,4 @@
-"""The node's runtimes: the set the engine tells, the rows owed to the table, the writes and the sweep."""
+"""The node's runtimes: the set the engine reports, the rows to write, the writer and the sweep."""
 
 from ivr_agent.rows.flush import Flush
 from ivr_agent.rows.ledger import Ledger

@@ -1,8 +1,8 @@
-"""The writer of table `runtimes`: pays what the ledger owes.
+"""The writer of table `runtimes`: writes what the ledger says is owed.
 
-Owns requests, retries and what each way of failing means (ports.RuntimeWriter). Several drivers may run one
-`Flush.step` at the same time: the ledger never hands one id to two of them. Rows are made when the request is, so
-`lwt` is the write's time and the table always gets the current truth: a put of what lives, a delete of what does not.
+Owns requests, retries and what each kind of failure means (ports.RuntimeWriter). Several drivers may run `Flush.step`
+at the same time: the ledger never hands one id to two of them. Rows are made together with their request, so `lwt` is
+the write's time and the table always gets the current state: a put of what lives, a delete of what does not.
 """
 
 import asyncio
@@ -24,20 +24,20 @@ RETRY_FIRST_S: Final = 0.1
 """The wait after the first failed write; it doubles."""
 
 RETRY_MOST_S: Final = 5.0
-"""The longest wait between tries while AWS is away: within this it is noticed that it is back."""
+"""The longest wait between tries while AWS is away: its return is noticed within this."""
 
 YIELD_FIRST_S: Final = 0.5
-"""How long what can wait rests after the first write that failed, whatever's it was; it doubles."""
+"""How long writes at leisure pause after the first failed write of any row; it doubles."""
 
 YIELD_MOST_S: Final = 10.0
-"""The longest rest of what can wait."""
+"""The longest such pause."""
 
 SET_ASIDE_S: Final = 300.0
-"""How long a refused row rests before it is tried once more: the cause may have been ours to mend in the table."""
+"""How long a refused row waits before it is tried again: somebody may have mended the cause."""
 
 
 class Flush:
-    """The writing loop. `lifetime_s` is the longest life of one request; `may_write` tells whether the node is ours."""
+    """The writing loop. `lifetime_s` is the longest life of one request; `may_write` tells whether this agent may."""
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
         self,
@@ -75,18 +75,18 @@ class Flush:
         if closed_s > 0:
             return closed_s
         if ids := self._ledger.take():
-            if self._backoff.failures:  # after failures one request at a time goes ahead to see whether AWS is back
+            if self._backoff.failures:  # after failures one request at a time tests whether AWS is back
                 self._closed_until_s = self._clock.monotonic() + self._lifetime_s
             await self._write(ids)
         self._metrics.dirty.set(len(self._ledger))
         return self._ledger.next_s()
 
     async def refresh(self) -> None:
-        """Owe again the rows whose garbage collection date comes near."""
+        """Owe again the rows that garbage collection would soon take."""
         self._ledger.refresh()
 
     async def _write(self, ids: Sequence[RuntimeId]) -> None:
-        """Write these ids; bisect what the table refuses, so that one bad row never blocks the others."""
+        """Write these ids; halve a refused batch until the bad row is alone, so that it never blocks others."""
         try:
             batch = self._batch(ids)
             unwritten = await self._service(self._table.write, batch)
@@ -95,7 +95,7 @@ class Flush:
         except StoreUnavailableError as error:
             self._fail(ids, error)
         except BaseException:
-            self._ledger.unpaid(ids)  # cancelled or a defect: what became of the write is not known
+            self._ledger.unpaid(ids)  # cancelled, or a defect: the write's fate is not known
             raise
         else:
             self._settle(batch, unwritten)
@@ -123,7 +123,7 @@ class Flush:
             self._retry_later(unwritten, "throttled", "the table took only a part")
 
     def _open(self) -> None:
-        """Go on at full pace: the table is there. What it throttles of a batch still waits for a moment."""
+        """Go on at full speed: the table answers. Throttled rows of a batch still wait a moment."""
         if self._backoff.failures:
             self._backoff.reset()
             self._closed_until_s = 0.0
@@ -131,14 +131,14 @@ class Flush:
 
     def _fail(self, ids: Sequence[RuntimeId], error: StoreUnavailableError) -> None:
         ambiguous = isinstance(error, AmbiguousWriteError)
-        if ambiguous:  # the request may land late, over a newer one: write the truth once more when it no longer can
+        if ambiguous:  # the request may land late, over a newer one: write again when it no longer can
             self._ledger.owe_at(self._clock.monotonic() + self._lifetime_s, ids)
         self._retry_later(ids, "ambiguous" if ambiguous else "unavailable", str(error), level=level_of(error))
 
     def _retry_later(
         self, ids: "Sequence[RuntimeId] | set[RuntimeId]", result: str, error: str, *, level: int = logging.WARNING
     ) -> None:
-        """Try these ids again after a while, and what can wait after a longer one: it must not take what is short."""
+        """Try these ids again after a while, and those that can wait later still: capacity is short."""
         wait_s = self._yielding.next_s()
         self._ledger.rest(wait_s)
         if not self._ledger.is_leisure(ids):
@@ -157,7 +157,7 @@ class Flush:
         )
 
     async def _bisect(self, ids: Sequence[RuntimeId], error: RefusedWriteError) -> None:
-        self._open()  # a refusal is an answer
+        self._open()  # a refusal shows that AWS answers
         if len(ids) > 1:
             half = len(ids) // 2
             await asyncio.gather(self._write(ids[:half]), self._write(ids[half:]))

@@ -1,9 +1,9 @@
 """What is owed to the table: ids whose row must be written or deleted, and when.
 
-Owns the order of writing: coalesced per id, never one id in two requests at once, failed ids first again, and what can
-wait (rows that nobody sees) only when nothing else is due, in requests of its own. Knows ids
-and times (monotonic seconds) only; whether an id is to be put or deleted is decided when its request is made, from
-the registry, so the table always gets the current truth. `registry` and `sweep` add debts, `flush` pays them.
+Owns the order of writing. Changes are coalesced per id, and an id is never in two requests at once. Failed ids come
+first again. Rows that no list shows are owed "at leisure": written when nothing else is due, in requests of their own.
+Knows only ids and times (monotonic seconds): whether to put or delete is read from the registry when the request is
+made, so the table gets the current state. `registry` and `sweep` add what is owed, `flush` writes it.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ from ivr_runtimes.identifiers import RuntimeId
 from ivr_runtimes.ports import MAX_WRITES
 
 LINGER_S: Final = 0.025
-"""How long a lone change waits for company; with the write itself it stays within the promised 50 ms."""
+"""How long a lone change waits for others to join; with its write it stays within the promised 50 ms."""
 
 REFRESH_S: Final = 3 * 3600.0
 """A live row is written again after this: half of its `expires_at`, so garbage collection never takes it."""
 
 
 class Ledger:
-    """The debts. `wake` is set whenever there may be something to write."""
+    """The ids owed. `wake` is set whenever there may be something to write."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.wake = asyncio.Event()
@@ -33,7 +33,7 @@ class Ledger:
         self._leisure: dict[RuntimeId, None] = {}
         """Owed when nothing else is due, in this order."""
         self._leisure_from_s = 0.0
-        """Not before this (monotonic): the table had too much to do."""
+        """Nothing at leisure before this (monotonic): the table was throttled."""
         self._busy: dict[RuntimeId, float | None] = {}
         """Being written -> owed since when; None: at leisure."""
         self._changed: dict[RuntimeId, float] = {}
@@ -72,7 +72,7 @@ class Ledger:
             self.wake.set()
 
     def owe_at_leisure(self, ids: Iterable[RuntimeId]) -> None:
-        """Owe the table these ids, of rows that it may hold, once nothing else is due."""
+        """Owe the table these ids, whose rows it may hold, once nothing else is due."""
         for runtime_id in ids:
             if runtime_id not in self:
                 self._tried.setdefault(runtime_id, self._monotonic())
@@ -80,25 +80,25 @@ class Ledger:
         self.wake.set()
 
     def rest(self, wait_s: float) -> None:
-        """Write nothing at leisure for so long: the table has too much to do as it is."""
+        """Write nothing at leisure for `wait_s`: the table has too much to do."""
         self._leisure_from_s = max(self._leisure_from_s, self._monotonic() + wait_s)
 
     def owe_at(self, due_s: float, ids: Iterable[RuntimeId]) -> None:
-        """Owe the table these ids from `due_s` (monotonic) on, whatever happens until then."""
+        """Owe the table these ids from `due_s` (monotonic) on, even if they are written before."""
         for runtime_id in ids:
             if self._due.get(runtime_id, 0.0) < due_s:
                 self._due[runtime_id] = due_s
                 heapq.heappush(self._heap, (due_s, runtime_id))
 
     def ended(self, runtime_id: RuntimeId) -> None:
-        """Owe the table a deletion, unless no row of it was ever tried: hours without AWS leave nothing behind."""
+        """Owe the table a deletion, unless no row of it was ever tried, as during hours without AWS."""
         if runtime_id in self._tried or runtime_id in self._busy:
             self.owe([runtime_id])
         else:
             self._ready.pop(runtime_id, None)
 
     def hold(self, ids: Iterable[RuntimeId]) -> None:
-        """Note that the table may hold rows of these ids (of an earlier agent)."""
+        """Note that the table may hold an earlier agent's rows of these ids."""
         now_s = self._monotonic()
         for runtime_id in ids:
             self._tried.setdefault(runtime_id, now_s)
@@ -142,7 +142,7 @@ class Ledger:
         return max(0.0, min(waits)) if waits else None
 
     def paid(self, runtime_id: RuntimeId, *, deleted: bool) -> float | None:
-        """Settle an id that the table took; return for how many seconds it had been owed, if it was no leisure."""
+        """Settle an id that the table took; return for how many seconds it was owed, None at leisure."""
         since_s = self._busy[runtime_id]
         lag_s = None if since_s is None else self._monotonic() - since_s
         if deleted:
@@ -151,9 +151,9 @@ class Ledger:
         return lag_s
 
     def unpaid(self, ids: Iterable[RuntimeId]) -> None:
-        """Settle ids that the table did not take: they are first in turn again, and owed for as long as before.
+        """Settle ids that the table did not take: they are first again, and keep the time since when they are owed.
 
-        First, so that hours without AWS try the same few again, not ever more of them.
+        First, so that hours without AWS retry the same few, not ever more of them.
         """
         were = {runtime_id: self._busy[runtime_id] for runtime_id in ids}
         first = {runtime_id: since_s for runtime_id, since_s in were.items() if since_s is not None}

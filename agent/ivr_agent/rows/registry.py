@@ -1,8 +1,8 @@
 """The set of this node's runtimes, kept equal to the engine's.
 
-Owns the rules of `session` and `seq` (docs/engine-protocol.md): what is older than what is known is ignored, a gap
-is repaired by a snapshot. Everything that changes the set is owed to the table through the ledger. Never talks to
-anyone; events come from `events`, snapshots from `probe`, and `flush` reads the truth.
+Owns the rules of `session` and `seq` (docs/engine-protocol.md): events older than what is known are ignored, a gap is
+repaired by a snapshot. Every change of the set is owed to the table through the ledger. Does no I/O: events come from
+`events`, snapshots from `probe`, and `flush` reads the current states.
 """
 
 import math
@@ -14,7 +14,7 @@ from ivr_agent.rows.ledger import Ledger
 from ivr_runtimes.identifiers import RuntimeId, Session
 
 MAX_AHEAD: Final = 100_000
-"""How many events beyond a gap are remembered; past that they are forgotten, which costs one more snapshot."""
+"""How many seqs beyond a gap are remembered; if there are more, all are dropped, which costs a snapshot."""
 
 
 class Reception(StrEnum):
@@ -27,7 +27,7 @@ class Reception(StrEnum):
 
 
 class Registry:
-    """The set. `session` is the known life of the engine, `seq` the last number up to which nothing is missing."""
+    """The set. `session` is the engine's known session, `seq` the last number up to which nothing is missing."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -36,11 +36,11 @@ class Registry:
         self.latest = -1
         """The highest seq that the session has told."""
         self.settled = -1
-        """Events up to this seq are no longer under way, as the probe says."""
+        """Events up to this seq are not under way any more (set by the probe)."""
         self.repeated: int | None = None
-        """The seq of an event that came all the same: the session seems to count anew."""
+        """The seq of an event at or below `settled`: the session seems to count anew."""
         self.unreadable: set[str] = set()
-        """What the engine runs and the last snapshot could not tell: ids, or `row N`."""
+        """The unreadable rows of the last snapshot: ids, or `row N`."""
         self._live: dict[RuntimeId, RuntimeState] = {}
         self._seqs: dict[RuntimeId, int] = {}
         """The last seq of every live runtime, and of those that ended beyond the gap (tombstones)."""
@@ -95,9 +95,9 @@ class Registry:
             self._merge(snapshot)
 
     def renumber(self) -> None:
-        """Forget every seq, for the session counts anew from somewhere below: the next snapshot decides what lives.
+        """Forget every seq, since the session counts anew from a lower one: the next snapshot decides what lives.
 
-        Until then the set stays as it is, and an event of the new count is taken in like one beyond a gap.
+        Until then the set stays as it is, and events of the new count are treated like events beyond a gap.
         """
         self.seq = self.latest = self.settled = -1
         self.repeated = None
@@ -143,7 +143,7 @@ class Registry:
         self._advance(snapshot.seq, whole=True)
 
     def _advance(self, seq: int, *, whole: bool = False) -> None:
-        """Note a seq, or with `whole` everything up to it, and close the gap as far as it goes."""
+        """Note a seq, or with `whole` all up to it; move `seq` on while no number is missing."""
         before = self.seq
         self.latest = max(self.latest, seq)
         if whole:
@@ -161,5 +161,5 @@ class Registry:
             self._bury(beyond=self.seq)
 
     def _bury(self, *, beyond: float) -> None:
-        """Forget the tombstones up to a seq: what is older than the gap's begin no late event can bring back."""
+        """Drop tombstones up to seq `beyond`: events that old are rejected anyway."""
         self._seqs = {id_: seq for id_, seq in self._seqs.items() if id_ in self._live or seq > beyond}

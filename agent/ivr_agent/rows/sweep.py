@@ -1,9 +1,9 @@
-"""Clears away what earlier lives left in the table: once per engine session, and once more per life of the agent.
+"""Removes rows that earlier sessions and agents left: once per engine session, and once more per run of the agent.
 
-Owns finding this node's rows that should not be there. Rows of the running session that the registry does not hold
-are owed at once (they are visible); rows of dead sessions, invisible already, at leisure. Once more, when no write of a
-killed predecessor can land any longer: what landed after the first look may show what has ended, or hide a change of
-what lives, so then every live row is owed too. Only owes: `flush` deletes, and looks at the truth when it does.
+Owns finding this node's rows that should not be there. Rows of the running session that the registry does not hold are
+visible, so they are owed at once; rows of dead sessions are invisible, so they are owed at leisure. The second look
+comes when no write of a killed predecessor can arrive any more. A late write may show an ended runtime or hide a change
+of a live one, so then every live row is owed too. Only owes: `flush` deletes, by the state at that time.
 """
 
 import math
@@ -21,22 +21,22 @@ from ivr_runtimes.identifiers import RuntimeId, Session
 from ivr_runtimes.ports import MAX_WRITES, RowRef, RuntimeWriter
 
 PACE_S: Final = 1.0
-"""One batch of invisible rows per this long at least, so that a few are no burst."""
+"""The longest time between batches of invisible rows: a few rows cause no burst."""
 
 CLEAR_WITHIN_S: Final = 90.0
-"""Within this long all invisible rows shall be gone, if the table keeps up: lists read, and pay for, what they skip."""
+"""All invisible rows should be gone within this, if the table keeps up: lists read and pay for them."""
 
 FASTEST_S: Final = 0.05
-"""One batch per this long at most, of invisible rows and of live ones: 500 rows/s, half of what a partition takes."""
+"""The shortest time between batches, invisible rows or live: 500 rows/s, half of a partition's limit."""
 
 RETRY_S: Final = 5.0
-"""How soon the table is read again when it could not be."""
+"""How soon the table is read again after a failure."""
 
 
 class Sweep:
-    """The sweeping loop; `may_write` tells whether the node is surely ours; requests live `lifetime_s` at most.
+    """The sweeping loop; `may_write` tells whether this agent surely may; requests live `lifetime_s` at most.
 
-    `at_once` is how many batches of what can wait are written side by side: some writers stay free for what cannot.
+    `at_once` is how many batches at leisure are written in parallel: some writers stay free for urgent rows.
     """
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
@@ -71,13 +71,13 @@ class Sweep:
 
     @property
     def done(self) -> bool:
-        """True when no visible row of the running session is left that should not be there."""
+        """True when the running session has no wrong visible row left."""
         if self._swept is None or self._swept != self._registry.session:
             return False
         return not any(runtime_id in self._ledger for runtime_id in self._unknown)
 
     async def step(self) -> float | None:
-        """Read the node's rows when it is time to, then owe one batch at a time what can wait."""
+        """Read the node's rows when due, then owe those that can wait, one batch at a time."""
         if not self._may_write():
             return NOT_OURS_S
         if self._registry.session != self._swept:
@@ -93,7 +93,7 @@ class Sweep:
         return None
 
     def _owe_some(self, waiting: deque[RuntimeId]) -> None:
-        """Owe one more batch, unless as many wait as may be written at once: the table sets the pace then."""
+        """Owe one more batch, unless `at_once` batches still wait: then the table sets the pace."""
         if self._ledger.leisure <= (self._at_once - 1) * MAX_WRITES:
             self._ledger.owe_at_leisure([waiting.popleft() for _ in range(min(MAX_WRITES, len(waiting)))])
 
@@ -109,7 +109,7 @@ class Sweep:
         self._unknown = [row.id for row in rows if row.session == session and self._registry.get(row.id) is None]
         self._leisure = deque(row.id for row in rows if row.session != session)
         pace = pace_s(len(self._leisure))
-        self._pace_s = min(self._pace_s, pace) if again else pace  # what is left is no reason to slow down
+        self._pace_s = min(self._pace_s, pace) if again else pace  # fewer rows must not slow it down
         self._swept = session
         self._live = deque(self._registry.ids() if again else ())
         if again:
@@ -126,6 +126,6 @@ class Sweep:
 
 
 def pace_s(rows: int) -> float:
-    """Return how often, in seconds, a batch of that many invisible rows is owed: the more there are, the faster."""
+    """Return the seconds between batches for that many invisible rows: the more rows, the faster."""
     batches = math.ceil(rows / MAX_WRITES)
     return min(PACE_S, max(FASTEST_S, CLEAR_WITHIN_S / batches)) if batches else PACE_S

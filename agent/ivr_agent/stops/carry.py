@@ -1,4 +1,4 @@
-"""What becomes of one stop command: to our engine, or to the agent of its node.
+"""Carries out one stop command: by our engine, or by the agent of its node.
 
 Owns the decision of the outcome (docs/agent.md, "What becomes of a stop"). Called by `drain` for messages of the
 queue and by `control` for requests of peers. Raises `UndeliveredError` whenever the fate is not known for certain.
@@ -18,7 +18,7 @@ from ivr_runtimes.model import Node
 from ivr_runtimes.ports import NodeLookup
 
 CONTRADICTION_S: Final = 300.0
-"""Clocks further apart contradict each other: AWS takes no request signed by a host's clock that is further off."""
+"""Clocks further apart contradict each other. AWS refuses requests signed by a clock further off."""
 
 RESULTS: Final = {"acted": Outcome.ACTED, "already_stopping": Outcome.ALREADY_STOPPING}
 
@@ -56,7 +56,7 @@ class Carrier:
         self._forward = forward
 
     async def carry(self, command: Command, *, queue_s: float | None = None) -> Outcome:
-        """Carry out a command of our site's queue, wherever its node is. `queue_s` is the time the queue told."""
+        """Carry out a command of our site's queue, for any node. `queue_s` is the queue's time."""
         if self._clock.now_s() > command.deadline_s:
             self._believe_the_clock(queue_s)
             return Outcome.EXPIRED
@@ -65,7 +65,7 @@ class Carrier:
         return await self._pass_on(command)
 
     def _believe_the_clock(self, queue_s: float | None) -> None:
-        """Let no clock drop a stop that stands alone: by a wrong one a fresh command looks expired."""
+        """Raise if all other clocks contradict ours: by a wrong one a fresh command looks expired."""
         if not self._clock.synchronised:
             raise UndeliveredError("AWS's time is not known yet, and by the host's clock the deadline has passed")
         ahead_s = {"host": -self._clock.host_ahead_s}
@@ -80,8 +80,8 @@ class Carrier:
     async def act(self, command: Command) -> Outcome:
         """Carry out a command of our own node.
 
-        What the engine of that very session says is true whoever asks it. Another session proves nothing by itself:
-        the node may have moved, and its stop be waiting for the agent that speaks for it now.
+        An answer from the command's session is true, whichever agent asks. One from another session proves nothing by
+        itself: another agent may have the node and the command's session by now.
         """
         session, stop_id = Session(command.session), StopId(command.stop_id)
         runtime_id = RuntimeId(command.runtime_id)
@@ -108,7 +108,7 @@ class Carrier:
         return await self._forward(command, node)
 
     async def _row(self, command: Command) -> Node:
-        """Return the row of the command's node as it is now: it names the session that the node is in."""
+        """Return the present row of the command's node: it names the node's session."""
         try:
             node = await self._service(self._nodes.read, self._place.site, NodeName(command.node))
         except StoreUnavailableError as error:

@@ -1,8 +1,8 @@
 """The site's stop queue: takes messages, has them carried out, deletes them once their outcome is known.
 
-Owns the messages in hand: their visibility while work lasts, their return after a backoff, their way to the
-dead-letter queue when they are no commands of this site. Never decides an outcome: `carry` does; never deletes by
-itself: `receipts` does, in batches.
+Owns the messages in hand: hides them while work lasts, returns them after a backoff, and moves poison messages (no
+commands of this site) to the dead-letter queue. Never decides an outcome: `carry` does. Never deletes by itself:
+`receipts` does, in batches.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ POLL_WAIT_S: Final = 5
 """Length of a long poll: an idle agent asks 12 times a minute, and an orderly stop waits for one poll at most."""
 
 VISIBILITY_S: Final = 15
-"""How long a message in hand stays hidden from other agents; extended every third of it while work lasts."""
+"""How long a message in hand is hidden from other agents; renewed every third of it while work lasts."""
 
 EXTEND_INTERVAL_S: Final = VISIBILITY_S / 3
-"""How often the messages in hand are hidden anew."""
+"""How often the messages in hand are hidden for longer."""
 
 RETURN_MOST_S: Final = 15
-"""The longest time an undelivered message rests before it is tried again."""
+"""The longest wait before an undelivered message is tried again."""
 
 MAX_IN_HAND: Final = 100
 """Messages in hand at once: ten full batches, so that one stuck peer does not hold up the rest of the queue."""
@@ -47,11 +47,11 @@ RETRY_MOST_S: Final = 5.0
 class Drain:
     """The draining loop. `wind_down` ends it: what is received from then on is handed back at once.
 
-    It takes nothing until `may_take`, that is while this agent does not speak for its node: it could only put back what
-    another agent could carry out, later each time.
+    It takes nothing until `may_take` says that this agent may act for its node: before, it could only return messages
+    that another agent could carry out, and so delay them.
 
-    One driver runs `step`, a long poll at a time. Further ones run `help`, which asks only while the queue is full of
-    commands: an idle agent costs one request every 5 s, however many it may send when it must.
+    One driver runs `step`, one long poll at a time. More drivers run `help`, which asks only while polls come back
+    full: so an idle agent costs one request every 5 s.
     """
 
     def __init__(  # noqa: PLR0913  # the loop's collaborators; bundling them would only hide them
@@ -69,7 +69,7 @@ class Drain:
     ) -> None:
         self._place = place
         self.wake = asyncio.Event()
-        """Set when a poll came back full: more pollers are worth their requests."""
+        """Set when a poll came back full: then more pollers pay off."""
         self._inbox = inbox
         self._polling = polling
         self._service = service
@@ -88,12 +88,12 @@ class Drain:
         self._answered = False
 
     async def step(self) -> float | None:
-        """Receive one batch and set to work on it; waits only for the queue, or for a free hand when all are full."""
-        wait_s = POLL_WAIT_S if self._answered else 0  # the first answer is wanted at once: it tells that SQS is there
+        """Receive one batch and start work on it; waits only for the queue, or for room among the messages in hand."""
+        wait_s = POLL_WAIT_S if self._answered else 0  # the first poll does not wait: its answer shows that SQS is up
         return await self._take(wait_s)
 
     async def help(self) -> float | None:
-        """Receive what there is, without waiting for more, while the queue is full of commands."""
+        """Receive without waiting, while polls come back full."""
         return await self._take(0) if self._flooded else None
 
     async def _take(self, wait_s: int) -> float | None:
@@ -121,12 +121,12 @@ class Drain:
         return 0.0 if messages else None
 
     async def _free_hand(self) -> None:
-        """Wait until one more batch can be held, besides those that polls under way may bring."""
+        """Wait until there is room for one more batch, besides those of polls under way."""
         while self._work and len(self._in_hand) + self._expected > MAX_IN_HAND - MAX_MESSAGES:
             await asyncio.wait(self._work, return_when=asyncio.FIRST_COMPLETED)
 
     async def extend(self) -> None:
-        """Keep the messages in hand hidden for another while; not at the end, when they are being handed back."""
+        """Hide the messages in hand for longer; not at the end, when they are handed back."""
         if not self._in_hand or self._ending:
             return
         try:
@@ -180,7 +180,7 @@ class Drain:
     def _finish(self, task: asyncio.Task[None], *, messages: Iterable[Message]) -> None:
         self._work.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            for message in messages:  # let go of: the queue hands them out again
+            for message in messages:  # dropped here: the queue hands them out again
                 self._in_hand.pop(message.receipt, None)
             say("stop_failed", level=logging.ERROR, about=type(error), error=told(error), trace=error)
         self._metrics.in_hand.set(len(self._in_hand))

@@ -1,7 +1,7 @@
 """Deletes handled messages, several in one request.
 
-Owns the receipts whose messages are done with: one that comes alone waits a moment for company. Never decides that a
-message is done with: `drain` does. Never retries: a message that stays is handed out again, and commands are absolute.
+Owns the receipts of finished messages: a lone one waits a moment for others to join. Never decides that a message is
+finished: `drain` does. Never retries: a message that stays is handed out again, and commands are idempotent.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from ivr_agent.aws import Run
 from ivr_runtimes.ports import MAX_MESSAGES, CommandInbox
 
 LINGER_S: Final = 0.005
-"""How long a lone receipt waits for company. Nobody waits for it: the command has been carried out."""
+"""How long a lone receipt waits for others. It delays nobody: the command was carried out."""
 
 Waiting = dict[str, "asyncio.Future[bool]"]
 
@@ -49,7 +49,7 @@ class Receipts:
     async def _request(self, batch: Waiting) -> None:
         try:
             refused = await self._service(self._inbox.delete, list(batch))
-        except Exception as error:  # noqa: BLE001  # not handled here: carried over to those who wait
+        except Exception as error:  # noqa: BLE001  # not handled here: passed on to the callers
             for answer in batch.values():
                 _fail(answer, error)
         except BaseException:
@@ -63,5 +63,5 @@ class Receipts:
 
 
 def _fail(answer: "asyncio.Future[bool]", error: Exception) -> None:
-    if not answer.done():  # else whoever asked was cancelled
+    if not answer.done():  # a done one was cancelled by its caller
         answer.set_exception(error)

@@ -44,7 +44,7 @@ MEANINGS: Final = {
 }
 
 VISIBLE: Final = range(0x21, 0x7F)
-"""What a token may be made of: a header carries it."""
+"""Characters of a token: it is sent in a header."""
 
 TOKEN_VARIABLE: Final = "IVR_AGENT_ENGINE_TOKEN"  # noqa: S105  # the name of a variable
 

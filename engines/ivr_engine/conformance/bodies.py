@@ -1,7 +1,7 @@
 """The bodies of the engine protocol as the kit reads them: strictly, by the published schema.
 
-Owns what a right body is. Written apart from the agent's own reading on purpose: docs/engine-protocol.schema.json is
-what the two have in common, and a test holds both to it.
+Owns what a valid body is. Written apart from the agent's own models on purpose: the two share only
+docs/engine-protocol.schema.json, and a test checks both against it.
 """
 
 import re
@@ -40,7 +40,7 @@ TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$"
 
 def _is_time(text: str) -> str:
     try:
-        datetime.fromisoformat(text)  # the pattern has settled the form
+        datetime.fromisoformat(text)  # the pattern has checked the form
     except ValueError:
         raise ValueError("not a time of the form 2019-11-05T08:36:40Z") from None
     return text
@@ -61,10 +61,10 @@ Seq = Annotated[int, Field(ge=0, strict=True)]
 Session = Annotated[str, StringConstraints(pattern=SESSION)]
 StopId = Annotated[str, StringConstraints(pattern=STOP_ID)]
 Id = Annotated[str, StringConstraints(pattern=ID), AfterValidator(str.lower)]
-"""Folded: ids are compared without regard to letter case."""
+"""Lowercased: ids are compared without regard to letter case."""
 
 Type = Annotated[str | None, AfterValidator(_known)]
-"""A termination type; another than the listed, of a later platform, counts as none."""
+"""A termination type; one that is not listed (of a later platform) counts as none."""
 
 
 class RuntimeState(BaseModel):

@@ -1,4 +1,4 @@
-"""The engine's address, bare: whether anybody takes connections there, and the head of an answer as its bytes are.
+"""The engine's address without an HTTP client: whether it takes connections, and the raw bytes of an answer's head.
 
 Owns what no HTTP client shows. Called by `subject` and by the check of the form of answers.
 """
@@ -24,12 +24,12 @@ class Door:
         self._host = address.base_url.removeprefix("http://")
 
     async def reach(self, *, within_s: float) -> None:
-        """Connect and go; raises `GoneError`."""
+        """Connect and hang up; raises `GoneError`."""
         _, writer = await self._connect(within_s)
         writer.close()
 
     async def head(self, request: str, *, headers: dict[str, str], body: bytes = b"", within_s: float) -> bytes:
-        """Send a request and return the head of the answer, its empty line included, or what came of it."""
+        """Send a request and return the answer's head with its empty line, or the part that came."""
         reader, writer = await self._connect(within_s)
         told = {"Host": self._host, "Accept-Encoding": "identity", "Content-Length": str(len(body)), **headers}
         lines = [f"{request} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]

@@ -1,8 +1,8 @@
-"""Listens in the agent's place, and judges what the engine told: only with `--listen`.
+"""Listens in the agent's place and checks the engine's events: only with `--listen`.
 
-Owns the agent side for the length of a run: answers 204 to everything, keeps it, and checks it at the end against the
-schema, the rules of `seq`, the snapshot and what the agent would not have let in. The node's agent must not run
-meanwhile: an engine tells one address only.
+Owns the agent side for one run: answers 204 to everything, keeps it, and checks it at the end against the schema, the
+rules of `seq`, the snapshot and the agent's access rules. The node's agent must not run meanwhile: an engine sends its
+events to one address only.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from ivr_engine.telling import wrong_fields
 REQUESTS: Final = "PUT or DELETE /v1/runtimes/{id}, POST /v1/events"
 
 SHOWN: Final = 400
-"""Characters of what is wrong with an event."""
+"""Characters shown of what is wrong with an event."""
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Events:
-    """What the engine told. `events` are in the order of arrival; `token` is what each must carry over TCP."""
+    """The engine's events, in the order of arrival; over TCP each request must carry the `token`."""
 
     def __init__(self, token: str | None = None) -> None:
         self.events: list[Changed | Ended] = []
@@ -119,7 +119,7 @@ class Events:
             await asyncio.sleep(subject.limits.look_every_s / 2)
 
     async def _reach(self, seq: int, subject: Subject) -> None:
-        """Wait until everything up to a seq was told."""
+        """Wait until all events up to a seq have come."""
         await self._first(subject)
         end_s = time.monotonic() + subject.limits.event_s
         while not self.events or self.events[-1].seq < seq:
@@ -131,7 +131,7 @@ class Events:
 
     @web.middleware
     async def _look(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note what the agent would not have let in; then take it as any other, so that each fault shows by itself."""
+        """Note what the agent would refuse, then take the event all the same, so that each fault shows by itself."""
         what = f"{request.method} {request.path}"
         if "Origin" in request.headers:
             self.unwelcome.append(f"{what} with an Origin header")
@@ -181,7 +181,7 @@ def _shown(event: Changed | Ended) -> str:
 
 
 def _difference(told: RuntimeState | None, row: RuntimeState | None) -> str:
-    """Say how the snapshot differs from the last event, for people: fields, and no more of a caller than those."""
+    """Say which fields differ between snapshot and last event, for people; shows nothing else of a caller."""
     if told is None:
         return "its end was told, the snapshot still shows it"
     if row is None:

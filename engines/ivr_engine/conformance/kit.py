@@ -1,6 +1,6 @@
 """Runs the checks one after the other and judges each: pass, fail, skip or open.
 
-Owns the order, which check needs which, and the verdicts; what is asked of the engine is the checks' own business.
+Owns the order, which check needs which, and the verdicts; the checks own what is asked of the engine.
 Called by `__main__`.
 """
 
@@ -48,11 +48,11 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "events_come_in_order": ("events_are_readable",),
     "events_add_up_to_the_snapshot": ("events_are_readable", "snapshot_is_readable"),
 }
-"""What a check takes for granted: without that its own verdict would be about something else."""
+"""The checks that a check relies on: if one fails, its own verdict would mean nothing."""
 
 
 class Result(StrEnum):
-    """What came of a check. `OPEN`: it was asked for, and what it needs was not there."""
+    """The result of a check. `OPEN`: it was asked for, but what it needs was missing."""
 
     PASS = "pass"  # noqa: S105  # a verdict, no secret
     FAIL = "fail"
@@ -76,7 +76,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to check. `listen` is where the engine tells its events, `branch` the scripts that have such a branch."""
+    """What to check. `listen` is where the engine sends its events, `branch` the scripts with a stop branch."""
 
     engine: Address
     token: str | None = None
@@ -114,7 +114,7 @@ def catalogue() -> Iterator[tuple[str, str]]:
 
 
 class _Examination:
-    """The verdicts so far, and what follows from them for the next check."""
+    """The verdicts so far, which decide whether the next check runs."""
 
     def __init__(self, subject: Subject) -> None:
         self.verdicts: list[Verdict] = []
@@ -123,7 +123,7 @@ class _Examination:
         self._gone = ""
 
     async def make(self, check: Check) -> None:
-        """Make a check, unless one that it needs has not passed or the engine has gone."""
+        """Run a check, unless one that it needs has not passed or the engine is gone."""
         if self._gone:
             self.note(check, Result.SKIP, f"the engine takes no connections any more since {self._gone}")
             return

@@ -1,7 +1,7 @@
 """The checks that harm nothing: status, snapshot, and what must be refused.
 
 Each is one coroutine whose name is the check's and whose docstring says what the protocol asks. They name runtimes and
-sessions that never were, so an engine that runs real calls may be checked at any time.
+sessions that never existed, so an engine with real calls may be checked at any time.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ async def states_fit_together(subject: Subject) -> None:
     """`stoptype` is set exactly while a branch runs; `rootcode` and `rootname` go together."""
     reply = await subject.ask("GET", "/v1/runtimes")
     read(FullSnapshot, reply)
-    rows = json.loads(reply.body)["runtimes"]  # as sent: a termination type may be one that nobody knows yet
+    rows = json.loads(reply.body)["runtimes"]  # as sent: a termination type may be an unknown one
     for row in rows:
         state, stoptype = row["state"], row.get("stoptype")
         if (state == State.POST_PROCESSING) != (stoptype is not None):
@@ -225,4 +225,4 @@ READS: Final[tuple[Check, ...]] = (
     origin_is_refused,
     token_is_required,
 )
-"""In this order."""
+"""The checks, in order."""

@@ -1,4 +1,4 @@
-"""The checks that stop runtimes: only with `--destructive`, on an engine whose calls nobody will miss.
+"""The checks that stop runtimes: only with `--destructive`, on an engine without real calls.
 
 They choose runtimes from the snapshot, youngest first. Those about an External Stop branch need one whose script has
 such a branch: `--branch CODE` names scripts, else a few runtimes are stopped until one enters its branch.
@@ -12,7 +12,7 @@ from ivr_engine.conformance.subject import NOBODY, Check, Failed, Open, Subject,
 from ivr_engine.model import StopType
 
 TRIES: Final = 8
-"""How many runtimes are stopped in search of one with a branch."""
+"""How many runtimes are stopped at most to find one with a branch."""
 
 LASTING: Final = frozenset({"running", "post_processing"})
 """States after a no-op: the branch runs, or is about to start."""
@@ -24,7 +24,7 @@ TOGETHER: Final = 10
 
 
 class Stops:
-    """The checks. `branch_codes` are scripts known to have an External Stop branch; empty: found by trying."""
+    """The checks. `branch_codes` are scripts with an External Stop branch; empty: find one by trying."""
 
     def __init__(self, branch_codes: frozenset[str] = frozenset()) -> None:
         self._branch_codes = branch_codes

@@ -1,7 +1,7 @@
-"""The engine under test: how it is asked, and what is remembered of it between checks.
+"""The engine under test: its requests, and what is remembered of it between checks.
 
-Owns the requests, whole and raw: unlike the agent's own client it shows what a broken engine answers. Commands go
-through the agent's own client all the same: what that cannot read, no stop can use. Raises `Failed` when an answer is
+Owns the requests and shows raw answers, which the agent's client would hide. But commands go through the agent's
+client: an answer that it cannot read is of no use for a stop. Raises `Failed` when an answer is
 not what the protocol says.
 """
 
@@ -31,7 +31,7 @@ COMMAND_TIMEOUT_S: Final = 4.0
 """How long the agent waits for each answer, as the protocol's page says."""
 
 NOBODY: Final = "never-was"
-"""A session that no engine has."""
+"""A session that no engine ever has."""
 
 
 class Failed(Exception):  # noqa: N818  # a verdict, not an error of this program
@@ -52,7 +52,7 @@ class Open(Exception):  # noqa: N818  # a verdict, not an error of this program
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How long the kit waits, in seconds: for answers as long as the agent does, for changes one probe of it."""
+    """How long the kit waits, in seconds: for answers as long as the agent, for changes one probe interval."""
 
     status_s: float = STATUS_TIMEOUT_S
     snapshot_s: float = SNAPSHOT_TIMEOUT_S
@@ -90,13 +90,13 @@ class Subject:
         await self._apart.close()
 
     def own_headers(self) -> dict[str, str]:
-        """Return what every request carries."""
+        """Return the headers of every request."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     async def ask(
         self, method: str, path: str, *, body: object = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Send a request with the token; with other `headers`, over a connection of its own that a refusal may end."""
+        """Send a request with the token, or with other `headers` over its own connection: a refusal may close it."""
         limit_s = self._limit_s(method, path)
         http, named = (self._http, self.own_headers()) if headers is None else (self._apart, headers)
         try:
@@ -142,12 +142,12 @@ class Subject:
     async def command(
         self, verb: str, runtime_id: str, *, stop_id: str, session: str | None = None, **more: object
     ) -> Reply:
-        """Send a command, for the engine's present session unless another is named."""
+        """Send a command, for the engine's present session unless one is given."""
         body = {"session": session or (await self.status()).session, "stop_id": stop_id, **more}
         return await self.send(f"/v1/runtimes/{runtime_id}/{verb}", json.dumps(body).encode())
 
     async def act(self, verb: str, row: RuntimeState, *, stop_id: str) -> Answer:
-        """Send a command that must be answered with 200, in the name of the session it was for."""
+        """Send a command; the answer must be 200 and name the command's session."""
         self.used.add(row.id)
         session = (await self.status()).session
         answer = read(Answer, await self.command(verb, row.spelling, stop_id=stop_id, session=session))
@@ -161,7 +161,7 @@ class Subject:
         return next((row for row in rows if row.id == runtime_id), None)
 
     async def running(self) -> list[RuntimeState]:
-        """Return the runtimes that run their scripts and that no check has stopped, youngest first."""
+        """Return the running runtimes that no check has stopped, youngest first."""
         rows = [row for row in (await self.snapshot()).runtimes if row.state == "running" and not row.stop_id]
         return sorted((row for row in rows if row.id not in self.used), key=lambda row: row.starttime, reverse=True)
 
@@ -211,7 +211,7 @@ def read(model: type[AnyBody], reply: Reply) -> AnyBody:
 
 
 def refused(reply: Reply, status: int, error: str, *, session: str | None = None) -> Problem:
-    """Check that a request was refused with that status and code, in the name of the engine's session if given."""
+    """Check that a request was refused with that status and code and, if given, that session."""
     if reply.status != status:
         raise Failed(f"status {reply.status} instead of {status} {error}: {excerpt(reply)}")
     problem = _parse(Problem, reply)

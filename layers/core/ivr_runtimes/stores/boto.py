@@ -1,6 +1,6 @@
-"""Where AWS's SDK meets our error tree: the one core module that imports botocore.
+"""Makes the SDK's clients, and turns the SDK's errors into ours.
 
-Owns the clients' timeouts and retries, and what each way of failing means for the caller: nothing was done
+Owns the clients' timeouts and retries, and what each failure means for the caller: nothing was done
 (`StoreUnavailableError`), nobody knows (`AmbiguousWriteError`), or it will never work (`RefusedWriteError`).
 Used by `dynamo` and `sqs`; the composition roots make the clients here.
 """
@@ -51,7 +51,7 @@ OnServerTime = Callable[[float], None]
 REFUSED_CODES: Final = frozenset(
     {"ValidationException", "ItemCollectionSizeLimitExceededException", "InvalidMessageContents"}
 )
-"""The service looked at the request itself and will never take it."""
+"""The service refuses the request itself and will never take it."""
 
 DENIALS: Final[Mapping[str, Denial]] = {
     **dict.fromkeys(
@@ -78,7 +78,7 @@ DENIALS: Final[Mapping[str, Denial]] = {
         Denial.RIGHTS,
     ),
 }
-"""The service knows nothing of us, or of what we ask for (AWS: "Common errors" of DynamoDB and SQS)."""
+"""The service denies us access, or what we ask for is not there (AWS: "Common errors" of DynamoDB and SQS)."""
 
 CREDENTIAL_ERRORS: Final = (
     NoCredentialsError,
@@ -88,17 +88,17 @@ CREDENTIAL_ERRORS: Final = (
     TokenRetrievalError,
     SSOError,
 )
-"""There is nothing to sign a request with: it was not sent. Their texts may quote what a source of credentials said."""
+"""No credentials to sign a request with: it was not sent. Their texts may quote a source's output."""
 
 
 QUOTING: Final = ("botocore", "urllib3")
-"""Libraries whose own logs quote headers, URLs and answers. What may be said of their errors is in ours (`telling`)."""
+"""Libraries whose logs quote headers, URLs and answers. Our log says what it may of their errors (`telling`)."""
 
 
 def config(*, connect_timeout_s: float, read_timeout_s: float, attempts: int, connections: int = 10) -> Config:
     """Return a client's configuration. `attempts` counts the first one.
 
-    With more than one attempt, a clear answer may follow an attempt that lands late; writers whose order matters
+    With several attempts, an earlier one may take effect after the answer to a later one; writers whose order matters
     use one attempt and repeat by themselves.
     """
     return Config(
@@ -117,7 +117,7 @@ def dynamodb_client(settings: Config, session: Any = None) -> "DynamoDBClient":
 
 
 def listing_client(settings: Config) -> "DynamoDBClient":
-    """Return a DynamoDB client whose Queries `codec` decodes: for the list."""
+    """Return a DynamoDB client for the list: `parser` decodes its Queries."""
     session = new_session()
     codec.install(session)
     client: DynamoDBClient = session.create_client("dynamodb", config=settings)
@@ -132,12 +132,12 @@ def sqs_client(settings: Config, session: Any = None) -> "SQSClient":
 
 @cache
 def _session() -> Any:
-    """Return the session of all other clients: another one would read the SDK's data again, 50 ms of CPU."""
+    """Return the shared session: a second one would read the SDK's data again, 50 ms of CPU."""
     return new_session()
 
 
 def new_session(make: Callable[[], Any] = hooks.new_session) -> Any:
-    """Make a session of botocore's own: importing boto3 also brings the machinery of S3 transfers."""
+    """Make a botocore session: importing boto3 would also load its code for S3 transfers."""
     for name in QUOTING:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     session = make()
@@ -168,10 +168,10 @@ def call(method: Callable[..., Any], on_server_time: OnServerTime | None = None,
 def call_with_body(
     method: Callable[..., Any], body: bytes, on_server_time: OnServerTime | None = None, /, **request: Any
 ) -> Any:
-    """Call one operation as `call` does, but send `body` in place of what botocore would make of `request`.
+    """Call one operation as `call` does, but send `body` instead of botocore's serialised `request`.
 
     botocore's generic serialiser takes most of the CPU of a large write. `request` must be a small valid one of the
-    same kind: botocore checks it, and finds endpoint and headers by it. The client must know `sends_own_bodies`.
+    same kind: botocore checks it, and derives endpoint and headers from it. `sends_own_bodies` must prepare the client.
     """
     token = _own_body.set(body)
     try:

@@ -1,6 +1,6 @@
 """The `Date` of an HTTP answer.
 
-Owns which texts count as a date at all. A clock is set by them, so what leaves any doubt is no date: never raises.
+Owns which texts count as a date. A clock is set by them, so a doubtful text is no date. Never raises.
 """
 
 import re
@@ -19,8 +19,8 @@ _FIXDATE: Final = re.compile(
 def epoch_s(date: object) -> float | None:
     """Return the epoch seconds of an IMF-fixdate, `Tue, 05 Nov 2019 08:36:40 GMT`; None for anything else.
 
-    It is the one form that may be sent (RFC 9110 section 5.6.7); the obsolete ones lack a century or a zone. A header
-    that arrives twice is joined by a comma (section 5.3): the same date twice is that date, two dates are none.
+    Only this form may be sent (RFC 9110 section 5.6.7); the obsolete ones lack a century or a zone. Repeated headers
+    are joined by a comma (section 5.3): the same date twice is that date, two different dates are none.
     """
     match = _FIXDATE.fullmatch(date) if isinstance(date, str) else None
     if match is None:

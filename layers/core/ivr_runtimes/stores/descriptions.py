@@ -1,7 +1,7 @@
-"""The SDK's descriptions of services, read by msgspec: megabytes of JSON that every client's making begins with.
+"""Reads the SDK's descriptions of services with msgspec: megabytes of JSON, read before a client is made.
 
-Owns the reading of these files, in the place of botocore's `JSONFileLoader`, whose two methods it has: less CPU at
-every cold start (docs/decisions.md). Called by `boto`.
+Replaces botocore's `JSONFileLoader` and has its two methods: less CPU at every cold start (docs/decisions.md). Called
+by `boto`.
 """
 
 import gzip
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Files:
-    """botocore's file loader: names come without their ending, `.json` or `.json.gz`."""
+    """Replaces botocore's file loader: names come without their ending, `.json` or `.json.gz`."""
 
     def exists(self, file_path: str) -> bool:
         """Tell whether there is such a file."""

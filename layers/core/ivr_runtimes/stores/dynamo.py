@@ -1,7 +1,7 @@
 """The tables `runtimes` and `nodes` in DynamoDB (docs/architecture.md).
 
-Owns the items' shape and the requests; decides nothing about liveness or order of work. `RuntimeTable` and
-`NodeTable` implement the ports of `ports`; both programs and functions use them with clients from `boto`.
+Owns the items' shape and the requests; decides nothing about liveness or the order of writes. `RuntimeTable` and
+`NodeTable` implement `ports`; programs and functions use them with clients from `boto`.
 """
 
 import json
@@ -27,29 +27,29 @@ BY_DOMAIN: Final = "by_domain"
 """The index of runtimes by domain, in start order."""
 
 RUNTIME_TTL_S: Final = 6 * 3600
-"""How far ahead `expires_at` of a runtime lies: garbage collection only, never liveness."""
+"""How long after a write a runtime's row expires: for garbage collection only, never liveness."""
 
 NODE_TTL_S: Final = 24 * 3600
 """How long after its last heartbeat a node is still known."""
 
 UNPROCESSED_BUDGET_S: Final = 2.0
-"""How long unprocessed keys of a BatchGetItem are asked for again before the read counts as failed."""
+"""How long unprocessed keys of a BatchGetItem are retried before the read counts as failed."""
 
 HELD: Final = "(agent_id = :us AND lease_until <= :until) OR lease_until < :lapsed"
-"""When the holder may write its node's row. A lease only moves forward: an earlier renewal that lands late is void."""
+"""When the holder may write its node's row. A lease never ends earlier than before: a late renewal is refused."""
 
 FREE: Final = (
     "attribute_not_exists(#site) OR agent_id IN (:free, :dead)"
     " OR NOT attribute_type(agent_id, :text) OR NOT attribute_type(lease_until, :number)"
 )
-"""When anyone may write a node's row: also where it tells of no agent or no lease, which none could ever take."""
+"""When anyone may write a node's row: also if it lacks agent or lease, as nobody could take it otherwise."""
 
 
 class RuntimeTable:
     """Table `runtimes`: implements `RuntimeIndex`, `RuntimeLookup` and `RuntimeWriter`.
 
-    `clock` (epoch seconds) dates `expires_at`; `on_server_time` hears the `Date` of every answer, `notice` of rows that
-    cannot be read.
+    `clock` (epoch seconds) sets `expires_at`; `on_server_time` gets the `Date` of every answer, `notice` the unreadable
+    rows.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RuntimeTable:
     def page(
         self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
     ) -> Page:
-        """Read a page of the index by one Query, decoded by `codec` where the client has it."""
+        """Read a page of the index by one Query, decoded by `parser` if the client has it."""
         request = _query(self._table, domain, stretch)
         if resume is not None:
             request["ExclusiveStartKey"] = resume
@@ -87,7 +87,7 @@ class RuntimeTable:
     def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Row]:
         """Read the ids' rows at every site by strongly consistent BatchGetItems of at most 100 keys.
 
-        As strict as `page`: a row is shown by every plan, or by none.
+        As strict as `page`, so that every plan shows the same rows.
         """
         keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for runtime_id in ids for site in sites]
         batches = [keys[at : at + MAX_KEYS] for at in range(0, len(keys), MAX_KEYS)]
@@ -96,7 +96,7 @@ class RuntimeTable:
         return rows
 
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
-        """Read the id's row at every site in one strongly consistent BatchGetItem, unprocessed keys drained."""
+        """Read the id's row at every site by a strongly consistent BatchGetItem; unprocessed keys are retried."""
         keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for site in sites]
         read = [(item, *to_runtime(item)) for item in self._get(keys, Cost())]
         self._tell([unread(item, "id", fault) for item, _, fault in read if fault])
@@ -135,7 +135,7 @@ class RuntimeTable:
         return {_id_of(request) for request in (answer.get("UnprocessedItems") or {}).get(self._table, [])}
 
     def rows_of_node(self, site: Site, node: NodeName) -> Iterator[RowRef]:
-        """Read the site's partition and yield the node's rows: as dear as the site is large, so done twice a start."""
+        """Yield the node's rows. Reads the whole partition of the site, so done only twice per start."""
         request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "#site = :site",
@@ -156,7 +156,7 @@ class RuntimeTable:
 
 
 class NodeTable:
-    """Table `nodes`: implements `NodeDirectory`, `NodeLookup` and `LeaseTable`; `notice` as of `RuntimeTable`."""
+    """Table `nodes`: implements `NodeDirectory`, `NodeLookup` and `LeaseTable`; `notice` as in `RuntimeTable`."""
 
     def __init__(
         self,
@@ -172,12 +172,12 @@ class NodeTable:
         self._on_server_time = on_server_time
 
     def all_nodes(self, *, cost: Cost | None = None) -> list[Node]:
-        """Scan the table: one small row per node. One that cannot be read is a dead node's."""
+        """Scan the table: one small row per node. An unreadable row counts as a dead node."""
         request = {"TableName": self._table, "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
         return self._nodes(_pages(self._call, self._client.scan, request, cost))
 
     def read(self, site: Site, node: NodeName) -> Node | None:
-        """Read one node's row, strongly consistent; None, too, where it names no session that can be."""
+        """Read one node's row, strongly consistent; None also if it names no valid session."""
         key = {"site": {"S": site}, "node": {"S": node}}
         item = self._call(self._client.get_item, TableName=self._table, Key=key, ConsistentRead=True).get("Item")
         return next((found for found in self._nodes([item] if item else []) if found.session != NOBODY), None)
@@ -188,7 +188,7 @@ class NodeTable:
         return [node for _, node, _ in read]
 
     def renew(self, node: Node, *, now_s: float, dead: str = "", held: str = "") -> None:
-        """Put the node's row on condition that it is free, of the dead agent, ours and no later lease, or lapsed."""
+        """Put the node's row if the stored one is free, lapsed, the `dead` agent's, or ours and ends no later."""
         item = {**to_node_item(node), "expires_at": {"N": str(int(now_s) + NODE_TTL_S)}}
         request: dict[str, Any] = {
             "ConditionExpression": HELD if held else f"{FREE} OR {HELD}",
@@ -256,7 +256,7 @@ def _units(capacity: Mapping[str, Any] | None) -> float:
 
 
 def _query(table: str, domain: Domain, stretch: Stretch) -> dict[str, Any]:
-    """Write the request for a stretch. Names are aliased one and all: many of them are DynamoDB's reserved words."""
+    """Make the request for a stretch. All names are aliased, as many are DynamoDB's reserved words."""
     names = {"#domain": "domain"}
     values: dict[str, dict[str, str]] = {":domain": {"S": domain}}
     request: dict[str, Any] = {

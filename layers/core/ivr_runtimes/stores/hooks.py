@@ -1,7 +1,7 @@
-"""botocore's own event handlers, without those of services that nothing here calls: most of a session's making.
+"""botocore's event handlers without those of unused services: they take most of the time to make a session.
 
-Owns which are left: those for all services, for ours, and for the sources of credentials. The handlers stay botocore's.
-Called by `boto`.
+Owns which handlers are kept: those for all services, for ours, and for the sources of credentials. They stay
+botocore's own. Called by `boto`.
 """
 
 from typing import Final
@@ -10,11 +10,11 @@ import botocore.session
 from botocore import handlers
 
 SERVICES: Final = frozenset({"dynamodb", "sqs", "sts", "sso", "sso-oidc", "signin"})
-"""Services whose clients a session of ours may make: ours, and those that botocore asks for credentials."""
+"""Services that our sessions may make clients of: ours, and those that botocore asks for credentials."""
 
 
 def new_session() -> botocore.session.Session:
-    """Return a session with the handlers that can ever be called."""
+    """Return a session with only the handlers that can be called."""
     session = botocore.session.Session(include_builtin_handlers=False)
     events = session.get_component("event_emitter")
     at = {handlers.REGISTER_FIRST: events.register_first, handlers.REGISTER_LAST: events.register_last}
@@ -26,6 +26,6 @@ def new_session() -> botocore.session.Session:
 
 
 def concerns(event: str) -> bool:
-    """Tell whether an event, `kind.service.operation`, can come from our clients; documentation is never asked for."""
+    """Tell whether an event, `kind.service.operation`, can come from our clients; we never read documentation."""
     kind, _, rest = event.partition(".")
     return kind != "docs" and (rest.partition(".")[0] or "*") in {"*", *SERVICES}

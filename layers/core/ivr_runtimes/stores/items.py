@@ -1,7 +1,7 @@
-"""Items of the tables read for the stop, for liveness and by the agents: from the attributes that are used, no others.
+"""Reads items of the tables for the stop, for liveness and for the agents: only the attributes that are used.
 
-Owns what of a row is believed. Rows are written by our agents alone, but a site's policy lets whoever holds its
-credentials put anything there, and later versions may write otherwise. Called by `dynamo`; `codec` reads the list's.
+Owns which values of a row are accepted. Our agents write the rows, but a site's policy lets any holder of its
+credentials write anything, and later versions may write differently. Called by `dynamo`; `parser` reads the list's.
 """
 
 import math
@@ -26,14 +26,14 @@ from ivr_runtimes.unreadable import MISSING, text_of
 Item = Mapping[str, Any]
 
 NOBODY: Final = Session("")
-"""The session of a node whose row names none that can be: no runtime has it."""
+"""The session of a node whose row names no valid one: no runtime has it."""
 
 
 def to_runtime(item: Item) -> tuple[Runtime | None, str | None]:
-    """Read an item of table `runtimes` for the stop; None, and why, where it does not say what a stop needs.
+    """Read an item of table `runtimes` for the stop; None, and why, if it lacks what a stop needs.
 
-    That is its domain, node and session. An unknown state is none in which a stop could kill a goodbye, so it reads as
-    running; what is shown, but not used by a stop, is empty where it cannot be read.
+    A stop needs domain, node and session. An unknown state reads as running: it cannot be post-processing, which a stop
+    could cut short. Values that are shown but not used by a stop are empty if unreadable.
     """
     domain = text_of(item, "domain")
     node, session = _named(item, "node", NODE_PATTERN), _named(item, "session", SESSION_PATTERN)
@@ -67,8 +67,8 @@ def to_runtime(item: Item) -> tuple[Runtime | None, str | None]:
 def to_node(item: Item) -> tuple[Node, str | None]:
     """Read an item of table `nodes`, and say what is wrong with it.
 
-    Where name, session or lease cannot be read it is a dead node's: its lease is over. Without a session that can be,
-    it names `NOBODY`.
+    If name, session or lease is unreadable, the node counts as dead: its lease is over. Without a valid session it
+    names `NOBODY`.
     """
     name, session = _named(item, "node", NODE_PATTERN), _named(item, "session", SESSION_PATTERN)
     until_s = _seconds(text_of(item, "lease_until", "N"))
@@ -92,7 +92,7 @@ def _named(item: Item, name: str, pattern: str) -> str | None:
 
 
 def _seconds(number: str | None) -> float | None:
-    """Read epoch seconds; None for what is no number, or none of a clock."""
+    """Read epoch seconds; None for what is no number or no possible time."""
     if not number or not re.fullmatch(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?(?:[Ee][+-]?[0-9]{1,3})?", number):
         return None
     seconds = float(number)

@@ -1,7 +1,7 @@
 """AWS's secrets as botocore's sources of credentials read them: without the line ends of variables and token files.
 
-Owns what those sources take from the environment, and from the files that it names. Which source counts, and when it is
-asked again, is botocore's business; what is signed with in the end, the agent's `credentials`. Called by `boto`.
+Owns what those sources read from the environment and from the files that it names. botocore decides which source counts
+and when to ask again; the agent's `credentials` decides what requests are signed with. Called by `boto`.
 """
 
 import os
@@ -25,13 +25,13 @@ def keep_whole(session: Any) -> None:
             case "env":
                 provider.environ = environ
             case "container-role":
-                provider._environ = environ  # noqa: SLF001  # botocore shares this provider with roles to be assumed
+                provider._environ = environ  # noqa: SLF001  # botocore also uses this provider to assume roles
             case "assume-role-with-web-identity":
                 provider._token_loader_cls = _TokenLoader  # noqa: SLF001  # the same
 
 
 class _TokenLoader(FileWebIdentityTokenLoader):
-    """Reads a web identity token, without the line end of its file."""
+    """Reads a web identity token without its file's line end."""
 
     def __call__(self) -> str:
         return without_line_end(super().__call__())
@@ -40,7 +40,7 @@ class _TokenLoader(FileWebIdentityTokenLoader):
 class _Environment(Mapping[str, str]):
     """The process's environment as botocore's providers read it: secrets without line ends.
 
-    The container's authorization token is read from its file here, anew each time because such files are replaced.
+    The container's authorization token is read from its file each time, because such files are replaced.
     """
 
     def __getitem__(self, name: str) -> str:

@@ -1,8 +1,8 @@
 """The stores in memory: the same ports without AWS, for tests and for anyone who embeds the core.
 
-Behaves as the real ones do where callers can tell: start order, conditional renewal, visibility timeouts,
-receipts that die. Held to that by the one contract suite (tests/contract). Thread-safe. It holds what its ports let in,
-so no row of it is unreadable.
+Behaves as the real ones wherever callers can tell: start order, conditional renewal, visibility timeouts, receipts
+that expire. One contract suite checks all stores (tests/contract). Thread-safe. Only its ports write rows, so none is
+unreadable.
 """
 
 import itertools
@@ -37,7 +37,7 @@ class MemoryStore:
     def page(
         self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
     ) -> Page:
-        """Return a page as of now; rows that come or go between pages are seen or not, by their place."""
+        """Return a page as of now; a row that comes or goes between pages may be seen or missed."""
         rows = sorted(self.of_domain(domain), key=_place, reverse=stretch.descending)
         following = [row for row in rows if _within(row, stretch)]
         if resume is not None:
@@ -86,7 +86,7 @@ class MemoryStore:
             return self._nodes.get((site, node))
 
     def renew(self, node: Node, *, now_s: float, dead: str = "", held: str = "") -> None:
-        """Write the node's row if it is free, of the dead agent, ours and no later lease, or lapsed at `now_s`."""
+        """Write the node's row if it is free, lapsed at `now_s`, the `dead` agent's, or ours and ends no later."""
         with self._lock:
             row = self._nodes.get((node.site, node.node))
             free = not held and (row is None or row.agent_id in {"", dead})
@@ -96,7 +96,7 @@ class MemoryStore:
 
 
 def _place(row: Runtime) -> tuple[str, int]:
-    """Order rows as the index does. Rows of one key, of two sites, it keeps in no order that callers may rely on."""
+    """Order rows as the index does. Rows of one key (two sites) have no order that callers may rely on."""
     return row.start_key, zlib.crc32(row.site.encode())
 
 
@@ -190,7 +190,7 @@ class MemoryQueue:
             return {receipt for receipt in receipts if receipt not in held}
 
     def dead_letter(self, message: Message) -> None:
-        """Keep the body among the dead letters."""
+        """Add the body to the dead letters."""
         with self._arrived:
             self.dead_letters.append(message.body)
 

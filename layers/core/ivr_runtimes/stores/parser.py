@@ -1,11 +1,11 @@
-"""The codec of the list's reads: DynamoDB's bytes to rows, and past botocore's generic parser, which takes most of the
-time of a large list.
+"""Decodes the list's reads: DynamoDB's bytes to rows, without botocore's generic parser, which takes most of the time
+of a large list.
 
-`install` replaces a botocore session's component `response_parser_factory`. Its parsers hand the body of a successful
-Query or Scan through as it came, for `decode` to read into typed structs, or `parsed` into what botocore would have
-made of it; all else goes to botocore's own parser. Signing, retries and checksums stay botocore's.
-Should an SDK move that seam, answers arrive parsed as ever, `body_of` finds no body, and `dynamo` reads them the slow
-way (tests/unit/core/test_codec.py pins the seam).
+`install` replaces a botocore session's component `response_parser_factory`. Its parsers leave the body of a successful
+Query or Scan as it came: `decode` reads it into typed structs, `parsed` into what botocore would return. botocore's own
+parser does the rest. Signing, retries and checksums stay botocore's.
+If an SDK moves that component, answers arrive parsed as usual, `body_of` finds no body, and `dynamo` reads them slowly
+(tests/unit/core/test_codec.py checks the component).
 
 Called by `boto`, which makes the clients, and by `dynamo`.
 """
@@ -26,22 +26,22 @@ from ivr_runtimes.stores import soundness
 from ivr_runtimes.unreadable import Unreadable, unread
 
 COMPONENT: Final = "response_parser_factory"
-"""The seam's name in a botocore session."""
+"""The component's name in a botocore session."""
 
 READS: Final = frozenset({"QueryOutput", "ScanOutput"})
-"""The shapes of the answers whose bodies are handed through: rows by the thousand, nodes by the thousand."""
+"""The shapes of answers whose bodies stay undecoded: thousands of rows or nodes."""
 
 BODY: Final = "ivr_runtimes.body"
-"""Where a parsed answer carries the body that is still to be decoded."""
+"""The key of the undecoded body in a parsed answer."""
 
 ROW_ATTRIBUTES: Final = frozenset(name for name, kind in vars(Row).items() if isinstance(kind, property)) | {
     "start_key"
 }
-"""Every attribute that is read of a row for the list."""
+"""Every attribute of a row that the list reads."""
 
 REQUIRED: Final = ROW_ATTRIBUTES - {"stoptype", "rootcode", "rootname"}
-"""Those that every row has. One without any of them is not listed, whatever the query asks for, so that no answer
-depends on which fields it shows."""
+"""Those that every row has. A row that lacks one is not listed, whatever the query asks for, so that the fields shown
+never decide which rows are."""
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class RawQueries:
         return _Parser(self._botocores.create_parser(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
-        """Leave the rest of a factory to botocore's."""
+        """Pass all else to botocore's factory."""
         return getattr(self._botocores, name)
 
 
@@ -70,7 +70,7 @@ class _Parser:
         try:
             response, shape = args
             raw = shape.name in READS and response["status_code"] == HTTPStatus.OK
-        except (AttributeError, KeyError, TypeError, ValueError):  # not called as botocore calls it today
+        except (AttributeError, KeyError, TypeError, ValueError):  # called in another way than botocore does today
             raw = False
         if not raw:
             return self._botocores.parse(*args, **kwargs)
@@ -81,15 +81,15 @@ class _Parser:
 
 
 def install(session: Any) -> None:
-    """Put the codec into a botocore session, before its clients are made."""
+    """Install in a botocore session, before its clients are made."""
     try:
         session.register_component(COMPONENT, RawQueries(session.get_component(COMPONENT)))
-    except Exception:  # whatever an SDK to come raises: the list must go on, if slower
+    except Exception:  # a later SDK may raise anything: the list must work, if slower
         logger.warning("botocore has no component %s any more: lists are read slowly", COMPONENT, exc_info=True)
 
 
 def body_of(answer: dict[str, Any]) -> bytes | None:
-    """Return the undecoded body of a Query's answer; None where botocore parsed it after all."""
+    """Return the undecoded body of a Query's answer; None if botocore parsed it."""
     body: bytes | None = answer.get(BODY)
     if body is None:
         _tell_moved()
@@ -97,9 +97,9 @@ def body_of(answer: dict[str, Any]) -> bytes | None:
 
 
 def parsed(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return an answer as botocore would have parsed it, for reads whose items need no struct: strings and numbers.
+    """Return an answer as botocore would parse it, for items that need no struct: strings and numbers.
 
-    Raises `StoreUnavailableError` for a body that is no answer, such as half of one.
+    Raises `StoreUnavailableError` for an invalid body, such as half of one.
     """
     body: bytes | None = answer.get(BODY)
     if body is None:
@@ -123,13 +123,13 @@ class _Text(msgspec.Struct, frozen=True, gc=False):
 
 
 class _State(msgspec.Struct, frozen=True, gc=False):
-    """The value of `state`: one that we know."""
+    """The value of `state`: a known one."""
 
     S: State
 
 
 class _Unset(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """The value of an attribute that need not be there: a text, or nothing."""
+    """The value of an optional attribute: a text, or nothing."""
 
     S: str | None = None
     NULL: bool = True
@@ -142,7 +142,7 @@ class Capacity(msgspec.Struct, gc=False):
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    """The answer to a Query but for its items (DynamoDB API reference, "Query", response syntax)."""
+    """The answer to a Query without its items (DynamoDB API reference, "Query", response syntax)."""
 
     ScannedCount: int = 0
     LastEvaluatedKey: dict[str, dict[str, str]] | None = None
@@ -155,10 +155,10 @@ _DecodedRow: Final = msgspec.defstruct(
         *((f"{name}_", _State if name == "state" else _Text) for name in sorted(REQUIRED)),
         *((f"{name}_", _Unset, _Unset()) for name in sorted(ROW_ATTRIBUTES - REQUIRED)),
     ],
-    # A property whose getter is in C costs next to nothing, and rows read like `model.Runtime`.
+    # A property with a getter in C costs almost nothing, and rows read like `model.Runtime`.
     namespace={"PATH": "{}_.S", **{name: property(attrgetter(f"{name}_.S")) for name in ROW_ATTRIBUTES}},
     rename=lambda name: name[:-1],
-    # Rows hold no cycles, and counting them would make Python's collector run over and over.
+    # Rows have no cycles; tracking them would make Python's garbage collector run again and again.
     gc=False,
 )
 
@@ -177,7 +177,7 @@ _row: Final = msgspec.json.Decoder(_DecodedRow)
 
 
 class QueryPage(NamedTuple):
-    """A Query's answer: the rows, as `model.Row`, those that cannot be read, where the next page begins, the cost."""
+    """A Query's answer: rows (`model.Row`), unreadable rows, where the next page begins, the cost."""
 
     rows: list[Row]
     unreadable: list[Unreadable]
@@ -187,9 +187,9 @@ class QueryPage(NamedTuple):
 
 
 def decode(body: bytes) -> QueryPage:
-    """Decode a body into rows; whatever else it holds is skipped.
+    """Decode a body into rows; skips all else in it.
 
-    Raises `StoreUnavailableError` for what is not a Query's answer, such as half of one.
+    Raises `StoreUnavailableError` for what is no Query's answer, such as half of one.
     """
     try:
         page, rows, unreadable = _decode(body)
@@ -207,7 +207,7 @@ def read_page(answer: Mapping[str, Any]) -> QueryPage:
 
 
 def _decode(body: bytes) -> tuple[Any, list[Row], list[Unreadable]]:
-    """Take the page as a whole if every row of it is in order, and row by row if not."""
+    """Decode the page as a whole if all its rows are valid, else row by row."""
     try:
         page: Any = _page.decode(body)
         if soundness.all_sound(page.Items):
@@ -219,14 +219,14 @@ def _decode(body: bytes) -> tuple[Any, list[Row], list[Unreadable]]:
 
 
 def read_rows(items: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[Unreadable]]:
-    """Read items that botocore has parsed; return the rows, and the items that are none."""
+    """Read items that botocore has parsed; return the rows, and the unreadable items."""
     return _sorted_out(items, partial(msgspec.convert, type=_DecodedRow), lambda item: item)
 
 
 def _sorted_out(
     items: Iterable[Any], read: Callable[[Any], Any], whole: Callable[[Any], Any]
 ) -> tuple[list[Row], list[Unreadable]]:
-    """Read items one by one; `whole` makes a mapping of one that is no row."""
+    """Read items one by one; `whole` makes a mapping of an unreadable one."""
     rows: list[Row] = []
     unreadable: list[Unreadable] = []
     for item in items:

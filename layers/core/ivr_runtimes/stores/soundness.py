@@ -1,8 +1,8 @@
-"""Whether a row's own parts agree: its id is a runtime's, its start a time, and its place in the index that of both.
+"""Whether a row is sound: its id is a runtime's, its start is a time, and its index key fits both.
 
-Owns what makes a row fit for the list, beyond having its attributes. A row at a wrong place in the index would be
-listed by one plan and not by another; one whose id is none, or not in lower case, could be neither stopped nor found
-by it. Called by `codec`, for thousands of rows of every list: a page in which all is well is judged by columns, in C.
+Owns what a row needs for the list, beyond having its attributes. A row with a wrong index key would be listed by one
+plan and not by another; one with an invalid id, or not in lower case, could be neither stopped nor found by it.
+Called by `parser`, for thousands of rows of every list: a page of sound rows is checked by columns, in C.
 """
 
 import re
@@ -25,19 +25,19 @@ _KEY_SHAPE: Final = _TIME_SHAPE + b"#00000000-0000-0000-0000-000000000000"
 
 
 def all_sound(rows: Sequence[Any]) -> bool:
-    """Tell whether all rows are well; False, too, where only a look at each can tell."""
+    """Tell whether all rows are sound; False also if each must be checked by itself."""
     if not rows:
         return True
     starts, ids, keys = (column_of(rows, name) for name in ("starttime", "id", "start_key"))
     return (
         keys == [f"{start}#{id_}" for start, id_ in zip(starts, ids, strict=True)]
         and _shaped("\n".join(keys), _HEX_DIGITS, b"\n".join([_KEY_SHAPE] * len(rows)))
-        and _dated(starts)  # which refuses the letters a to f that the shape allows for digits
+        and _dated(starts)  # refuses the letters a to f, which the shape allows as digits
     )
 
 
 def fault_of(row: Any) -> str | None:
-    """Say what is wrong with a row; None if it is well."""
+    """Say what is wrong with a row; None if it is sound."""
     if row.start_key == f"{row.starttime}#{row.id}" and _SOUND(row.start_key) and _dated([row.starttime]):
         return None
     if not re.fullmatch(FOLDED_ID_PATTERN, row.id):
@@ -62,7 +62,7 @@ def _dated(starts: Sequence[str]) -> bool:
 
 
 def _is_time(text: str) -> bool:
-    """Tell whether it is a time as rows have them. A leap second, `:60`, is one."""
+    """Tell whether a text is a time in the rows' form. A leap second, `:60`, is one."""
     if not _shaped(text, _DIGITS, _TIME_SHAPE):
         return False
     return _dated([text[:17] + "59Z" if text[17:19] == "60" else text])

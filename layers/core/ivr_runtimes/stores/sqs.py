@@ -1,6 +1,6 @@
 """The stop queues in SQS: one per site, each with its dead-letter queue (docs/architecture.md).
 
-Owns the requests only; what a message means and when it is done is `command`'s and the agent's business.
+Owns the requests only: `command` knows what a message means, the agent when it is finished.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
 GROUP_ID_LENGTH: Final = 128
-"""MessageGroupId is at most 128 characters (SQS API reference). Longer domains that share them share a turn."""
+"""MessageGroupId is at most 128 characters (SQS API reference). Longer domains that share these share a group."""
 
 STAMPS: Final = ("SentTimestamp", "ApproximateFirstReceiveTimestamp")
-"""When SQS took a message and first handed it out, by its own clock, in epoch milliseconds (SQS API reference)."""
+"""When SQS took and first handed out a message, by its clock, in epoch milliseconds (SQS API reference)."""
 
 
 class Outbox:
@@ -29,7 +29,7 @@ class Outbox:
         self._prefix = queue_url_prefix
 
     def send(self, command: Command) -> None:
-        """Send a command. The group id lets SQS fair queues keep one tenant's flood from delaying the others."""
+        """Send a command. By the group id, SQS fair queues keep one tenant's flood from delaying others."""
         call(
             self._client.send_message,
             QueueUrl=self._prefix + command.site,
