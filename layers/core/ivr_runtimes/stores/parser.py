@@ -5,7 +5,7 @@ of a large list.
 Query or Scan as it came: `decode` reads it into typed structs, `parsed` into what botocore would return. botocore's own
 parser does the rest. Signing, retries and checksums stay botocore's.
 If an SDK moves that component, answers arrive parsed as usual, `body_of` finds no body, and `dynamo` reads them slowly
-(tests/unit/core/test_codec.py checks the component).
+(tests/unit/core/test_parser.py checks the component).
 
 Called by `boto`, which makes the clients, and by `dynamo`.
 """
