@@ -4,6 +4,7 @@ And one run of the product as it is, under what once left lasting ghosts: beside
 """
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,10 @@ pytestmark = pytest.mark.e2e
 
 STOPS = {"no_reassertion": 120, "delete_first": 50, "relative": 60, "forgetful": 100}
 """How many stops bring each defect to light with certainty enough; the longest run first."""
+
+ENVIRONMENT = dict(os.environ)
+"""Taken once: pytest changes the process's own with every test, which a program just being started in a thread of the
+pool must not see half done (exec failed with EFAULT)."""
 
 LATE_WRITES = ("--scenario", "late_writes", "--stops", "170")
 
@@ -41,6 +46,7 @@ def run_once(folder, seed, *options):
     done = subprocess.run(
         [sys.executable, "-m", "chaos", "--seed", seed, "--folder", str(folder), "--minutes", "1", *options],
         cwd=ROOT,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=170,

@@ -13,8 +13,7 @@ from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.identifiers import NodeName
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.ports import Cost, Stretch
-from ivr_runtimes.stores import boto
-from ivr_runtimes.stores import parser as codec
+from ivr_runtimes.stores import boto, parser
 from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable, to_item, to_node_item
 from rows import DOMAIN, PLAYER, WELCOME, node_of
 
@@ -65,17 +64,17 @@ def error(code):
 
 @pytest.fixture(autouse=True)
 def _tells_again():
-    codec._tell_moved.cache_clear()
+    parser._tell_moved.cache_clear()
 
 
 def test_the_seam_is_where_it_was():
     """If this fails after an upgrade of botocore, lists still work, at a twentieth of the speed. Move the seam."""
     session = botocore.session.get_session()
-    codec.install(session)
-    assert isinstance(session.get_component(codec.COMPONENT), codec.RawQueries)
+    parser.install(session)
+    assert isinstance(session.get_component(parser.COMPONENT), parser.RawQueries)
     service = Service((200, PAGE))
     answer = service.client.query(TableName="runtimes")
-    assert answer[codec.BODY] == PAGE
+    assert answer[parser.BODY] == PAGE
     assert "Items" not in answer
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
     assert answer["ResponseMetadata"]["HTTPHeaders"]["date"] == "Tue, 05 Nov 2019 08:36:40 GMT"
@@ -100,7 +99,7 @@ def test_a_query_is_decoded_into_rows_that_read_like_runtimes(caplog):
 def test_other_operations_keep_botocores_parser():
     item = json.dumps({"Item": {"site": {"S": "SITE1"}}}).encode()
     answer = Service((200, item)).client.get_item(TableName="nodes", Key={})
-    assert (answer["Item"], codec.BODY in answer) == ({"site": {"S": "SITE1"}}, False)
+    assert (answer["Item"], parser.BODY in answer) == ({"site": {"S": "SITE1"}}, False)
 
 
 def test_the_nodes_are_read_past_botocores_parser_over_all_pages():
@@ -146,7 +145,7 @@ def test_an_empty_continuation_key_is_the_end_of_a_query_and_of_a_scan(end):
 
 @pytest.mark.parametrize("end", [{}, None])
 def test_an_empty_continuation_key_is_the_end_where_botocore_parses_too(monkeypatch, end):
-    monkeypatch.setattr(codec, "COMPONENT", "renamed_by_an_upgrade")
+    monkeypatch.setattr(parser, "COMPONENT", "renamed_by_an_upgrade")
     last = json.dumps({"Items": [to_item(PLAYER)], "ScannedCount": 1, "LastEvaluatedKey": end}).encode()
     assert Service((200, last)).page().resume is None
 
@@ -176,7 +175,7 @@ def same(page):
 
 def test_an_sdk_without_the_component_is_used_as_it_is_and_told_of(monkeypatch, caplog):
     expected = same(Service((200, PAGE)).page())
-    monkeypatch.setattr(codec, "COMPONENT", "renamed_by_an_upgrade")
+    monkeypatch.setattr(parser, "COMPONENT", "renamed_by_an_upgrade")
     with caplog.at_level(logging.WARNING):
         service, cost = Service((200, PAGE), (200, PAGE)), Cost()
     assert "no component" in caplog.text
@@ -194,7 +193,7 @@ def test_an_sdk_that_calls_its_parsers_differently_is_parsed_by_its_own(caplog):
         def parse(self, *, response, output):
             return {"parsed": (response, output)}
 
-    parser = codec.RawQueries(Other()).create_parser("json")
-    assert parser.parse(response=1, output=2) == {"parsed": (1, 2)}
-    assert codec.body_of({"Items": []}) is None
+    made = parser.RawQueries(Other()).create_parser("json")
+    assert made.parse(response=1, output=2) == {"parsed": (1, 2)}
+    assert parser.body_of({"Items": []}) is None
     assert "the codec's seam has moved" in caplog.text

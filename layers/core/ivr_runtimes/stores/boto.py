@@ -37,8 +37,7 @@ from ivr_runtimes.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from ivr_runtimes.stores import dates, descriptions, hooks, keys
-from ivr_runtimes.stores import parser as codec
+from ivr_runtimes.stores import dates, descriptions, hooks, keys, parser
 from ivr_runtimes.telling import told
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def dynamodb_client(settings: Config, session: Any = None) -> "DynamoDBClient":
 def listing_client(settings: Config) -> "DynamoDBClient":
     """Return a DynamoDB client for the list: `parser` decodes its Queries."""
     session = new_session()
-    codec.install(session)
+    parser.install(session)
     client: DynamoDBClient = session.create_client("dynamodb", config=settings)
     return client
 

@@ -15,7 +15,7 @@ from ivr_runtimes.errors import ConditionFailedError, LeaseHeldError, StoreUnava
 from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Node, Row, Runtime
 from ivr_runtimes.ports import MAX_KEYS, Cost, Page, RowRef, Stretch, WriteBatch
-from ivr_runtimes.stores import parser as codec
+from ivr_runtimes.stores import parser
 from ivr_runtimes.stores.boto import OnServerTime, call, call_with_body, sends_own_bodies
 from ivr_runtimes.stores.items import NOBODY, Item, to_node, to_runtime
 from ivr_runtimes.unreadable import Notice, text_of, unheard, unread
@@ -78,8 +78,8 @@ class RuntimeTable:
         if limit is not None:
             request["Limit"] = limit
         answer = self._call(self._client.query, ReturnConsumedCapacity="TOTAL", **request)
-        body = codec.body_of(answer)
-        page = codec.read_page(answer) if body is None else codec.decode(body)
+        body = parser.body_of(answer)
+        page = parser.read_page(answer) if body is None else parser.decode(body)
         cost.add(read_units=page.read_units, rows=page.scanned)
         self._tell(page.unreadable)
         return Page(page.rows, page.resume)
@@ -91,7 +91,7 @@ class RuntimeTable:
         """
         keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for runtime_id in ids for site in sites]
         batches = [keys[at : at + MAX_KEYS] for at in range(0, len(keys), MAX_KEYS)]
-        rows, unreadable = codec.read_rows(item for batch in batches for item in self._get(batch, cost))
+        rows, unreadable = parser.read_rows(item for batch in batches for item in self._get(batch, cost))
         self._tell(unreadable)
         return rows
 
@@ -242,7 +242,7 @@ def _pages(
     send: Callable[..., Any], method: Callable[..., Any], request: dict[str, Any], cost: Cost | None = None
 ) -> Iterator[Item]:
     while True:
-        answer = codec.parsed(send(method, **request))
+        answer = parser.parsed(send(method, **request))
         if cost is not None:
             cost.add(read_units=_units(answer.get("ConsumedCapacity")))
         yield from answer["Items"]
@@ -270,8 +270,8 @@ def _query(table: str, domain: Domain, stretch: Stretch) -> dict[str, Any]:
     if stretch.among:
         tests = [_membership(name, stretch.among[name], names, values) for name in sorted(stretch.among)]
         request["FilterExpression"] = " AND ".join(tests)
-    names |= {f"#{name}": name for name in codec.ROW_ATTRIBUTES}
-    request["ProjectionExpression"] = ",".join(f"#{name}" for name in sorted(codec.ROW_ATTRIBUTES))
+    names |= {f"#{name}": name for name in parser.ROW_ATTRIBUTES}
+    request["ProjectionExpression"] = ",".join(f"#{name}" for name in sorted(parser.ROW_ATTRIBUTES))
     return request
 
 
