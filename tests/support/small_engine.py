@@ -53,6 +53,11 @@ class Event:
     headers: Mapping[str, str]
 
 
+TURNS: Final = 20
+"""Turns of the event loop, more than a taken connection needs to reach its handler or an aborted one its release. A
+handler that is cancelled before its first step never closes its connection."""
+
+
 class SmallEngine:
     """The engine. `calls` begin before it is served, the odd ones of a script with an External Stop branch."""
 
@@ -241,7 +246,6 @@ class SmallEngine:
             pass
         finally:
             writer.close()
-            self._writers.discard(writer)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -276,6 +280,9 @@ class SmallEngine:
                 await asyncio.gather(delivery, return_exceptions=True)
             self.server.close()
             self._ending.set()
-            for writer in list(self._writers):
-                writer.close()
-            await asyncio.sleep(0)
+            for _ in range(TURNS):  # connections that were just taken begin to be served
+                await asyncio.sleep(0)
+            for writer in self._writers:
+                writer.transport.abort()  # a client that reads no more would keep a closing one open
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
