@@ -278,7 +278,7 @@ class SmallEngine:
                 delivery.cancel()
                 await asyncio.gather(delivery, return_exceptions=True)
             self._ending.set()
-            for _ in range(TURNS):  # a server that closes drops what it has just taken, unclosed (CPython 3.11, 3.12)
+            for _ in range(TURNS):  # a server that closes drops what it has just taken, unclosed (CPython 3.11)
                 await asyncio.sleep(0)
             self.server.close()
             for writer in self._writers:
