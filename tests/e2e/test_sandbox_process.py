@@ -266,8 +266,9 @@ async def test_the_same_seed_brings_the_same_calls_again(sandbox: Sandbox) -> No
         await sandbox.start(calls("plain", "brief", "goodbye", per_minute=1200), seed=5)
         await until(lambda: sum(row["rootcode"] is None for row in sandbox.agent.shown) > 30)
         await sandbox.end()
-        starts = {row["id"]: row["code"] for row in reversed(sandbox.agent.shown) if row["rootcode"] is None}
-        seen.append(list(reversed(starts.values()))[:12])
+        # A call counts from where it is first shown. How soon it comes back from a nested script varies.
+        starts = {row["id"]: row["rootcode"] or row["code"] for row in sandbox.agent.shown}
+        seen.append(list(starts.values())[:12])
     assert seen[0] == seen[1]
     assert len(set(seen[0])) == 3
 
