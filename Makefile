@@ -9,7 +9,7 @@ ARGS ?=
 STOPS ?= 2000
 
 BIN := .venv/bin
-SOURCES := docs layers agent engines local functions tests chaos benchmarks delivery distributions
+SOURCES := docs layers agent engines cli local functions tests chaos benchmarks delivery distributions
 # What is released: a folder each, with its pyproject.toml and its lock.
 DISTRIBUTIONS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard distributions/*/pyproject.toml)))
 # Those with a program of their own are installed on hosts.
@@ -38,7 +38,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
-	build-here openapi scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
+	build-here openapi cli-docs scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps 
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python docs/openapi.py > docs/openapi.json
 
+cli-docs: setup ## write docs/cli.md anew
+	@$(BIN)/python docs/cli.py > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
 # agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
 # secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; make_run, which is
@@ -144,8 +147,8 @@ wheelhouse: wheel ## all that installs a program on offline hosts, in one archiv
 lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox local/ivr_local tests/support chaos
-	@$(BIN)/mypy benchmarks delivery distributions docs/openapi.py
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox cli/ivrctl local/ivr_local tests/support chaos
+	@$(BIN)/mypy benchmarks delivery distributions docs/openapi.py docs/cli.py
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
 	@$(BIN)/lint-imports

@@ -16,8 +16,8 @@ from ivr_runtimes.fields import COMPOSITE, DOCUMENTED, FIELDS, Field, FieldKind
 from ivr_runtimes.http.response import JSON_TYPE, PROBLEM_TYPE, PROBLEM_URN
 from ivr_runtimes.identifiers import KEY_PATTERN, RUNTIME_ID_PATTERN
 from ivr_runtimes.listing.paging import EXACT_COUNT
+from ivr_runtimes.operators import OPERATORS, Operator
 from ivr_runtimes.query.filter import MAX_BYTES
-from ivr_runtimes.query.operators import OPERATORS, Operator
 from ivr_runtimes.query.request import PARAMETERS
 from ivr_runtimes.query.strict_json import MAX_NESTING
 from ivr_runtimes.query.window import MAX_WINDOW
