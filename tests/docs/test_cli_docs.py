@@ -8,7 +8,7 @@ from emulators import ROOT
 
 def test_the_page_is_what_the_program_says() -> None:
     made = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / "cli.py")],
+        [sys.executable, "-m", "delivery.cli_page"],
         capture_output=True,
         text=True,
         timeout=60,
