@@ -12,6 +12,7 @@ from ivrctl.errors import EXITS
 from ivrctl.profiles import KEYS, VARIABLES
 from ivrctl.program import COMMANDS, parser, parser_of
 from ivrctl.show import FORMATS
+from ivrctl.stopping import OUTCOMES
 
 HEAD: Final = """\
 # The command line: ivrctl
@@ -63,6 +64,27 @@ API's own problem ([api.md](api.md#errors)) as it came, with `status` and `title
 itself; else one of `ivrctl`'s, with `type` `urn:ivrctl:problem:…`, `title`, `detail`, `code` and `remedy`."""
 
 
+STOPS: Final = """\
+`ivrctl stop` reads what meets the conditions, shows it and asks. What is stopped afterwards are the ids that were
+shown, whatever the conditions would find by then. Where stdin or stderr is no terminal it does not ask: there `--yes`
+is needed.
+
+By default each stop is proven. Where the API tells what came of it (`Prefer: wait`), that is the proof; else the list
+is read by id until the script is gone or its External Stop branch runs. A site whose nodes do not all answer proves
+nothing. A refusal for now (429, 503) or an answer that was lost leads to the same request with the same key, after
+the pause that the API names. The key makes all of them one stop: a goodbye is not cut off by a repeat. `--completely`
+and `--grace` send a second stop, with a second key, once the branch runs or has had its time.
+
+Each id ends in one outcome:"""
+
+JOURNAL: Final = """\
+A run writes a journal before its first stop: the ids, their keys, and each outcome as it comes. When the run is
+interrupted, or not all of it is done, the journal stays, and the last line of stderr says how to go on: `ivrctl stop
+--resume FILE`. That sends what is not done yet, with the same keys, and stops nothing a second time. A journal
+belongs to one API; a second run cannot open it meanwhile. The first Ctrl-C lets the requests under way end, which
+takes some seconds; the second ends the program without."""
+
+
 def main() -> None:
     """Print the page."""
     sys.stdout.write("\n".join(_page()) + "\n")
@@ -73,12 +95,19 @@ def _page() -> Iterable[str]:
     yield _text(parser().format_help())
     for name in COMMANDS:
         yield from ("", f"## ivrctl {name}", "", _text(parser_of(name).format_help()))
+    yield from ("", "## Stops", "", STOPS, "", *_outcomes(), "", JOURNAL)
     yield from ("", "## Output", "", OUTPUT, "", *_table(("format", "what"), FORMATS))
     yield from ("", "## Errors and exit codes", "", ERRORS, "")
     yield from _table(("exit code", "meaning"), {str(code): meaning for code, meaning in EXITS.items()})
     yield from ("", "## Profiles", "", PROFILES, "", *_table(("setting", "meaning"), KEYS))
     yield from ("", *_table(("variable", "meaning"), VARIABLES))
     yield from ("", "## Tokens", "", TOKENS)
+
+
+def _outcomes() -> Iterable[str]:
+    yield from ("| outcome | counts as | meaning |", "|---|---|---|")
+    for name, one in OUTCOMES.items():
+        yield f"| `{name}` | {'done' if one.done else 'not done'} | {one.meaning} |"
 
 
 def _text(block: str) -> str:

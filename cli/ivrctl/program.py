@@ -25,6 +25,7 @@ class Command(NamedTuple):
 COMMANDS: Final[dict[str, Command]] = {
     "list": Command("list", "list what runs now"),
     "get": Command("get", "show one running script"),
+    "stop": Command("stop", "stop running scripts, and prove it"),
 }
 
 PROG: Final = "ivrctl"
@@ -34,7 +35,7 @@ DESCRIPTION: Final = "List, watch and stop the IVR scripts that run in your doma
 EPILOG: Final = """\
 examples:
   ivrctl list site=SITE1 'age>10m'
-  ivrctl get 244f84aa-0624-e639-8061-a80000000006
+  ivrctl stop --where site=SITE1 code=player
 
 `ivrctl COMMAND --help` shows a command's arguments and examples. Without a profile it speaks to the local
 stack of `make run`. Exit codes: 0 done, 1 something failed, 2 usage, 3 auth, 4 not found, 5 partial, 6 unavailable.

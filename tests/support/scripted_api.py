@@ -130,7 +130,7 @@ class ScriptedApi:
         """Answer a request."""
         with self._lock:
             self.asked.append(asked)
-            forced = self.fault(asked)
+        forced = self.fault(asked)
         if forced is not None:
             return forced
         if asked.path == "/oauth2/token":

@@ -3,7 +3,7 @@
 Owns the paths, the parameters and the patience with an API that is busy. Never prints.
 """
 
-from ivrctl.api.client import Api, Page, Query
+from ivrctl.api.client import IDS_AT_ONCE, Api, Page, Query
 from ivrctl.api.coverage import Coverage, least
 
-__all__ = ["Api", "Coverage", "Page", "Query", "least"]
+__all__ = ["IDS_AT_ONCE", "Api", "Coverage", "Page", "Query", "least"]
