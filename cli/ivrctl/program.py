@@ -16,7 +16,7 @@ from ivrctl.terminal import Terminal
 
 
 class Command(NamedTuple):
-    """A command: its module under `commands`, and what it does in a line."""
+    """A command: its module under `commands`, and what it does in a line; without one it is for other programs."""
 
     module: str
     summary: str
@@ -26,6 +26,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "list": Command("list", "list what runs now"),
     "get": Command("get", "show one running script"),
     "stop": Command("stop", "stop running scripts, and prove it"),
+    "doctor": Command("doctor", "say what is wrong"),
+    "completion": Command("completion", "print a script for bash, zsh or fish"),
+    "complete-line": Command("complete", ""),
 }
 
 PROG: Final = "ivrctl"
@@ -95,7 +98,7 @@ def _run(given: list[str], terminal: Terminal) -> int:
         parser().print_help()
         return EXIT_OK
     if options.command not in COMMANDS:
-        raise UsageError(f"{PROG}: no command {options.command!r}", remedy="the commands are " + ", ".join(COMMANDS))
+        raise UsageError(f"{PROG}: no command {options.command!r}", remedy="`ivrctl --help` lists the commands")
     return _called(options, terminal)
 
 
@@ -130,10 +133,6 @@ def _tell(error: CliError, terminal: Terminal, *, as_json: bool) -> None:
 
 
 def _epilog() -> str:
-    wide = max(map(len, COMMANDS))
-    return (
-        "commands:\n"
-        + "".join(f"  {name:<{wide}}  {each.summary}\n" for name, each in COMMANDS.items())
-        + "\n"
-        + EPILOG
-    )
+    told = {name: each.summary for name, each in COMMANDS.items() if each.summary}
+    wide = max(map(len, told))
+    return "commands:\n" + "".join(f"  {name:<{wide}}  {text}\n" for name, text in told.items()) + "\n" + EPILOG

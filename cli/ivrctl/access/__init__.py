@@ -3,7 +3,9 @@
 Owns the grants of OAuth 2.0 and the cache of tokens, readable by its owner alone. Never shows a token.
 """
 
+from ivrctl.access import cache
 from ivrctl.access.claims import claims_of
+from ivrctl.access.grants import discovered
 from ivrctl.access.tokens import Tokens
 
-__all__ = ["Tokens", "claims_of"]
+__all__ = ["Tokens", "cache", "claims_of", "discovered"]
