@@ -116,7 +116,7 @@ openapi: setup ## write docs/openapi.json anew
 # agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
 # secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; make_run, which is
 # about make. A test sees to it that no module is forgotten.
-OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.py stop_trail.py node_death.py \
+OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
 	gateway_stack.py edge.py openapi_fuzz.py runtime_interface.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
