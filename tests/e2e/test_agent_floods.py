@@ -16,7 +16,7 @@ from emulators import CREDENTIALS, free_port
 from ivr_agent.address import listen
 from ivr_engine.address import Address
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 ROWS = 2_000
 EVENTS = 1_000
