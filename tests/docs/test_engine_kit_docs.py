@@ -35,7 +35,7 @@ def addresses(tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield engine, agent
     finally:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 @pytest.mark.e2e

@@ -131,7 +131,7 @@ def agent(home: Path, aws: Aws, given: dict[str, str]) -> Iterator[tuple[int, Pa
             assert running.poll() is None, log.read_text()
         finally:
             running.kill()
-            running.wait(10)
+            running.wait(30)
 
 
 def health(port: int) -> dict[str, str]:

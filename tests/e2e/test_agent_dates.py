@@ -131,7 +131,7 @@ def agent(home: Path, aws: str, engine_url: str, zone: str) -> Iterator[Path]:
             assert running.poll() is None, log.read_text()
         finally:
             running.kill()
-            running.wait(10)
+            running.wait(30)
 
 
 CASES = [

@@ -100,7 +100,7 @@ def running(environment: Mapping[str, str], *, aws: str = "http://127.0.0.1:9") 
     finally:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
 
 
 def test_help_tells_every_setting_and_the_version_is_told() -> None:

@@ -42,7 +42,7 @@ def sandbox(address: str, *, agent: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def kit(*arguments: str, token: str = TOKEN) -> tuple[int, dict[str, Any]]:

@@ -71,7 +71,7 @@ def test_a_signal_ends_all_of_it_within_20_s_and_a_second_stack_goes_on(stack, t
         for process in (first, second):
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            process.wait(25)
+            process.wait(40)
         for ended in (first_stack, second_stack):
             shutil.rmtree(ended.state_dir, ignore_errors=True)
 
