@@ -109,4 +109,4 @@ def test_a_goodbye_is_left_alone_and_completely_ends_it(ctl: Callable[..., Any])
     last = ctl("stop", survey, "--yes", "-o", "jsonl", "--completely")
     assert last.returncode == 0
     assert json.loads(last.stdout)["outcome"] in ("ended", "already_ended")
-    assert ctl("get", survey).returncode == 4
+    eventually(lambda: ctl("get", survey).returncode == 4, within_s=20)

@@ -177,7 +177,7 @@ class ScriptedApi:
     def _act(self, row: Runtime, key: str) -> str:
         seen = self.keys.setdefault(row.id, set())
         if key in seen:
-            return "already_stopping"
+            return "post_processing" if row.in_external_stop else "pending"
         seen.add(key)
         self.acted[row.id] += 1
         if row.code in self.saying_goodbye and not row.in_external_stop:

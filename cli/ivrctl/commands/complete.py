@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from ivrctl.access import cache
+from ivrctl.access import read_cached, write_cached
 from ivrctl.api import Query
 from ivrctl.call import Call
 from ivrctl.errors import EXIT_OK, CliError
@@ -64,7 +64,7 @@ def candidates(line: str, known: Callable[[], dict[str, list[str]]], profiles: C
 def values(call: Call) -> dict[str, list[str]]:
     """Return the values of fields that run now, from a cache of a minute."""
     file = os.path.join(call.profile.cache, "values", os.path.basename(call.tokens.file))
-    kept = cache.read(file)
+    kept = read_cached(file)
     if kept is not None and 0 <= time.time() - float(kept.get("at_s", 0)) < FRESH_S:
         return dict(kept["values"])
     try:
@@ -72,7 +72,7 @@ def values(call: Call) -> dict[str, list[str]]:
     except CliError:
         return {}
     found = {name: sorted({str(row.get(name)) for row in rows}) for name in ("id", *VALUES)}
-    cache.write(file, {"at_s": time.time(), "values": found})
+    write_cached(file, {"at_s": time.time(), "values": found})
     return found
 
 
