@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ivrctl.errors import EXITS
+from ivrctl.grammar import COMMANDS, parser, parser_of
 from ivrctl.profiles import KEYS, VARIABLES
-from ivrctl.program import COMMANDS, parser, parser_of
 from ivrctl.show import FORMATS
 from ivrctl.stopping import OUTCOMES
 

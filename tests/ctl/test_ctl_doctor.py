@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ivrctl.commands.completion import SCRIPTS
-from ivrctl.program import COMMANDS, parser_of
+from ivrctl.grammar import COMMANDS, parser_of
 from scripted_api import SITES, Asked, ScriptedApi
 
 Ctl = Callable[..., Any]

@@ -13,6 +13,7 @@ from ivrctl.access import read_cached, write_cached
 from ivrctl.api import Query
 from ivrctl.call import Call
 from ivrctl.errors import EXIT_OK, CliError
+from ivrctl.grammar import COMMANDS, parser, parser_of
 from ivrctl.neutral import neutral
 from ivrctl.profiles import names_in
 
@@ -49,8 +50,6 @@ def run(call: Call) -> int:
 
 def candidates(line: str, known: Callable[[], dict[str, list[str]]], profiles: Callable[[], list[str]]) -> list[str]:
     """Return what may stand at the line's end; `known` returns values by field, `profiles` their names."""
-    from ivrctl.program import COMMANDS, parser, parser_of  # noqa: PLC0415  # the program imports the commands
-
     *before, word = line.lstrip().split(" ")
     words = [each for each in before[1:] if each]
     command = next((each for each in words if each in COMMANDS), None)
@@ -113,8 +112,6 @@ def _conditions(word: str, known: Callable[[], dict[str, Any]]) -> list[str]:
 
 
 def _commands() -> list[str]:
-    from ivrctl.program import COMMANDS  # noqa: PLC0415  # the program imports the commands
-
     return [name for name, command in COMMANDS.items() if command.summary]
 
 
