@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "list": Command("list", "list what runs now"),
     "get": Command("get", "show one running script"),
     "stop": Command("stop", "stop running scripts, and prove it"),
+    "watch": Command("watch", "show what runs, live"),
     "doctor": Command("doctor", "say what is wrong"),
     "completion": Command("completion", "print a script for bash, zsh or fish"),
     "complete-line": Command("complete", ""),
@@ -34,6 +35,7 @@ DESCRIPTION: Final = "List, watch and stop the IVR scripts that run in your doma
 EPILOG: Final = """\
 examples:
   ivrctl list site=SITE1 'age>10m'
+  ivrctl watch
   ivrctl stop --where site=SITE1 code=player
 
 `ivrctl COMMAND --help` shows a command's arguments and examples. Without a profile it speaks to the local
