@@ -117,12 +117,12 @@ def stopped_by(command: Sequence[str | Path], folder: Path, stack: Stack) -> Non
     def stops() -> str | None:
         """The client lists over two scripts, in pages of two, and stops the first."""
         ran = run(command, folder, API=f"http://127.0.0.1:{stack.port}", TOKEN=token)
-        told = re.fullmatch(r"(\d+) players\n(\S+) 204 (\S+)\n", ran.stdout)
+        told = re.fullmatch(r"(\d+) scripts\n(\S+) 204 (\S+)\n", ran.stdout)
         assert not ran.stderr or "IndexError" in ran.stderr, ran.stderr
         return told[2] if told and int(told[1]) > 2 else None
 
-    players = json.dumps({"site": "SITE1", "code": "player"})
-    eventually(lambda: len(stack.rows(token, filter=players)) > 2, within_s=60)
+    wanted = json.dumps({"site": "SITE1", "code": ["player", "welcome"]})
+    eventually(lambda: len(stack.rows(token, filter=wanted)) > 2, within_s=60)
     stopped = json.dumps({"id": eventually(stops, within_s=60, every_s=1)})
 
     def is_over() -> bool:
