@@ -37,8 +37,8 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
-	build-here openapi scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
+.PHONY: help setup run test test-iam fuzz chaos dynalite generators bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
+	build-here openapi openapi-check scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,9 +81,11 @@ fuzz: setup ## the list against its oracle, CASES=100000 times
 
 dynalite: requirements/dynalite/node_modules/.ready ## install the second opinion on DynamoDB's reads (needs Node.js 20)
 
-requirements/dynalite/node_modules/.ready: requirements/dynalite/package-lock.json
-	@echo "Installing dynalite (once)"
-	@cd requirements/dynalite && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
+generators: .venv-openapi/.ready requirements/openapi/node_modules/.ready ## install what makes clients of docs/openapi.json (needs Node.js 20)
+
+requirements/%/node_modules/.ready: requirements/%/package-lock.json
+	@echo "Installing what requirements/$* pins (once)"
+	@cd requirements/$* && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # RECORD=1 keeps in benchmarks/units.json what docs/scale.md computes with; then `make scale` for the page.
@@ -113,6 +115,9 @@ bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps 
 
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python -m delivery.openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+
+openapi-check: setup ## look for what breaks programs made for the last release (docs/released/openapi.json)
+	@$(BIN)/python -m delivery.openapi.breaking
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
 # agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
@@ -144,7 +149,7 @@ wheel: setup ## build the distributions: wheels, each with its bill of materials
 wheelhouse: wheel ## all that installs a program on offline hosts, in one archive (ARCHITECTURE=arm64|x86_64)
 	@$(foreach folder,$(PROGRAMS),$(BIN)/python -m delivery.wheelhouse $(folder) --dist $(DIST) --architecture $(ARCHITECTURE) &&) true
 
-lint: setup ## formatting, ruff, mypy --strict, import rules
+lint: setup openapi-check ## formatting, ruff, mypy --strict, import rules, breaks of the API
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox local/ivr_local tests/support chaos
@@ -246,6 +251,7 @@ lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned
 	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
 	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 	@$(UV) --universal --python-version 3.11 requirements/audit.in -o requirements/audit.txt
+	@$(UV) --universal --python-version 3.11 requirements/openapi.in -o requirements/openapi.txt
 	@rm -rf $(LOCKING)
 	@$(WHEEL) $(LOCKING) $(DISTRIBUTIONS)
 	@for folder in $(DISTRIBUTIONS); do \
@@ -253,5 +259,6 @@ lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned
 		$(shell $(NAME) distributions/*/pyproject.toml | sed 's/^/--no-emit-package /') - -o $$folder/requirements.txt || exit 1; done
 
 clean: ## remove what the targets have made
-	rm -rf dist requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+	rm -rf dist requirements/*/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+		.venv-openapi \
 		.local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
