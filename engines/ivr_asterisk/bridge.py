@@ -46,7 +46,7 @@ LASTING_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """The manager user. `node` names Asterisk where it has neither a system name nor an entity id."""
+    """The manager user. `node` stands for the entity id of an Asterisk that has none."""
 
     username: str
     secret: str
@@ -176,15 +176,19 @@ class Bridge:
             self._publisher.begin(life.session, seq=seq)
             self._begin_session(life.session)
             log.info("a life of Asterisk", extra={"action": "session", "session": life.session, "seq": seq})
+        self._audit_due.clear()
         await self._resynchronise(connection)
         self._connection = connection
         self._answered_at = connection.answered_at
 
     async def _life(self, connection: Connection) -> Life:
-        names = [await connection.ask("Getvar", {"Variable": name}) for name in ("SYSTEMNAME", "ENTITYID")]
+        system, entity = [
+            (await connection.ask("Getvar", {"Variable": name})).response.get("Value")
+            for name in ("SYSTEMNAME", "ENTITYID")
+        ]
         status = (await connection.ask("CoreStatus")).response
-        system = next((name for one in names if (name := one.response.get("Value"))), self._login.node)
-        return Life(system, f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}")
+        started = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
+        return Life(system, entity or self._login.node, started)
 
     async def _resynchronise(self, connection: Connection) -> None:
         with self._publisher.resynchronising():

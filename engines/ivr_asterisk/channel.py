@@ -109,12 +109,12 @@ class Channel:
         else:
             self.executing = True
         self.place, self.application, self.cause = place, application, None
-        if (number := row.get("DNID")) and number != UNKNOWN:
-            self.called = unescape(number)
         self.told(row)
 
     def nested_in(self, row: Message) -> None:
-        """Take the subroutines' stack from a Status row that was asked for it."""
+        """Take the called number and the stack of subroutines from a Status row that was asked for it."""
+        if (number := row.get("DNID")) and number != UNKNOWN:
+            self.called = unescape(number)
         if STACK[0] not in row.asked:
             return
         places = [place for name in STACK if (place := _location(row.asked.get(name, "")))]

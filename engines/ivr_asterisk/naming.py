@@ -26,22 +26,22 @@ MAX_NAME: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One life of Asterisk: which system, and when it started, in its own local time without a zone."""
+    """One life of Asterisk: its system name and entity id, and when it started, in its own local time without a zone."""
 
     system: str
+    entity: str
     started: str
 
     def __post_init__(self) -> None:
         if not STARTED.fullmatch(self.started):
-            raise ValueError(f"no start time: {self.started[:40]!r}")
+            raise ValueError("CoreStatus tells no start time")
 
     @property
     def session(self) -> str:
         """The session's name: the same for each bridge at this life of Asterisk."""
-        readable = re.sub(r"[^A-Za-z0-9_.-]", "_", self.system)[:MAX_NAME]
-        if readable != self.system:
-            readable += "." + sha256(self.system.encode()).hexdigest()[:6]
-        return f"{readable}-{re.sub('[^0-9]', '', self.started)}"
+        readable = re.sub(r"[^A-Za-z0-9_.-]", "_", self.system or self.entity)[:MAX_NAME]
+        which = sha256(f"{self.system}/{self.entity}".encode()).hexdigest()[:8]
+        return f"{readable}.{which}.{re.sub('[^0-9]', '', self.started)}"
 
     def seq_at(self, now_us: int) -> int:
         """Return where `seq` goes on at that time, microseconds since the epoch: above all that was counted before.
