@@ -1,0 +1,216 @@
+"""What of the model the agent is told, and what must be asked for first.
+
+Owns the step from channels to runtimes. A caller can forge events with a variable of its own, and an event may be older
+than a list; so a start and an end are published once Asterisk has confirmed them for that channel, and a change of
+scripts is looked up behind its publication. Called by `bridge` (what the server says) and `stops`.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from ivr_asterisk import naming
+from ivr_asterisk.channel import Channel
+from ivr_asterisk.dialogue import Answer
+from ivr_asterisk.framing import Message
+from ivr_asterisk.model import Model, Shown
+from ivr_engine.mirror import Mirror
+from ivr_engine.model import FullState, State, StopType, UnknownRuntimeError
+
+
+class Publisher:
+    """The runtimes of one life of Asterisk. `now_s` gives seconds since the epoch."""
+
+    def __init__(self, model: Model, mirror: Mirror, *, now_s: Callable[[], float]) -> None:
+        self._model, self._mirror, self._now_s = model, mirror, now_s
+        self._published: dict[str, FullState] = {}
+        """The runtimes, by Uniqueid."""
+        self._uniqueids: dict[str, str] = {}
+        """The same, by runtime id."""
+        self._touched: dict[str, None] = {}
+        self._held = False
+        self._watched: dict[str, list[asyncio.Event]] = {}
+        self.doubted: dict[str, None] = {}
+        """The channels to be looked up, in order."""
+        self.doubts = asyncio.Event()
+        self.contradicted: dict[str, None] = {}
+        """Channels that were said to be hung up and yet were found: to be looked up again a little later."""
+        self.trusting = False
+        """While Asterisk drains it confirms nothing: events are believed."""
+
+    def begin(self, session: str, *, seq: int) -> None:
+        """Begin another life of Asterisk: nothing of the old one runs."""
+        self._mirror.begin(session, seq=seq)
+        for known in (self._published, self._uniqueids, self._touched, self.doubted, self._model.channels):
+            known.clear()
+
+    def channel_of(self, runtime_id: str) -> Channel:
+        """Return the channel of a runtime; raises `UnknownRuntimeError`."""
+        channel = self._model.channels.get(self._uniqueids.get(runtime_id, ""))
+        if channel is None:
+            raise UnknownRuntimeError(runtime_id)
+        return channel
+
+    def state_of(self, channel: Channel) -> FullState | None:
+        """Return the runtime on a channel as it was published; None if there is none."""
+        return self._published.get(channel.uniqueid)
+
+    def heard(self, event: Message) -> None:
+        """Take in an event."""
+        if channel := self._model.heard(event):
+            self._touched[channel.uniqueid] = None
+
+    def settle(self) -> None:
+        """Publish what has changed."""
+        if not self._held:
+            touched, self._touched = self._touched, {}
+            for uniqueid in touched:
+                self._settle(uniqueid, sure=self.trusting)
+                self._tell_watchers(uniqueid)
+
+    def changed(self, channel: Channel) -> None:
+        """Publish a change that the bridge itself has made."""
+        self._settle(channel.uniqueid, sure=False)
+
+    def believe(self, uniqueid: str) -> None:
+        """Publish what events said of a channel: it cannot be looked up now."""
+        self._settle(uniqueid, sure=True)
+
+    def looked_up(self, uniqueid: str, answer: Answer) -> None:
+        """Take in the answer to a Status of one channel."""
+        if answer.accepted and answer.rows:
+            row = answer.rows[0]  # only the first is surely Asterisk's: its raw values may have made others
+            before = self._model.channels.get(uniqueid)
+            if before and before.cause is not None:
+                self.contradicted[uniqueid] = None
+            if row.get("Uniqueid") == uniqueid and (channel := self._model.seen(row)):
+                channel.nested_in(row)
+                self._settle(uniqueid, sure=True)
+        elif answer.accepted or answer.said == "No such channel":
+            self._gone(uniqueid)
+
+    def doubt(self, uniqueid: str) -> None:
+        """Have a channel looked up."""
+        self.doubted[uniqueid] = None
+        self.doubts.set()
+
+    @contextmanager
+    def resynchronising(self) -> Iterator[None]:
+        """Publish nothing until the block ends: a list alone does not tell the nesting."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+            self.settle()
+
+    def listed(self, answer: Answer) -> None:
+        """Take in a list of all channels: what it lacks is gone."""
+        if not answer.accepted or len(answer.rows) != answer.announced:
+            return
+        channels = [channel for row in answer.rows if (channel := self._model.seen(row))]
+        self._touched.clear()
+        self.doubted.clear()
+        for channel in self._model.only(channel.uniqueid for channel in channels):
+            self._end(channel.uniqueid, self._model.ended_as(channel))
+
+    def nested(self, answer: Answer) -> None:
+        """Take in a Status of all channels behind that list: it tells the subroutines of those that stand still."""
+        if not answer.accepted:
+            return
+        for row in answer.rows:
+            channel = self._model.channels.get(row.get("Uniqueid"))
+            if channel is None:
+                continue
+            if (row.get("Context"), row.get("Exten")) == (channel.place.context, channel.place.exten):
+                channel.nested_in(row)
+            else:
+                self.doubt(channel.uniqueid)
+        for uniqueid in list(self._model.channels):
+            self._settle(uniqueid, sure=uniqueid not in self._touched)
+
+    @contextmanager
+    def watching(self, uniqueid: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever the channel's runtime changes or ends."""
+        watcher = asyncio.Event()
+        self._watched.setdefault(uniqueid, []).append(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watched[uniqueid].remove(watcher)
+            if not self._watched[uniqueid]:
+                del self._watched[uniqueid]
+
+    def _settle(self, uniqueid: str, *, sure: bool) -> None:
+        channel = self._model.channels.get(uniqueid)
+        if channel is None:
+            return
+        shown, before = self._model.shown(channel), self._published.get(uniqueid)
+        if before and shown:
+            self._change(channel, before, shown, sure=sure)
+        elif before and sure:
+            self._end(uniqueid, self._model.ended_as(channel))
+        elif before or (shown and shown.domain and not sure):
+            self.doubt(uniqueid)
+        elif shown and shown.domain:
+            self._start(channel, shown, shown.domain)
+        if channel.cause is not None and uniqueid not in self._published:
+            self._model.channels.pop(uniqueid, None)
+
+    def _start(self, channel: Channel, shown: Shown, domain: str) -> None:
+        uniqueid = channel.uniqueid
+        state = FullState(
+            id=naming.runtime_id(self._mirror.session, uniqueid),
+            domain=domain,
+            type="ivr",
+            code=shown.code,
+            name=shown.name,
+            starttime=naming.rfc3339(naming.began_s(uniqueid) or self._now_s()),
+            state=State.RUNNING,
+        )
+        self._uniqueids[state.id] = uniqueid
+        self._put(uniqueid, _as_shown(state, channel, shown))
+
+    def _change(self, channel: Channel, before: FullState, shown: Shown, *, sure: bool) -> None:
+        after = _as_shown(before, channel, shown)
+        if after == before:
+            return
+        self._put(channel.uniqueid, after)
+        if not sure and (after.code, after.rootcode, after.state) != (before.code, before.rootcode, before.state):
+            self.doubt(channel.uniqueid)
+
+    def _put(self, uniqueid: str, state: FullState) -> None:
+        self._published[uniqueid] = state
+        self._mirror.put(state)
+        self._tell_watchers(uniqueid)
+
+    def _gone(self, uniqueid: str) -> None:
+        if channel := self._model.channels.pop(uniqueid, None):
+            self._end(uniqueid, self._model.ended_as(channel))
+
+    def _end(self, uniqueid: str, stoptype: StopType) -> None:
+        if state := self._published.pop(uniqueid, None):
+            del self._uniqueids[state.id]
+            self._mirror.end(state.id, stoptype)
+        self._tell_watchers(uniqueid)
+
+    def _tell_watchers(self, uniqueid: str) -> None:
+        for watcher in self._watched.get(uniqueid, ()):
+            watcher.set()
+
+
+def _as_shown(state: FullState, channel: Channel, shown: Shown) -> FullState:
+    return replace(
+        state,
+        code=shown.code,
+        name=shown.name,
+        state=State.POST_PROCESSING if shown.branch else State.RUNNING,
+        stoptype=StopType.STOP if shown.branch else None,
+        stop_id=channel.stops.latest,
+        rootcode=shown.rootcode,
+        rootname=shown.rootname,
+        caller=channel.caller,
+        called=channel.called,
+        call_id=channel.linkedid,
+    )
