@@ -193,8 +193,8 @@ class Bridge:
     async def _resynchronise(self, connection: Connection) -> None:
         with self._publisher.resynchronising():
             listed = await connection.ask("CoreShowChannels", take=self._publisher.listed, within_s=LIST_S)
-            if len(listed.rows) != listed.announced:
-                raise AmiError(f"a list of {listed.announced} channels came with {len(listed.rows)}")
+            if not listed.complete:
+                raise AmiError(f"a list of {listed.announced} channels came with {len(listed.rows)} rows")
             fields = {"Variables": ",".join(STACK)}
             await connection.ask("Status", fields, take=self._publisher.nested, within_s=LIST_S)
         extra = {
@@ -213,9 +213,9 @@ class Bridge:
             if self._publisher.trusting and not connection.draining:
                 self._audit_due.set()
             self._drain(connection.draining)
-            for uniqueid in list(self._publisher.contradicted):
+            for uniqueid in list(self._publisher.again):
                 self._publisher.doubt(uniqueid)
-            self._publisher.contradicted.clear()
+            self._publisher.again.clear()
 
     def _drain(self, draining: bool) -> None:
         if draining != self._publisher.trusting:

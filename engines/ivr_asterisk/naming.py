@@ -26,7 +26,7 @@ MAX_NAME: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One life of Asterisk: its system name and entity id, and when it started, in its own local time without a zone."""
+    """One life of Asterisk: system name, entity id, and when it started, in its own local time without a zone."""
 
     system: str
     entity: str

@@ -6,6 +6,7 @@ scripts is looked up behind its publication. Called by `bridge` (what the server
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -34,8 +35,8 @@ class Publisher:
         self.doubted: dict[str, None] = {}
         """The channels to be looked up, in order."""
         self.doubts = asyncio.Event()
-        self.contradicted: dict[str, None] = {}
-        """Channels that were said to be hung up and yet were found: to be looked up again a little later."""
+        self.again: dict[str, None] = {}
+        """Channels to be looked up again a little later: said to be hung up and yet found, or told by a torn row."""
         self.trusting = False
         """While Asterisk drains it confirms nothing: events are believed."""
 
@@ -79,11 +80,13 @@ class Publisher:
 
     def looked_up(self, uniqueid: str, answer: Answer) -> None:
         """Take in the answer to a Status of one channel."""
-        if answer.accepted and answer.rows:
-            row = answer.rows[0]  # only the first is surely Asterisk's: its raw values may have made others
+        if answer.forged:
+            self.again[uniqueid] = None
+        elif answer.accepted and answer.rows:
             before = self._model.channels.get(uniqueid)
             if before and before.cause is not None:
-                self.contradicted[uniqueid] = None
+                self.again[uniqueid] = None
+            (row,) = answer.rows
             if row.get("Uniqueid") == uniqueid and (channel := self._model.seen(row)):
                 channel.nested_in(row)
                 self._settle(uniqueid, sure=True)
@@ -107,28 +110,33 @@ class Publisher:
 
     def listed(self, answer: Answer) -> None:
         """Take in a list of all channels: what it lacks is gone."""
-        if not answer.accepted or len(answer.rows) != answer.announced:
+        if not (answer.accepted and answer.complete):
             return
-        channels = [channel for row in answer.rows if (channel := self._model.seen(row))]
+        counted = Counter(row.get("Uniqueid") for row in answer.rows)
         self._touched.clear()
         self.doubted.clear()
-        for channel in self._model.only(channel.uniqueid for channel in channels):
-            self._end(channel.uniqueid, self._model.ended_as(channel))
+        for row in answer.rows:
+            if counted[uniqueid := row.get("Uniqueid")] == 1:
+                self._model.seen(row)
+            else:
+                self.doubt(uniqueid)
+        for uniqueid in self._model.channels.keys() - counted.keys():
+            if answer.forged:
+                self.doubt(uniqueid)
+            else:
+                self._gone(uniqueid)
 
     def nested(self, answer: Answer) -> None:
         """Take in a Status of all channels behind that list: it tells the subroutines of those that stand still."""
         if not answer.accepted:
             return
-        for row in answer.rows:
-            channel = self._model.channels.get(row.get("Uniqueid"))
-            if channel is None:
-                continue
-            if (row.get("Context"), row.get("Exten")) == (channel.place.context, channel.place.exten):
+        rows = {row.get("Uniqueid"): row for row in answer.rows}
+        for channel in list(self._model.channels.values()):
+            row = rows.get(channel.uniqueid)
+            still = row and (row.get("Context"), row.get("Exten")) == (channel.place.context, channel.place.exten)
+            if row and still:
                 channel.nested_in(row)
-            else:
-                self.doubt(channel.uniqueid)
-        for uniqueid in list(self._model.channels):
-            self._settle(uniqueid, sure=uniqueid not in self._touched)
+            self._settle(channel.uniqueid, sure=bool(still) and channel.uniqueid not in self._touched)
 
     @contextmanager
     def watching(self, uniqueid: str) -> Iterator[asyncio.Event]:
