@@ -15,7 +15,7 @@ from typing import Final
 from ivr_asterisk.channel import STACK
 from ivr_asterisk.connection import CONNECT_S, AmiError, Connection, Dial, DrainingError, RefusedError
 from ivr_asterisk.framing import Message
-from ivr_asterisk.naming import Life
+from ivr_asterisk.naming import STARTED_VARIABLE, Life
 from ivr_asterisk.publisher import Publisher
 from ivr_asterisk.stops import Stops, look_up
 from ivr_engine.mirror import Mirror
@@ -42,6 +42,13 @@ REFUSED_PAUSE_S: Final = 15.0
 
 LASTING_S: Final = 10.0
 """A connection that has lasted so long was a good one: the pauses begin anew."""
+
+
+MAX_CODES: Final = 5
+"""Codes that are named in one line of the log."""
+
+VARIABLES: Final = "IVR_NAME,IVR_DOMAIN,IVR_STOPS,IVR_STARTED"
+"""What `channelvars` of manager.conf must name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +90,9 @@ class Bridge:
         """The connection, once all channels have been listed over it."""
         self._answered_at: float | None = None
         self._audit_due = asyncio.Event()
+        self._told_variables = True
+        self._without_domain: dict[str, str] = {}
+        self._told_without_domain: set[str] = set()
 
     @property
     def session(self) -> str | None:
@@ -231,12 +241,15 @@ class Bridge:
             batch = list(doubted)[:MANY]
             for uniqueid in batch:
                 del doubted[uniqueid]
+            starts, self._publisher.starts = self._publisher.starts, {}
             if not doubted:
                 self._publisher.doubts.clear()
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for uniqueid in batch:
                         tasks.create_task(look_up(connection, self._publisher, uniqueid))
+                    for uniqueid, started in starts.items():
+                        tasks.create_task(_keep_start(connection, uniqueid, started))
             except* DrainingError:
                 self._drain(True)
                 for uniqueid in batch:
@@ -262,6 +275,12 @@ class Bridge:
         if self._connection.draining:
             raise AwayError("Asterisk is shutting down and takes no stops")
         return self._connection
+
+
+async def _keep_start(connection: Connection, uniqueid: str, started: int) -> None:
+    fields = {"Channel": uniqueid, "Variable": STARTED_VARIABLE, "Value": str(started)}
+    with suppress(RefusedError):  # it has ended meanwhile
+        await connection.ask("Setvar", fields)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -18,6 +18,12 @@ STARTED: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 EPOCH: Final = re.compile(r"(?:^|-)(\d{9,11})\.\d+$")
 """The end of a Uniqueid that Asterisk made itself: the channel's begin in seconds, and a number."""
 
+STARTED_VARIABLE: Final = "IVR_STARTED"
+"""The channel variable that keeps a script's start where the channel's own begin does not tell it."""
+
+LATE_S: Final = 2
+"""A script that begins so long after its channel, seconds, has a start of its own."""
+
 DAY_US: Final = 86_400_000_000
 
 MAX_NAME: Final = 40
