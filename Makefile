@@ -37,7 +37,8 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite generators bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
+.PHONY: help setup run test test-iam fuzz chaos dynalite generators \
+	bench bench-list bench-page bench-cold bench-filter bench-stop bench-units bench-asterisk \
 	build-here openapi openapi-check scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
@@ -99,7 +100,7 @@ chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=20
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop ## measure every published figure (benchmarks/README.md)
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-asterisk ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -112,6 +113,9 @@ bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domai
 
 bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps it in benchmarks/units.json)
 	@$(BIN)/python -m benchmarks.units $(KEEP)
+
+bench-asterisk: setup ## CPU, memory and delay of the bridge to Asterisk at 200 starts and ends a second
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.asterisk
 
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python -m delivery.openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
@@ -152,7 +156,7 @@ wheelhouse: wheel ## all that installs a program on offline hosts, in one archiv
 lint: setup openapi-check ## formatting, ruff, mypy --strict, import rules, breaks of the API
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox local/ivr_local tests/support chaos
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent $(wildcard engines/*) local/ivr_local tests/support chaos
 	@$(BIN)/mypy benchmarks delivery distributions
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
