@@ -10,7 +10,7 @@ from functools import partial
 from random import SystemRandom
 
 from ivr_engine import program
-from ivr_engine.mirror import Mirror
+from ivr_engine.life import Joined, Life
 from ivr_engine.reconnect import stay_connected
 from ivr_engine.reporter import Reporter
 from ivr_engine.server import application
@@ -36,27 +36,23 @@ def main(arguments: list[str] | None = None) -> int:
 async def live(chosen: Settings) -> None:
     """Run the bridge until SIGTERM or SIGINT. The calls go on without it."""
     stop = program.stop_signal()
-    reporter = Reporter(session="", time=asyncio.get_running_loop().time)
-    bridge = Bridge(
-        Scripts(chosen.scripts),
-        Mirror(session="", publish=reporter.put),
-        begin=reporter.begin,
-        connect=partial(
-            connected,
-            streams=partial(asyncio.open_connection, chosen.host, chosen.port),
-            user=chosen.user,
-            password=chosen.password.get_secret_value(),
-        ),
+    time = asyncio.get_running_loop().time
+    reporter = Reporter(session="", time=time)
+    life = Life(reporter, time=time)
+    connect = partial(
+        connected,
+        streams=partial(asyncio.open_connection, chosen.host, chosen.port),
+        user=chosen.user,
+        password=chosen.password.get_secret_value(),
     )
-    async with (
-        program.speaking(application(bridge, token=chosen.token_for(chosen.listen)), reporter, chosen),
-        asyncio.TaskGroup() as tasks,
-    ):
+    bridge = Bridge(Scripts(chosen.scripts), life, connect=connect)
+    app = application(Joined(life, bridge.stops), token=chosen.token_for(chosen.listen))
+    async with program.speaking(app, reporter, chosen), asyncio.TaskGroup() as tasks:
         log.info("the bridge runs", extra={"action": "started", "engine": f"{chosen.host}:{chosen.port}"})
         connection = tasks.create_task(stay_connected(bridge.connection, rng=SystemRandom()))
         await stop.wait()
         connection.cancel()
-    log.info("the bridge stopped", extra={"action": "stopped", "session": bridge.session})
+    log.info("the bridge stopped", extra={"action": "stopped", "session": life.session})
 
 
 if __name__ == "__main__":

@@ -68,19 +68,16 @@ async def connected(
 
 
 class Link:
-    """One connection. `take` gets each event in order; `time` is monotonic, in seconds."""
+    """One connection. `take` gets each event in order."""
 
     def __init__(self, streams: Streams, *, take: Callable[[Event], None]) -> None:
         self._reader, self._writer = streams
         self._take = take
-        self._time = asyncio.get_running_loop().time
         self._replies: deque[asyncio.Future[str]] = deque()
         self._jobs: dict[str, asyncio.Future[str]] = {}
         self._slots = asyncio.Semaphore(JOBS)
         self._asked_to_log_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.answered: float | None = None
-        """When the engine was last known to answer: the moment a command was sent that it answered, or a HEARTBEAT."""
 
     async def log_in(self, user: str | None, password: str) -> None:
         """Log in and subscribe; raises `LostError`."""
@@ -98,15 +95,12 @@ class Link:
         self._jobs[job] = done
         try:
             async with self._slots, asyncio.timeout(ANSWER_S):
-                sent = self._time()
                 reply = await self._say(f"bgapi {text}\nJob-UUID: {job}")
                 if not reply.startswith("+OK"):
                     raise RefusedError(f"{text.partition(' ')[0]} is not allowed: add it to the user's esl-allowed-api")
-                answer = await done
+                return await done
         finally:
             del self._jobs[job]
-        self.answered = max(self.answered or sent, sent)
-        return answer
 
     async def read(self) -> None:
         """Read until the connection is lost, or cut by us; then every open command ends with the reason."""
@@ -164,8 +158,6 @@ class Link:
     def _event(self, body: bytes) -> None:
         event = _read(body)
         self._take(event)
-        if event.get("Event-Name") == "HEARTBEAT":
-            self.answered = self._time()
         job = self._jobs.get(str(event.get("Job-UUID")))
         if job and not job.done():
             job.set_result(str(event.get("_body", "")))

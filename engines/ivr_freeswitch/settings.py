@@ -3,32 +3,15 @@
 Owns the bridge's own settings, beside those of every engine. Read once, by `__main__`.
 """
 
-import json
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import Field, StringConstraints
+from pydantic_settings import SettingsConfigDict
 
-from ivr_engine.settings import EngineSettings
-from ivr_freeswitch.scripts import Rules
+from ivr_engine.settings import EngineSettings, ListOf, Secret
+from ivr_freeswitch.scripts import Rule
 
 PREFIX: Final = "IVR_FREESWITCH_"
-
-
-def _from_json(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error}); write a list of objects") from None
-
-
-def _one_line(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("holds a control character or a blank at an end; write it as one line of visible characters")
-    return secret
 
 
 class Settings(EngineSettings):
@@ -45,8 +28,8 @@ class Settings(EngineSettings):
     user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+@[A-Za-z0-9_.-]+$")] | None = None
     """The Event Socket user, `name@domain` of the directory. Default: the socket's own password, with all rights."""
 
-    password: Annotated[SecretStr, Field(min_length=1), AfterValidator(_one_line)]
+    password: Secret
     """The user's `esl-password`; without a user the password of event_socket.conf."""
 
-    scripts: Annotated[Rules, NoDecode, BeforeValidator(_from_json)]
+    scripts: Annotated[tuple[Rule, ...], Field(min_length=1), *ListOf]
     """What is an IVR script: a list of rules, the first that fits a place counts; JSON in the environment."""

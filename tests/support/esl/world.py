@@ -9,10 +9,12 @@ from typing import Any
 
 from esl.server import Server
 from esl.switch import Switch
-from ivr_engine.mirror import Mirror
+from ivr_engine.life import Joined, Life
 from ivr_engine.model import Changed, Ended, Event, FullState
 from ivr_engine.reconnect import stay_connected
+from ivr_engine.reporter import Reporter
 from ivr_freeswitch.bridge import Bridge, Times
+from ivr_freeswitch.calls import Calls
 from ivr_freeswitch.link import connected
 from ivr_freeswitch.scripts import Rule, Scripts
 
@@ -25,7 +27,7 @@ RULES = (
     Rule(menu="main|sales", domain="test.rootdomain.ru"),
 )
 
-FAST = Times(stop_s=1.5, proof_s=0.2, look_every_s=0.1, list_lag_s=0.08, silent_s=0.6)
+FAST = Times(look_every_s=0.1, list_lag_s=0.08, silent_s=0.6, stop_s=1.5, proof_s=0.2)
 
 PATIENCE_S = 20.0
 
@@ -39,6 +41,20 @@ async def until(happened: Callable[[], Any], what: str = "") -> None:
         await asyncio.sleep(0.005)
 
 
+class Noted(Reporter):
+    """Keeps what the agent would be told."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(session="", time=asyncio.get_running_loop().time)
+        self._world = world
+
+    def put(self, event: Event) -> None:
+        self._world.told.append(event)
+
+    def begin(self, session: str) -> None:
+        self._world.sessions.append(session)
+
+
 class World:
     """A bridge on a switch. `told` are the events for the agent, `sessions` what it has begun."""
 
@@ -46,7 +62,9 @@ class World:
         self.switch, self.server, self.path = switch, server, path
         self.told: list[Event] = []
         self.sessions: list[str] = []
-        self.bridge: Bridge
+        self.bridge: Joined
+        self.calls: Calls
+        self.life: Life
         self.times = FAST
         self.user: tuple[str | None, str] = (None, "secret")
         self._running: asyncio.Task[None] | None = None
@@ -65,14 +83,16 @@ class World:
 
     def start(self) -> None:
         """Start a bridge, as a process of its own would."""
-        mirror = Mirror(session="", publish=self.told.append)
+        reporter = Noted(self)
+        life = Life(reporter, time=asyncio.get_running_loop().time)
         user, password = self.user
         connect = partial(
             connected, streams=partial(asyncio.open_unix_connection, self.path), user=user, password=password
         )
-        self.bridge = Bridge(Scripts(RULES), mirror, begin=self.sessions.append, connect=connect, times=self.times)
+        bridge = Bridge(Scripts(RULES), life, connect=connect, times=self.times)
+        self.bridge, self.calls, self.life = Joined(life, bridge.stops), bridge.calls, life
         self._running = asyncio.create_task(
-            stay_connected(self.bridge.connection, rng=SystemRandom(), pause=lambda _: asyncio.sleep(0.02))
+            stay_connected(bridge.connection, rng=SystemRandom(), pause=lambda _: asyncio.sleep(0.02))
         )
 
     async def ready(self) -> None:

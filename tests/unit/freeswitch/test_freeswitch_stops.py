@@ -6,7 +6,7 @@ import pytest
 
 from esl.world import World, until
 from ivr_engine.model import Ack, AwayError, Result, State, UnknownRuntimeError
-from ivr_freeswitch.bridge import Times
+from ivr_engine.stopping import PROOF_S, STOP_S
 
 BEGUN = Ack(State.POST_PROCESSING, Result.ACTED)
 ENDED = Ack(State.ENDED, Result.ACTED)
@@ -223,7 +223,7 @@ async def test_while_the_engine_is_away_a_stop_is_refused_as_temporary(world: Wo
     call = await call_of(world, "welcome")
     world.server.access.denied = True
     world.server.drop()
-    await until(lambda: world.bridge._link is None)
+    await until(lambda: not world.server.connections)
     with pytest.raises(AwayError, match="no connection"):
         await world.bridge.external_stop(call, stop_id="one")
 
@@ -242,7 +242,7 @@ async def test_a_connection_that_breaks_under_a_stop_leaves_it_undecided(world: 
 async def test_a_number_that_would_change_the_command_is_never_part_of_one(world: World, number: str) -> None:
     """A caller chooses the number that is dialled; such a call is killed instead of transferred."""
     call = await call_of(world, "welcome")
-    world.bridge._calls._calls[call].scripts[-1].place = number
+    world.calls._channels[call].scripts[-1].place = number
     assert await world.bridge.external_stop(call, stop_id="one") == ENDED
     assert given(world, "uuid_transfer") == []
     assert "api fsctl shutdown" not in world.switch.said
@@ -256,5 +256,5 @@ async def test_a_stop_of_what_is_not_there_is_unknown(world: World) -> None:
 
 
 def test_a_stop_is_answered_before_the_agent_gives_up() -> None:
-    assert Times().stop_s < 4
-    assert 2 * Times().proof_s < Times().stop_s, "time for a second try"
+    assert STOP_S < 4
+    assert 2 * PROOF_S < STOP_S, "time for a second try"
