@@ -33,7 +33,7 @@ class Times:
     look_every_s: float = 3.0
     """How often the list is compared with what is known; its answer proves that the engine lives."""
     list_lag_s: float = 0.5
-    """After that the list shows a call: 0.3 s were seen. Calls younger than the connection are known by their events."""
+    """After that the list shows a call: 0.3 s were seen. Calls younger than the connection are known by events."""
     silent_s: float = 10.0
     """Without an answer for that long the connection counts as lost."""
     stop_s: float = STOP_S

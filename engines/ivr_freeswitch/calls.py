@@ -99,10 +99,10 @@ class Calls:
         uuid, kind, seq = str(event["Unique-ID"]), event["Event-Name"], int(event["Event-Sequence"])
         if kind == "CHANNEL_UUID":
             self._rename(str(event["Old-Unique-ID"]), uuid, seq)
-        elif kind == "CHANNEL_CREATE":
+        channel, ended = self._channels.get(uuid), self._ended.get(uuid, -1)
+        if kind == "CHANNEL_CREATE" and (ended == sys.maxsize or seq > ended):
             self._ended.pop(uuid, None)  # an id given anew by the dialplan
-        channel = self._channels.get(uuid)
-        if seq <= self._ended.get(uuid, -1) or (channel and seq <= channel.seq) or not UUID.fullmatch(uuid):
+        elif seq <= ended or (channel and seq <= channel.seq) or not UUID.fullmatch(uuid):
             return
         if kind in {"CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE"}:
             self.end(uuid, _stoptype(event), seq=seq)
@@ -126,7 +126,8 @@ class Calls:
             return True
         channel = channel or self._begin(uuid, dump)
         self._at(channel, dump, seq)
-        if (channel.frames[-1].context, channel.frames[-1].extension) != (context, extension):
+        inner = channel.frames[-1]
+        if len(channel.frames) == 1 or (inner.context, inner.extension) != (context, extension):
             self._rebuild(channel, dump, context, extension)
         self._name(channel, dump)
         if channel.ids.last is None:

@@ -87,6 +87,7 @@ class Connection:
 
     def command(self, text: str) -> bool:
         """Answer a command; False when the connection ends with it."""
+        self._server.given.append(text)
         lines = text.replace("\r", "").split("\n")
         verb, _, rest = lines[0].partition(" ")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
@@ -141,7 +142,7 @@ class Connection:
         if not known:
             self.reply("-ERR no keywords supplied")
             return
-        self.reply(f"+OK event listener enabled {self.format}")
+        self.reply(self._server.subscribed or f"+OK event listener enabled {self.format}")
 
     def _api(self, rest: str) -> None:
         if self._allowed(rest):
@@ -185,6 +186,10 @@ class Server:
         self.access = Access()
         self.connections: list[Connection] = []
         self.accepted = 0
+        self.given: list[str] = []
+        """Each command as it came, with its headers."""
+        self.subscribed = ""
+        """What to answer to a subscription instead."""
         self._writers: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager

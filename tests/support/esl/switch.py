@@ -89,6 +89,8 @@ class Switch:
         self.channels: dict[str, Channel] = {}
         self.listeners: list[Listener] = []
         self.faults: set[str] = set()
+        self.chosen: list[str] = []
+        """The menus that callers choose in a menu."""
         self.said: list[str] = []
         """Each API command that was given."""
         self._listed: dict[str, dict[str, str]] = {}
@@ -242,9 +244,9 @@ class Switch:
             channel.moved.clear()
             found = actions or self.dialplan.find(channel.context, channel.number)
             actions = None
-            channel.state = (
-                "CS_RESET" if "transfers end in CS_RESET" in self.faults and channel.transfers else "CS_EXECUTE"
-            )
+            channel.state = "CS_ROUTING" if found is None else "CS_EXECUTE"
+            if channel.transfers and "transfers end in CS_RESET" in self.faults:
+                channel.state = "CS_RESET"
             self._write_list(channel.uuid)
             if channel.state == "CS_RESET":
                 await channel.moved.wait()
@@ -270,7 +272,7 @@ class Switch:
         return True
 
     async def _apply(self, channel: Channel, action: Action) -> bool:
-        told = {"Application": action.application, "Application-Data": action.data}
+        told = {"Application": action.application, **({"Application-Data": action.data} if action.data else {})}
         if action.application.startswith("no_such"):
             self.hang_up(channel.uuid, "DESTINATION_OUT_OF_ORDER")
             return False
@@ -322,8 +324,8 @@ class Switch:
             await self._hold(channel, 0.4)
 
     async def _menus(self, channel: Channel, data: str) -> None:
-        """Enter the menu, and go through the others that are named after it, as a caller does who chooses them."""
-        outer, *inner = data.split(">")
+        """Enter the menu, and go through the chosen ones, as a caller does."""
+        outer, inner = data, self.chosen
         self._menu(channel, "enter", outer)
         await self._hold(channel, 0.1 if inner else 600.0)
         for menu in inner:

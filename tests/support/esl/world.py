@@ -23,6 +23,7 @@ RULES = (
     Rule(context="ivr", domain="test.rootdomain.ru"),
     Rule(context="ivr-player", domain="test.rootdomain.ru", post_processing="ivr-stop-catchall", catch_all=True),
     Rule(context="ivr-menu", domain="test.rootdomain.ru"),
+    Rule(context="ivr-free"),
     Rule(lua=r"menu\.lua", domain="test.rootdomain.ru"),
     Rule(menu="main|sales", domain="test.rootdomain.ru"),
 )
