@@ -26,6 +26,12 @@ class Dialplan:
         document = ElementTree.parse(file).getroot()  # noqa: S314  # our own recording's
         self._contexts = {one.get("name", ""): one for one in document.iter("context")}
 
+    @staticmethod
+    def params(file: Path) -> list[tuple[str, str]]:
+        """Return the parameters in a file: name and value."""
+        document = ElementTree.parse(file).getroot()  # noqa: S314  # our own sample's
+        return [(one.get("name", ""), one.get("value", "")) for one in document.iter("param")]
+
     def xml(self, context: str) -> str:
         """Return what `xml_locate dialplan context name CONTEXT` answers."""
         found = self._contexts.get(context)
