@@ -124,8 +124,8 @@ openapi-check: setup ## look for what breaks programs made for the last release 
 	@$(BIN)/python -m delivery.openapi.breaking
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
-# secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
+# agent_names, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates
+# and secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
 # make_run, which are about starting and ending; iam, which enforces permissions by itself. A test sees to it that no module
 # is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
@@ -156,7 +156,7 @@ wheelhouse: wheel ## all that installs a program on offline hosts, in one archiv
 lint: setup openapi-check ## formatting, ruff, mypy --strict, import rules, breaks of the API
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent $(wildcard engines/*) local/ivr_local tests/support chaos
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent $(wildcard engines/ivr_*) local/ivr_local tests/support chaos
 	@$(BIN)/mypy benchmarks delivery distributions
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
