@@ -54,16 +54,18 @@ setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv-ministack/.ready: requirements/ministack.txt
-	@echo "Installing the AWS emulator into .venv-ministack (once)"
-	@$(PYTHON) -m venv .venv-ministack
-	@.venv-ministack/bin/pip install --quiet --require-hashes -r requirements/ministack.txt
-	@touch $@
+# What is no library of ours has a virtual environment of its own, so that nothing of it decides what ours may need. What
+# goes along with the functions has their Python.
+OF_THE_FUNCTIONS = .venv-sam/.ready .venv-lambda/.ready .venv-deploy/.ready .venv-checkov/.ready
+$(OF_THE_FUNCTIONS): INTERPRETER = $(PYTHON313)
+$(OF_THE_FUNCTIONS): ONLY_WHEELS = --only-binary :all:
+INTERPRETER = $(PYTHON)
 
-.venv-audit/.ready: requirements/audit.txt
-	@echo "Installing pip-audit into .venv-audit (once)"
-	@$(PYTHON) -m venv .venv-audit
-	@.venv-audit/bin/pip install --quiet --require-hashes -r requirements/audit.txt
+.venv-%/.ready: requirements/%.txt
+	@echo "Installing requirements/$*.txt into $(@D) (once)"
+	@rm -rf $(@D)
+	@"$(INTERPRETER)" -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --require-hashes $(ONLY_WHEELS) -r $<
 	@touch $@
 
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
@@ -125,10 +127,11 @@ openapi-check: setup ## look for what breaks programs made for the last release 
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
 # agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
-# secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; make_run, which is
-# about make. A test sees to it that no module is forgotten.
-OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.py stop_trail.py node_death.py \
-	gateway_stack.py edge.py openapi_fuzz.py runtime_interface.py)
+# secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
+# make_run, which are about starting and ending; iam, which enforces permissions by itself. A test sees to it that no module
+# is forgotten.
+OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
+	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
@@ -179,12 +182,15 @@ sam: .venv-sam/.ready .venv-lambda/.ready ## install the AWS SAM CLI and Lambda'
 # in .cfnlintrc. `sam validate --lint` is one of the tests.
 EXPANDED = .local/scan/template.json
 
+# SCANS_ONLY=1 leaves out the invariants where `make test` has them anyway.
+SCANS_ONLY ?=
+
 lint-cloud: setup sam .venv-checkov/.ready ## check template.yaml: cfn-lint, checkov, sam validate --lint for every environment, invariants
 	@.venv-sam/bin/cfn-lint template.yaml
 	@mkdir -p $(dir $(EXPANDED))
 	@$(BIN)/python -m delivery.expanded >$(EXPANDED)
 	@.venv-checkov/bin/checkov --config-file .checkov.yaml -f $(EXPANDED)
-	@$(BIN)/python -m pytest -q tests/iac -m "not e2e"
+	@$(if $(SCANS_ONLY),,$(BIN)/python -m pytest -q tests/iac -m "not e2e")
 
 # SAM asks for the other processor's packages by name and version alone. So they are fetched before, by their hashes, with
 # this machine's own, which it asks for first; then it gets nothing else to choose from.
@@ -226,13 +232,6 @@ deploy-check: setup sam .venv-deploy/.ready ## deploy into an emulated CloudForm
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)
 endif
 
-.venv-lambda/.ready: requirements/lambda.txt
-	@echo "Installing Lambda's runtime interface into .venv-lambda (once)"
-	@rm -rf .venv-lambda
-	@"$(PYTHON313)" -m venv .venv-lambda
-	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/lambda.txt
-	@touch $@
-
 BASELINE = benchmarks/baselines/powertools_resource
 
 .local/baseline/.ready: $(BASELINE)/requirements.txt .venv-lambda/.ready
@@ -240,27 +239,6 @@ BASELINE = benchmarks/baselines/powertools_resource
 	@rm -rf $(@D)
 	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: --no-compile -r $< --target $(@D)/python
 	@$(COMPILE) $(@D)
-	@touch $@
-
-.venv-sam/.ready: requirements/sam.txt
-	@echo "Installing the AWS SAM CLI into .venv-sam (once)"
-	@rm -rf .venv-sam
-	@"$(PYTHON313)" -m venv .venv-sam
-	@.venv-sam/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/sam.txt
-	@touch $@
-
-.venv-deploy/.ready: requirements/deploy.txt
-	@echo "Installing the emulated CloudFormation into .venv-deploy (once)"
-	@rm -rf .venv-deploy
-	@"$(PYTHON313)" -m venv .venv-deploy
-	@.venv-deploy/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/deploy.txt
-	@touch $@
-
-.venv-checkov/.ready: requirements/checkov.txt
-	@echo "Installing checkov into .venv-checkov (once)"
-	@rm -rf .venv-checkov
-	@"$(PYTHON313)" -m venv .venv-checkov
-	@.venv-checkov/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/checkov.txt
 	@touch $@
 
 UV = uv pip compile --quiet $(UPGRADE) --no-emit-index-url --no-header --generate-hashes

@@ -120,7 +120,7 @@ def stopped_by(command: Sequence[str | Path], folder: Path, stack: Stack) -> Non
     def stops() -> str | None:
         """The client lists over two scripts, in pages of two, and stops the first."""
         ran = run(command, folder, API=f"http://127.0.0.1:{stack.port}", TOKEN=token)
-        told = re.fullmatch(r"(\d+) scripts\n(\S+) 204 (\S+)\n", ran.stdout)
+        told = re.fullmatch(r"(\d+) scripts\n(\S+) 204 (ended|post_processing|pending)\n", ran.stdout)
         assert not ran.stderr or "IndexError" in ran.stderr, ran.stderr
         return told[2] if told and int(told[1]) > 2 else None
 
