@@ -26,7 +26,7 @@ def route_of(stack: Stack, sent: dict[str, Any]) -> Route:
 
 
 def test_there_is_an_event_for_every_case_that_matters() -> None:
-    assert NAMES == ["list", "list_all_parameters", "no_domain", "stop", "stop_unknown"]
+    assert NAMES == ["list", "list_all_parameters", "list_numbers", "no_domain", "stop", "stop_unknown"]
 
 
 @pytest.mark.parametrize("name", NAMES)
