@@ -7,7 +7,7 @@ answers are those of `oracle`.
 import importlib.util
 import io
 import json
-import logging
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -77,10 +77,17 @@ class Function:
         self.written = written
         with redirect_stdout(written), redirect_stderr(written):
             self._module = _loaded()
+        # Loggers live as long as the process: another module may have made this one, for the output of its time.
+        self._handler = self._module.logger.registered_handler
+        self._handler.setStream(written)
         client, names = self._module.client, self._module.settings
         self.runtimes, self.nodes = RuntimeTable(client, names.runtimes_table), NodeTable(client, names.nodes_table)
         worlds.put(WORLD, self)
         self._module.listing = worlds.listing(self.runtimes, self.nodes)  # type: ignore[attr-defined]  # its clock
+
+    def close(self) -> None:
+        """Leave the logger with the output of the test run."""
+        self._handler.setStream(sys.stdout)
 
     def ask(self, query: str, *scopes: str, **headers: str) -> tuple[dict[str, Any], str]:
         """Return the answer, and what was written for it."""
@@ -112,7 +119,7 @@ def function() -> Iterator[Function]:
         provisioned()
         function = Function(io.StringIO())
         yield function
-    logging.getLogger("list_runtimes").handlers.clear()
+        function.close()
 
 
 def names_one(asked: dict[str, Any]) -> bool:

@@ -40,6 +40,7 @@ def test_the_whole_composite_shows_unset_parts_as_null(make_runtime: Make) -> No
         "ext": {
             "state": "running",
             "stoptype": None,
+            "stop_id": None,
             "rootcode": None,
             "rootname": None,
             "session": "s1",
@@ -58,7 +59,7 @@ def test_the_composite_leaves_out_numbers_that_the_mask_does_not_name(make_runti
     assert "caller" not in str(rendered("mask=ext", row))
     beside = rendered("mask=ext.caller,ext", row)["ext"]
     assert isinstance(beside, dict)
-    assert list(beside) == ["state", "stoptype", "rootcode", "rootname", "session", "lwt", "caller"]
+    assert list(beside) == ["state", "stoptype", "stop_id", "rootcode", "rootname", "session", "lwt", "caller"]
     assert rendered("mask=ext.called,ext.call_id&flat=true", row) == {"ext.called": None, "ext.call_id": "5f1e@pbx"}
 
 
@@ -92,7 +93,7 @@ def test_flat_is_true_or_false_and_nothing_else(fault_of: Callable[[str], Fault]
         ("ID", "mask[0]", "unknown field"),
         ("id,+site", "mask[1]", "unknown field"),
         ("ext.", "mask[0]", "unknown field"),
-        ("ext.stop_id", "mask[0]", "unknown field"),
+        ("ext.start_key", "mask[0]", "unknown field"),
         ("*", "mask[0]", "unknown field"),
     ],
 )

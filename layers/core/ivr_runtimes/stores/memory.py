@@ -72,6 +72,10 @@ class MemoryStore:
         with self._lock:
             return [row for site in sites if (row := self._runtimes.get((site, runtime_id)))]
 
+    def present(self, site: Site, runtime_id: RuntimeId) -> Runtime | None:
+        """Return the id's row at that site."""
+        return next(iter(self.find(runtime_id, [site])), None)
+
     def write(self, batch: WriteBatch) -> set[RuntimeId]:
         """Apply the batch; memory never throttles."""
         with self._lock:

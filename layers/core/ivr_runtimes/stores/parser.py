@@ -45,7 +45,7 @@ NUMBERS: Final = _properties(NumberedRow)
 ROW_ATTRIBUTES: Final = _properties(Row) | {"start_key"}
 """Every other attribute of a row that the list reads."""
 
-REQUIRED: Final = ROW_ATTRIBUTES - {"stoptype", "rootcode", "rootname"}
+REQUIRED: Final = ROW_ATTRIBUTES - {"stoptype", "stop_id", "rootcode", "rootname"}
 """Those that every row has. A row that lacks one is not listed, whatever the query asks for, so that the fields shown
 never decide which rows are."""
 
