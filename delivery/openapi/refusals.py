@@ -10,7 +10,7 @@ from ivr_runtimes.http.response import PROBLEM_TYPE
 
 ANYWHERE: Final = (errors.InvalidRequestError, errors.DomainClaimError, errors.InternalError)
 RAISED: Final[dict[str, tuple[type[ApiError], ...]]] = {
-    "GET": (*ANYWHERE, errors.ResultTooLargeError, errors.ListUnavailableError),
+    "GET": (*ANYWHERE, errors.InsufficientScopeError, errors.ResultTooLargeError, errors.ListUnavailableError),
     "DELETE": (*ANYWHERE, errors.RuntimeNotFoundError, errors.NodeUnreachableError, errors.OutcomeUnknownError),
 }
 """What each function may refuse with."""

@@ -187,6 +187,16 @@ async def test_a_failure_says_what_was_last_seen(engine: SmallEngine, check: str
     assert seen in told[check].detail
 
 
+async def test_a_verdict_about_a_snapshot_shows_no_callers_number() -> None:
+    """Its body begins with a row, if the engine writes `runtimes` first."""
+    number = "+12025550143" * 20
+    first = SmallEngine(snapshot=lambda told: (told[0], {"runtimes": [{"caller": number}], **told[1]}))
+    first.hooks["rows"] = lambda rows: [{"caller": number, **row, "call_id": [number]} for row in rows]
+    told = await results(first, limits=QUICK)
+    assert "runtimes.0.caller" in told["snapshot_is_readable"].detail
+    assert not [one.detail for one in told.values() if number[:12] in one.detail]
+
+
 # The program
 
 
