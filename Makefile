@@ -9,7 +9,7 @@ ARGS ?=
 STOPS ?= 2000
 
 BIN := .venv/bin
-SOURCES := docs layers agent engines local functions tests chaos benchmarks delivery distributions
+SOURCES := docs layers agent engines cli local functions tests chaos benchmarks delivery distributions
 # What is released: a folder each, with its pyproject.toml and its lock.
 DISTRIBUTIONS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard distributions/*/pyproject.toml)))
 # Those with a program of their own are installed on hosts.
@@ -37,8 +37,9 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
-	build-here openapi scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
+.PHONY: help setup run test test-iam fuzz chaos dynalite generators \
+	bench bench-list bench-page bench-cold bench-filter bench-stop bench-units bench-asterisk \
+	build-here openapi openapi-check cli-docs scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,9 +82,11 @@ fuzz: setup ## the list against its oracle, CASES=100000 times
 
 dynalite: requirements/dynalite/node_modules/.ready ## install the second opinion on DynamoDB's reads (needs Node.js 20)
 
-requirements/dynalite/node_modules/.ready: requirements/dynalite/package-lock.json
-	@echo "Installing dynalite (once)"
-	@cd requirements/dynalite && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
+generators: .venv-openapi/.ready requirements/openapi/node_modules/.ready ## install what makes clients of docs/openapi.json (needs Node.js 20)
+
+requirements/%/node_modules/.ready: requirements/%/package-lock.json
+	@echo "Installing what requirements/$* pins (once)"
+	@cd requirements/$* && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # RECORD=1 keeps in benchmarks/units.json what docs/scale.md computes with; then `make scale` for the page.
@@ -97,7 +100,7 @@ chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=20
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop ## measure every published figure (benchmarks/README.md)
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-asterisk ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -111,16 +114,25 @@ bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domai
 bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps it in benchmarks/units.json)
 	@$(BIN)/python -m benchmarks.units $(KEEP)
 
+bench-asterisk: setup ## CPU, memory and delay of the bridge to Asterisk at 200 starts and ends a second
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.asterisk
+
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python -m delivery.openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
+openapi-check: setup ## look for what breaks programs made for the last release (docs/released/openapi.json)
+	@$(BIN)/python -m delivery.openapi.breaking
+
+cli-docs: setup ## write docs/cli.md anew
+	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
-# secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
+# agent_names, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates
+# and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
 # make_run, which are about starting and ending; iam, which enforces permissions by itself. A test sees to it that no module
 # is forgotten.
-OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py node_death.py gateway_stack.py \
-	own_stack.py edge.py openapi_fuzz.py runtime_interface.py)
+OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
+	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
@@ -144,10 +156,10 @@ wheel: setup ## build the distributions: wheels, each with its bill of materials
 wheelhouse: wheel ## all that installs a program on offline hosts, in one archive (ARCHITECTURE=arm64|x86_64)
 	@$(foreach folder,$(PROGRAMS),$(BIN)/python -m delivery.wheelhouse $(folder) --dist $(DIST) --architecture $(ARCHITECTURE) &&) true
 
-lint: setup ## formatting, ruff, mypy --strict, import rules
+lint: setup openapi-check ## formatting, ruff, mypy --strict, import rules, breaks of the API
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox local/ivr_local tests/support chaos
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent $(wildcard engines/ivr_*) cli/ivrctl local/ivr_local tests/support chaos
 	@$(BIN)/mypy benchmarks delivery distributions
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
@@ -246,6 +258,7 @@ lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned
 	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
 	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 	@$(UV) --universal --python-version 3.11 requirements/audit.in -o requirements/audit.txt
+	@$(UV) --universal --python-version 3.11 requirements/openapi.in -o requirements/openapi.txt
 	@rm -rf $(LOCKING)
 	@$(WHEEL) $(LOCKING) $(DISTRIBUTIONS)
 	@for folder in $(DISTRIBUTIONS); do \
@@ -253,5 +266,6 @@ lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned
 		$(shell $(NAME) distributions/*/pyproject.toml | sed 's/^/--no-emit-package /') - -o $$folder/requirements.txt || exit 1; done
 
 clean: ## remove what the targets have made
-	rm -rf dist requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+	rm -rf dist requirements/*/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+		.venv-openapi \
 		.local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis
