@@ -84,8 +84,8 @@ def percentiles(name: str, took_ms: list[float]) -> dict[str, float]:
 def reads_per_wait(bench: Bench) -> float:
     """Return the mean of the reads that the stop function has logged of each wait."""
     lines = (Path(bench.state["logs"]) / "StopRuntimeFunction.log").read_text().splitlines()
-    told = [json.loads(line) for line in lines if '"stop_waited"' in line]
-    return round(statistics.mean(line["reads"] for line in told), 2)
+    reads: list[int] = [json.loads(line)["reads"] for line in lines if '"stop_waited"' in line]
+    return round(statistics.mean(reads), 2)
 
 
 def calls_per_stop(bench: Bench) -> float:
