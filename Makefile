@@ -110,7 +110,7 @@ bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps 
 	@$(BIN)/python -m benchmarks.units $(KEEP)
 
 openapi: setup ## write docs/openapi.json anew
-	@$(BIN)/python docs/openapi.py > docs/openapi.json
+	@$(BIN)/python -m delivery.openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
 # agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
@@ -145,7 +145,7 @@ lint: setup ## formatting, ruff, mypy --strict, import rules
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox local/ivr_local tests/support chaos
-	@$(BIN)/mypy benchmarks delivery distributions docs/openapi.py
+	@$(BIN)/mypy benchmarks delivery distributions
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
 	@$(BIN)/lint-imports

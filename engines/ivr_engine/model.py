@@ -3,9 +3,12 @@
 Owns shapes only. Engines make them, `reporter` and `server` put them on the wire.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+MAX_NUMBER: Final = 128
+"""Characters of a caller, a called number or a call id at most: longer ones are cut, because they come from outside."""
 
 MAX_AGE_S: Final = 1e9
 """The greatest age in a status, some thirty years: greater ones are cut to it."""
@@ -41,7 +44,12 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullState:
-    """A runtime as the protocol shows it; `starttime` is RFC 3339, UTC, whole seconds, `Z`."""
+    """A runtime as the protocol shows it; `starttime` is RFC 3339, UTC, whole seconds, `Z`.
+
+    `caller`, `called` and `call_id` are the engine's own words for who calls whom in which call; None if it knows none.
+    They are personal data, so `repr` leaves them out. Callers can choose them, so they are cut to `MAX_NUMBER`
+    characters and lone surrogates are replaced: the agent would refuse the runtime for a longer one.
+    """
 
     id: str
     domain: str
@@ -54,10 +62,23 @@ class FullState:
     stop_id: str | None = None
     rootcode: str | None = None
     rootname: str | None = None
+    caller: str | None = field(default=None, repr=False)
+    called: str | None = field(default=None, repr=False)
+    call_id: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make what callers can choose acceptable to the agent."""
+        for name in ("caller", "called", "call_id"):
+            if (text := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _acceptable(text))
 
     def as_json(self) -> dict[str, str | None]:
         """Return the protocol's object, fields in its order (`asdict` copies deeply: slow for a snapshot)."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+
+def _acceptable(text: str) -> str:
+    return text[:MAX_NUMBER].encode(errors="replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,6 +187,8 @@ FAULTS = [
     says("type empty", "snapshot_is_readable", row=with_body(type="")),
     says("name too long", "snapshot_is_readable", row=with_body(name=LONG)),
     says("code too long", "snapshot_is_readable", row=with_body(code=LONG)),
+    says("caller too long", "snapshot_is_readable", row=with_body(caller="x" * 129)),
+    says("call id a number", "snapshot_is_readable", row=with_body(call_id=7)),
     says("root too long", "snapshot_is_readable", row=with_body(rootcode=LONG, rootname="x")),
     says("start in another form", "snapshot_is_readable", row=with_body(starttime="2019-11-05 08:36:40")),
     says("start in another zone", "snapshot_is_readable", row=with_body(starttime="2019-11-05T08:36:40+00:00")),

@@ -13,7 +13,7 @@ import pytest
 
 from emulators import free_port
 from ivr_agent.address import listen
-from ivr_agent.protocol.wire import MAX_TEXT
+from ivr_agent.protocol.wire import MAX_NUMBER, MAX_TEXT
 from ivr_engine.address import Address
 from ivr_engine.conformance.__main__ import TOKEN_VARIABLE, Exit, main
 from ivr_engine.conformance.kit import NEEDS, NOT_ASKED, Plan, Result, Verdict, catalogue, examine
@@ -88,7 +88,8 @@ def of_a_type_of_its_own(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def of_the_longest_texts(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"type": "Ж" * MAX_TEXT, "name": "Ж" * MAX_TEXT, "rootcode": "x" * MAX_TEXT, "rootname": "x"}
+    texts = {"type": "Ж" * MAX_TEXT, "name": "Ж" * MAX_TEXT, "rootcode": "x" * MAX_TEXT, "rootname": "x"}
+    return row | texts | dict.fromkeys(("caller", "called", "call_id"), "Ж" * MAX_NUMBER)
 
 
 @pytest.mark.parametrize(

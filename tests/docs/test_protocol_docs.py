@@ -11,11 +11,12 @@ from emulators import ROOT
 from ivr_agent.engine import client as engine
 from ivr_agent.engine.events import KEEP_ALIVE_S
 from ivr_agent.protocol.schema import BODIES, schema
-from ivr_agent.protocol.wire import MAX_AGE_S, MAX_TEXT, RuntimeState, Status
+from ivr_agent.protocol.wire import MAX_AGE_S, MAX_NUMBER, MAX_TEXT, RuntimeState, Status
 from ivr_engine.conformance import bodies
 from ivr_engine.conformance.__main__ import Exit
 from ivr_engine.conformance.kit import catalogue
 from ivr_engine.conformance.subject import Limits
+from ivr_engine.model import MAX_NUMBER as KITS_MOST
 from ivr_runtimes.model import StopType
 
 PAGE = (ROOT / "docs" / "engine-protocol.md").read_text(encoding="utf-8")
@@ -61,6 +62,15 @@ def test_page_and_schema_tell_the_longest_text(field: str) -> None:
     text = next(kind for kind in member.get("anyOf", [member]) if kind["type"] == "string")
     assert text["maxLength"] == MAX_TEXT
     assert f"at most {MAX_TEXT} characters" in PAGE
+
+
+@pytest.mark.parametrize("field", ["caller", "called", "call_id"])
+def test_page_schema_and_kit_tell_the_longest_number(field: str) -> None:
+    member = SCHEMA["$defs"]["RuntimeState"]["properties"][field]
+    assert [kind.get("maxLength") for kind in member["anyOf"]] == [MAX_NUMBER, None]
+    assert field not in SCHEMA["$defs"]["RuntimeState"]["required"]
+    assert KITS_MOST == MAX_NUMBER
+    assert f"`caller`, `called` and `call_id` have at most {MAX_NUMBER}" in PAGE
 
 
 @pytest.mark.parametrize("age_s", [0, 0.0, 0.25, 7, MAX_AGE_S, None])

@@ -84,7 +84,11 @@ def _is_text(text: str) -> str:
 MAX_TEXT: Final = 256
 """Characters of a type, code or name at most, so that a list of some thousand runtimes fits one answer."""
 
+MAX_NUMBER: Final = 128
+"""Characters of a caller, a called number or a call id at most. SIP's Call-ID is the longest: some eighty as a rule."""
+
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_is_text)]
+Number = Annotated[str, Field(max_length=MAX_NUMBER), AfterValidator(_is_text)]
 Seq = Annotated[int, Field(ge=0, strict=True)]
 SessionName = Annotated[Session, StringConstraints(pattern=SESSION_PATTERN)]
 Id = Annotated[RuntimeId, StringConstraints(pattern=RUNTIME_ID_PATTERN), AfterValidator(str.lower)]
@@ -107,7 +111,7 @@ AnyCaseDomain = WithJsonSchema({"type": "string", "pattern": ANY_CASE_DOMAIN_PAT
 
 
 class RuntimeState(BaseModel):
-    """The full state of a runtime as the engine tells it."""
+    """The full state of a runtime as the engine tells it. `caller`, `called` and `call_id` are personal data."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -122,6 +126,9 @@ class RuntimeState(BaseModel):
     stop_id: StopName | None = None
     rootcode: Text | None = None
     rootname: Text | None = None
+    caller: Number | None = Field(default=None, repr=False)  # no log may show it, nor the next two
+    called: Number | None = Field(default=None, repr=False)
+    call_id: Number | None = Field(default=None, repr=False)
     _spelling: str | None = PrivateAttr(None)
 
     @model_validator(mode="wrap")

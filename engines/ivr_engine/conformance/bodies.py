@@ -31,6 +31,9 @@ MAX_BODY: Final = 4 * 1024 * 1024
 MAX_TEXT: Final = 256
 """Characters of a type, code or name at most."""
 
+MAX_NUMBER: Final = 128
+"""Characters of a caller, a called number or a call id at most."""
+
 ID: Final = r"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 DOMAIN: Final = r"^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$"
 SESSION: Final = r"^[A-Za-z0-9_.-]{1,64}$"
@@ -57,6 +60,7 @@ def _digits(text: object) -> object:
 
 
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Number = Annotated[str, Field(max_length=MAX_NUMBER)]
 Seq = Annotated[int, Field(ge=0, strict=True)]
 Session = Annotated[str, StringConstraints(pattern=SESSION)]
 StopId = Annotated[str, StringConstraints(pattern=STOP_ID)]
@@ -83,6 +87,9 @@ class RuntimeState(BaseModel):
     stop_id: StopId | None = None
     rootcode: Text | None = None
     rootname: Text | None = None
+    caller: Number | None = Field(default=None, repr=False)
+    called: Number | None = Field(default=None, repr=False)
+    call_id: Number | None = Field(default=None, repr=False)
     _spelling: str = PrivateAttr("")
 
     @model_validator(mode="wrap")

@@ -3,7 +3,7 @@
 Owns types only. The stores read and write them; `lease` judges liveness.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
@@ -103,6 +103,7 @@ class Runtime:
 
     `starttime` and `lwt` (last write time) are RFC 3339, UTC, whole seconds, `Z`. `code` and `name` are those of the
     script that runs now. While it is a nested one, `rootcode` and `rootname` are those of the source script.
+    `caller`, `called` and `call_id` are personal data: `repr` leaves them out, and no log may show them.
     """
 
     id: RuntimeId
@@ -119,6 +120,9 @@ class Runtime:
     stop_id: StopId | None = None
     rootcode: str | None = None
     rootname: str | None = None
+    caller: str | None = field(default=None, repr=False)
+    called: str | None = field(default=None, repr=False)
+    call_id: str | None = field(default=None, repr=False)
     lwt: str
 
     @property

@@ -24,7 +24,7 @@ from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome
 from ivr_agent.peers.control import Control
 from ivr_agent.peers.signature import HEADERS, Request, Signer
-from ivr_agent.protocol.wire import MAX_TEXT, AgentProblem, RuntimeState, Snapshot
+from ivr_agent.protocol.wire import MAX_NUMBER, MAX_TEXT, AgentProblem, RuntimeState, Snapshot
 from ivr_agent.rows.registry import Registry
 from ivr_agent.settings import Place
 from ivr_agent.stops.carry import Carrier
@@ -98,9 +98,10 @@ async def test_a_full_batch_of_the_longest_texts_is_taken(
 ) -> None:
     """The page allows 500 events, but over 1 MiB they were refused."""
     texts = dict.fromkeys(("type", "code", "name", "rootcode", "rootname"), "\N{TELEPHONE RECEIVER}" * MAX_TEXT)
+    texts |= dict.fromkeys(("caller", "called", "call_id"), "\N{TELEPHONE RECEIVER}" * MAX_NUMBER)
     starts = [{"seq": number, "runtime": state(number, **texts).model_dump(mode="json")} for number in range(1, 501)]
     body = json.dumps({"session": "s-1", "events": starts}, ensure_ascii=False).encode()
-    assert 2_500_000 < len(body) < MAX_BODY
+    assert 3_200_000 < len(body) < MAX_BODY
     assert (await events.post("/v1/events", data=BytesIO(body))).status == 204
     assert len(registry) == 500
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from ivr_agent.protocol.wire import (
     MAX_FAULTS,
+    MAX_NUMBER,
     MAX_TEXT,
     Batch,
     Ended,
@@ -32,8 +33,14 @@ FULL = {
     "stop_id": "abc",
     "rootcode": "welcome",
     "rootname": "Main scenario",
+    "caller": "+12025550143",
+    "called": "+442079460123",
+    "call_id": "5f1e0b3c@192.168.0.12",
 }
 """The full state of docs/engine-protocol.md, every member set; the domain not folded yet."""
+
+
+NUMBERS = ("caller", "called", "call_id")
 
 
 def test_a_full_state_becomes_the_row_that_lists_show(place: Place) -> None:
@@ -64,6 +71,8 @@ def test_a_full_state_becomes_the_row_that_lists_show(place: Place) -> None:
         ("stoptype", 7),
         ("stop_id", "has space"),
         *((text, "x" * (MAX_TEXT + 1)) for text in ("type", "code", "name", "rootcode", "rootname")),
+        *((number, "stopping" * 17) for number in NUMBERS),
+        *((number, wrong) for number in NUMBERS for wrong in (12025550143, ["stopping"], "stopping\ud800")),
     ],
 )
 def test_a_wrong_member_is_named_but_its_value_is_not_repeated(field: str, value: object) -> None:
@@ -71,6 +80,22 @@ def test_a_wrong_member_is_named_but_its_value_is_not_repeated(field: str, value
         RuntimeState.model_validate({**FULL, field: value})
     assert wrong_fields(caught.value).startswith(f"{field}: ")
     assert "stopping" not in wrong_fields(caught.value)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_numbers_are_optional_and_of_at_most_128_characters(place: Place, number: str) -> None:
+    for told, kept in (({}, None), ({number: None}, None), ({number: ""}, ""), ({number: "Ж" * MAX_NUMBER},) * 2):
+        without = {name: value for name, value in FULL.items() if name != number}
+        row = RuntimeState.model_validate(without | told).row(place.site, place.node, Session("s-1"), lwt="")
+        assert getattr(row, number) == (kept[number] if isinstance(kept, dict) else kept)
+
+
+def test_the_text_forms_of_a_state_and_its_row_show_no_number(place: Place) -> None:
+    """Whatever logs or reports a state some day will show what `repr` shows."""
+    state = RuntimeState.model_validate(FULL)
+    shown = f"{state} {state!r} {state.row(place.site, place.node, Session('s-1'), lwt='')!r}"
+    assert FULL["code"] in shown
+    assert not [number for number in NUMBERS if FULL[number] in shown]
 
 
 def test_a_termination_type_that_a_later_platform_adds_is_passed_over() -> None:

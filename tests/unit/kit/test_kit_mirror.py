@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ivr_engine.conformance.bodies import RuntimeState
 from ivr_engine.mirror import Mirror
 from ivr_engine.model import Changed, Ended, Event, FullState, State, StopType, UnknownRuntimeError
 
@@ -45,6 +46,16 @@ def test_a_bridge_that_restarts_goes_on_above_all_that_it_told() -> None:
     mirror = Mirror(session="s", publish=events.append, seq=1_000_000)
     mirror.put(STATE)
     assert events == [Changed(1_000_001, STATE)]
+
+
+def test_numbers_that_callers_choose_are_cut_to_what_the_agent_takes() -> None:
+    """A caller with a name of 129 characters, or of half a character, would be a call that no list shows."""
+    long, torn = replace(STATE, caller="Ж" * 129, called=None, call_id="x" * 128), replace(STATE, caller="+1\ud83d")
+    assert (long.caller, long.called, long.call_id) == ("Ж" * 128, None, "x" * 128)
+    for state in (long, torn):
+        told = RuntimeState.model_validate({**state.as_json(), "id": "244f84aa-0624-e639-8061-a80000000006"})
+        assert told.caller == state.caller
+    assert "Ж" not in repr(long)
 
 
 def test_another_session_begins_without_runtimes() -> None:

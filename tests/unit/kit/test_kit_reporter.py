@@ -98,6 +98,7 @@ def changed(seq: int, runtime_id: str = "r1") -> Changed:
             stop_id="s1",
             rootcode=None,
             rootname=None,
+            caller="+12025550143",
         ),
     )
 
@@ -127,6 +128,9 @@ async def test_a_change_and_an_end_arrive_as_the_protocol_writes_them(agent: Age
         "stop_id": "s1",
         "rootcode": None,
         "rootname": None,
+        "caller": "+12025550143",
+        "called": None,
+        "call_id": None,
     }
     assert agent.told == [
         ("PUT", "/v1/runtimes/r1", {"session": "session-1", "seq": 1, "runtime": runtime}),
