@@ -3,13 +3,13 @@
 from typing import Final
 
 from delivery.openapi.schema import Json
+from ivr_runtimes.command import REASON_LENGTH
 from ivr_runtimes.http.response import COMMON_HEADERS
 from ivr_runtimes.identifiers import KEY_PATTERN, SITE_PATTERN, STOP_ID_PATTERN
 from ivr_runtimes.listing.paging import EXACT_COUNT
-
-LONGEST_WAIT_S: Final = 8
-LONGEST_REASON: Final = 256
-OUTCOMES: Final = ("ended", "post_processing", "already_stopping", "pending")
+from ivr_runtimes.stopping.outcome import StopOutcome
+from ivr_runtimes.stopping.reason import HEADER_PATTERN
+from ivr_runtimes.stopping.request import MAX_WAIT_S
 
 
 def _read(name: str, words: str, example: str, **schema: str | int) -> Json:
@@ -33,16 +33,16 @@ OF_A_STOP: Final = (
     ),
     _read(
         "Prefer",
-        f"`wait=N` (1 to {LONGEST_WAIT_S} seconds) answers once the stop has taken effect, or after N seconds, with"
+        f"`wait=N` (1 to {MAX_WAIT_S} seconds) answers once the stop has taken effect, or after N seconds, with"
         " `Stop-Outcome`. Other preferences are ignored (RFC 7240).",
         "wait=5",
     ),
     _read(
         "Stop-Reason",
-        f"Why it is stopped, for the logs: 1 to {LONGEST_REASON} characters, percent-encoded UTF-8 where they are not"
+        f"Why it is stopped, for the logs: 1 to {REASON_LENGTH} characters, percent-encoded UTF-8 where they are not"
         " ASCII.",
         "Queue is closed",
-        minLength=1,
+        pattern=HEADER_PATTERN,
     ),
 )
 """What a stop reads."""
@@ -94,9 +94,9 @@ STOPPED: Final = COMMON | {
         " for External Stop runs. `already_stopping`: that branch runs for an earlier stop. `pending`: accepted, and"
         " nothing seen of it yet: ask again with the same key.",
         "ended",
-        enum=list(OUTCOMES),
+        enum=[outcome.value for outcome in StopOutcome],
     ),
-    "Preference-Applied": _told("The preference that was followed.", "wait=5", pattern=rf"^wait=[1-{LONGEST_WAIT_S}]$"),
+    "Preference-Applied": _told("The preference that was followed.", "wait=5", pattern=rf"^wait=[1-{MAX_WAIT_S}]$"),
 }
 """Of a stop."""
 
