@@ -343,7 +343,7 @@ async def test_at_the_end_work_in_hand_is_finished_and_the_rest_handed_back_at_o
     queue.send(command(1))
     queue.send(command(2))
     await drain.step()
-    await drain.wind_down(0.1)
+    await drain.wind_down(1.0)
     (handed_back,) = queue.receive(wait_s=0)
     assert json.loads(handed_back.body)["stop_id"] == "stop-2"
 
