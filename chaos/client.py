@@ -131,8 +131,8 @@ class Client:
             status = await self._send(stop, domain, patience_s=patience_s)
             if status is not None and status < UNCLEAR_STATUS:
                 stop.answer = str(status)
-                if status == NOT_FOUND:
-                    self._forget(domain)
+                if status == NOT_FOUND:  # a node has come back, and its dead runtimes may be of any domain
+                    self._candidates.clear()
                 break
             self._unclear.add(stop.stop_id)
             patience_s = 12.0
