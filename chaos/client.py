@@ -19,7 +19,7 @@ from chaos.history import Claim, Sample, Stop
 from chaos.schedule import Manner, Profile, manner, wait_s
 
 RESOURCE: Final = "/rest/v1/uc/ivrscript_runtimes"
-WORKERS: Final = 6
+WORKERS: Final = 8
 SAMPLE_S: Final = 0.7
 """How often each domain is listed."""
 

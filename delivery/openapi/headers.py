@@ -8,7 +8,6 @@ from ivr_runtimes.http.response import COMMON_HEADERS
 from ivr_runtimes.identifiers import KEY_PATTERN, SITE_PATTERN, STOP_ID_PATTERN
 from ivr_runtimes.listing.paging import EXACT_COUNT
 from ivr_runtimes.stopping.outcome import StopOutcome
-from ivr_runtimes.stopping.reason import HEADER_PATTERN
 from ivr_runtimes.stopping.request import MAX_WAIT_S
 
 
@@ -42,7 +41,7 @@ OF_A_STOP: Final = (
         f"Why it is stopped, for the logs: 1 to {REASON_LENGTH} characters, percent-encoded UTF-8 where they are not"
         " ASCII.",
         "Queue is closed",
-        pattern=HEADER_PATTERN,
+        minLength=1,
     ),
 )
 """What a stop reads."""

@@ -15,8 +15,8 @@ from ivr_runtimes.errors import Fault, InvalidRequestError
 STOP_REASON: Final = "Stop-Reason"
 """The header's name."""
 
-HEADER_PATTERN: Final = r"^(?:[ -$&-~]|%[0-9A-Fa-f]{2})+$"
-"""A value: printable ASCII, in which `%` begins an escape."""
+_PLAIN: Final = re.compile(r"(?:[ -$&-~]|%[0-9A-Fa-f]{2})+")
+"""Printable ASCII, in which `%` begins an escape."""
 
 
 def reason_of(value: str | None) -> str:
@@ -48,7 +48,7 @@ def _once(value: str) -> str:
 def _decoded(value: str) -> str:
     if not value:
         raise _invalid("is empty")
-    if not re.fullmatch(HEADER_PATTERN, value):
+    if not _PLAIN.fullmatch(value):
         raise _invalid("is not ASCII with percent escapes")
     try:
         return unquote_to_bytes(value).decode()
