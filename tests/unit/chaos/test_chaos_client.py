@@ -28,7 +28,8 @@ async def client_of(tmp_path, answer: Callable[[str, str, int], int], *, profile
         status = answer(runtime, key, sum(one == (runtime, key) for one in sent))
         if status == 0:
             await asyncio.sleep(3)
-        return web.Response(status=status or 500)
+        waits = request.headers.get("Prefer")
+        return web.Response(status=status or 500, headers={"Stop-Outcome": "ended"} if waits and status == 204 else {})
 
     async def listed(_: web.Request) -> web.Response:
         return web.json_response(RUNTIMES)
@@ -98,6 +99,16 @@ async def test_an_echo_repeats_the_key_of_a_stop_that_was_answered(tmp_path):
     async with client_of(tmp_path, lambda *_: 204, profile=replace(CALM, echo=1.0), stops=1) as (client, sent):
         await client.stop_all()
     assert all(sent.count((stop.runtime, stop.stop_id)) == 2 for stop in client.log)
+
+
+async def test_a_stop_that_waits_is_kept_with_what_its_answers_said(tmp_path):
+    async with client_of(tmp_path, lambda _, __, attempt: (503, 204)[attempt - 1], stops=20) as (client, _):
+        await client.stop_all()
+    waited = [stop for stop in client.log if stop.wait_s is not None]
+    assert 0 < len(waited) < len(client.log)
+    assert all([claim.outcome for claim in stop.claims] == ["ended"] for stop in waited)
+    assert all(stop.accepted_at <= stop.claims[0].at <= time.time() for stop in waited)
+    assert not any(stop.claims for stop in client.log if stop.wait_s is None)
 
 
 async def test_lists_are_kept_with_their_times(tmp_path):
