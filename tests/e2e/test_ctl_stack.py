@@ -80,6 +80,17 @@ def test_list_works_with_no_set_up(ctl: Callable[..., Any], busy: Stack) -> None
     assert ctl("list", "-o", "json").returncode == 0
 
 
+def test_the_readmes_lines_run_as_they_stand(environment: dict[str, str]) -> None:
+    (block,) = re.findall(r"```sh ivrctl\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    *lines, last = block.splitlines()
+    assert last.endswith("ivrctl watch"), "it waits for keys, so its own test drives it"
+    script = "set -eu\n" + "\n".join(lines).replace(".venv/bin/ivrctl", f"{sys.executable} -m ivrctl")
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "would be stopped; nothing was" in done.stderr) == (0, True), done.stderr
+
+
 def test_many_are_stopped_while_calls_come_and_go_and_every_id_shown_ends_in_one_outcome(
     ctl: Callable[..., Any], environment: dict[str, str], busy: Stack
 ) -> None:
