@@ -62,7 +62,8 @@ def _refusal(status: int, ours: list[type[ApiError]]) -> Json:
 
 
 def _headers(status: int, ours: list[type[ApiError]]) -> Json:
-    named: Json = {}
+    """Describe what may stand there: API Gateway's own answers have none of ours."""
+    named: Json = {name: header | {"required": False} for name, header in headers.COMMON.items()} if ours else {}
     if status in (401, 403):
         named["WWW-Authenticate"] = headers.CHALLENGE
     if status == 503:

@@ -21,7 +21,7 @@ from ivr_engine.conformance.subject import Limits
 from small_engine import TOKEN, WITH_BRANCH, Event, SmallEngine
 
 PATIENT = Limits(look_every_s=0.01)
-QUICK = replace(PATIENT, shown_s=0.2, event_s=0.3)
+QUICK = replace(PATIENT, shown_s=0.5, event_s=1.5)
 EVENTS = {"events_are_let_in", "events_are_readable", "events_come_in_order", "events_add_up_to_the_snapshot"}
 
 

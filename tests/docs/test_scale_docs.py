@@ -19,7 +19,7 @@ FIGURES: dict[str, Any] = json.loads((ROOT / "benchmarks" / "units.json").read_t
 @pytest.fixture(scope="module")
 def printed() -> str:
     command = [sys.executable, "-m", "delivery.scale"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def cells(printed: str, row: str) -> list[float]:

@@ -49,7 +49,7 @@ def granted(stack: template.Stack, claims: dict[str, Any], method: str) -> Grant
 def answered(cloud, invoke):
     """Take a token with these claims the whole way; return the function's answer."""
     cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[PLAYER]))
-    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 15), now_s=time.time())
+    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 50), now_s=time.time())
 
     def answered(sample: dict[str, Any], claims: dict[str, Any], method: str, query: str = "") -> dict[str, Any]:
         stack = expanded(sample)
