@@ -8,7 +8,8 @@ from ivr_runtimes.http.response import COMMON_HEADERS
 from ivr_runtimes.identifiers import KEY_PATTERN, SITE_PATTERN, STOP_ID_PATTERN
 from ivr_runtimes.listing.paging import EXACT_COUNT
 from ivr_runtimes.stopping.outcome import StopOutcome
-from ivr_runtimes.stopping.request import MAX_WAIT_S
+from ivr_runtimes.stopping.reason import STOP_REASON
+from ivr_runtimes.stopping.request import IDEMPOTENCY_KEY, MAX_WAIT_S
 
 
 def _read(name: str, words: str, example: str, **schema: str | int) -> Json:
@@ -24,7 +25,7 @@ OF_A_LIST: Final = (
 
 OF_A_STOP: Final = (
     _read(
-        "Idempotency-Key",
+        IDEMPOTENCY_KEY,
         "Names this stop, so that a repeat of the request is recognised: send one, a new one for each stop you mean."
         " With quotes or without it is one key, and so is the same key twice; different ones are refused.",
         "8d1b2f0c-6f0e-4a7e-9a51-3c8f3f6f0a11",
@@ -37,11 +38,12 @@ OF_A_STOP: Final = (
         "wait=5",
     ),
     _read(
-        "Stop-Reason",
-        f"Why it is stopped, for the logs: 1 to {REASON_LENGTH} characters, percent-encoded UTF-8 where they are not"
-        " ASCII.",
+        STOP_REASON,
+        f"Why it is stopped, for the logs: 1 to {REASON_LENGTH} characters, all but printable ASCII percent-encoded as"
+        " UTF-8, `%` as `%25`.",
         "Queue is closed",
         minLength=1,
+        pattern=r"^[ -~]+$",
     ),
 )
 """What a stop reads."""
