@@ -15,7 +15,7 @@ from typing import Final
 from ivr_asterisk.channel import STACK
 from ivr_asterisk.connection import CONNECT_S, AmiError, Connection, Dial, DrainingError, RefusedError
 from ivr_asterisk.framing import Message
-from ivr_asterisk.naming import Life
+from ivr_asterisk.naming import STARTED_VARIABLE, Life
 from ivr_asterisk.publisher import Publisher
 from ivr_asterisk.stops import Stops, look_up
 from ivr_engine.mirror import Mirror
@@ -44,9 +44,16 @@ LASTING_S: Final = 10.0
 """A connection that has lasted so long was a good one: the pauses begin anew."""
 
 
+MAX_CODES: Final = 5
+"""Codes that are named in one line of the log."""
+
+VARIABLES: Final = "IVR_NAME,IVR_DOMAIN,IVR_STOPS,IVR_STARTED"
+"""What `channelvars` of manager.conf must name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """The manager user. `node` names Asterisk where it has neither a system name nor an entity id."""
+    """The manager user. `node` stands for the entity id of an Asterisk that has none."""
 
     username: str
     secret: str
@@ -83,6 +90,9 @@ class Bridge:
         """The connection, once all channels have been listed over it."""
         self._answered_at: float | None = None
         self._audit_due = asyncio.Event()
+        self._told_variables = True
+        self._without_domain: dict[str, str] = {}
+        self._told_without_domain: set[str] = set()
 
     @property
     def session(self) -> str | None:
@@ -176,21 +186,25 @@ class Bridge:
             self._publisher.begin(life.session, seq=seq)
             self._begin_session(life.session)
             log.info("a life of Asterisk", extra={"action": "session", "session": life.session, "seq": seq})
+        self._audit_due.clear()
         await self._resynchronise(connection)
         self._connection = connection
         self._answered_at = connection.answered_at
 
     async def _life(self, connection: Connection) -> Life:
-        names = [await connection.ask("Getvar", {"Variable": name}) for name in ("SYSTEMNAME", "ENTITYID")]
+        system, entity = [
+            (await connection.ask("Getvar", {"Variable": name})).response.get("Value")
+            for name in ("SYSTEMNAME", "ENTITYID")
+        ]
         status = (await connection.ask("CoreStatus")).response
-        system = next((name for one in names if (name := one.response.get("Value"))), self._login.node)
-        return Life(system, f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}")
+        started = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
+        return Life(system, entity or self._login.node, started)
 
     async def _resynchronise(self, connection: Connection) -> None:
         with self._publisher.resynchronising():
             listed = await connection.ask("CoreShowChannels", take=self._publisher.listed, within_s=LIST_S)
-            if len(listed.rows) != listed.announced:
-                raise AmiError(f"a list of {listed.announced} channels came with {len(listed.rows)}")
+            if not listed.complete:
+                raise AmiError(f"a list of {listed.announced} channels came with {len(listed.rows)} rows")
             fields = {"Variables": ",".join(STACK)}
             await connection.ask("Status", fields, take=self._publisher.nested, within_s=LIST_S)
         extra = {
@@ -209,9 +223,9 @@ class Bridge:
             if self._publisher.trusting and not connection.draining:
                 self._audit_due.set()
             self._drain(connection.draining)
-            for uniqueid in list(self._publisher.contradicted):
+            for uniqueid in list(self._publisher.again):
                 self._publisher.doubt(uniqueid)
-            self._publisher.contradicted.clear()
+            self._publisher.again.clear()
 
     def _drain(self, draining: bool) -> None:
         if draining != self._publisher.trusting:
@@ -227,12 +241,15 @@ class Bridge:
             batch = list(doubted)[:MANY]
             for uniqueid in batch:
                 del doubted[uniqueid]
+            starts, self._publisher.starts = self._publisher.starts, {}
             if not doubted:
                 self._publisher.doubts.clear()
             try:
                 async with asyncio.TaskGroup() as tasks:
                     for uniqueid in batch:
                         tasks.create_task(look_up(connection, self._publisher, uniqueid))
+                    for uniqueid, started in starts.items():
+                        tasks.create_task(_keep_start(connection, uniqueid, started))
             except* DrainingError:
                 self._drain(True)
                 for uniqueid in batch:
@@ -258,6 +275,12 @@ class Bridge:
         if self._connection.draining:
             raise AwayError("Asterisk is shutting down and takes no stops")
         return self._connection
+
+
+async def _keep_start(connection: Connection, uniqueid: str, started: int) -> None:
+    fields = {"Channel": uniqueid, "Variable": STARTED_VARIABLE, "Value": str(started)}
+    with suppress(RefusedError):  # it has ended meanwhile
+        await connection.ask("Setvar", fields)
 
 
 def _first(error: BaseException) -> BaseException:

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from ivr_asterisk import accepted
+from ivr_asterisk import accepted, naming
 from ivr_asterisk.accepted import Accepted
-from ivr_asterisk.framing import Message, unescape
+from ivr_asterisk.framing import Message
 from ivr_asterisk.mapping import PASSING
 
 CALLS: Final = frozenset({"Gosub", "GosubIf"})
@@ -65,6 +65,8 @@ class Channel:
     title: str | None = None
     """The name of the script that runs now, as it set it."""
     domain: str | None = None
+    started: int | None = None
+    """When the script began, in seconds since the epoch, as the bridge has kept it in the channel."""
     stops: Accepted = field(default_factory=Accepted)
     caller: str | None = None
     called: str | None = None
@@ -109,12 +111,12 @@ class Channel:
         else:
             self.executing = True
         self.place, self.application, self.cause = place, application, None
-        if (number := row.get("DNID")) and number != UNKNOWN:
-            self.called = unescape(number)
         self.told(row)
 
     def nested_in(self, row: Message) -> None:
-        """Take the subroutines' stack from a Status row that was asked for it."""
+        """Take the called number and the stack of subroutines from a Status row that was asked for it."""
+        if (number := row.get("DNID")) and number != UNKNOWN:
+            self.called = number
         if STACK[0] not in row.asked:
             return
         places = [place for name in STACK if (place := _location(row.asked.get(name, "")))]
@@ -134,13 +136,15 @@ class Channel:
                 self.domain = value
             case accepted.VARIABLE:
                 self.stops = self.stops.merged(value)
+            case naming.STARTED_VARIABLE:
+                self.started = _number(value) or None
 
     def told(self, message: Message) -> None:
         """Take in what each event and row says of the channel."""
         for variable, value in message.variables.items():
             self.set(variable, value)
         if (caller := message.get("CallerIDNum")) and caller != UNKNOWN:
-            self.caller = unescape(caller)
+            self.caller = caller
         self.linkedid = message.get("Linkedid") or self.linkedid
 
     def _place(self, message: Message) -> Place:

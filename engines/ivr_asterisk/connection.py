@@ -114,8 +114,11 @@ class Connection:
         return answer
 
     def close(self) -> None:
-        """End the connection at once: what is still to be sent would reach nobody."""
+        """End the connection at once, and with it whatever waits for an answer."""
         self._writer.transport.abort()
+        for future, _ in self._waiting.values():
+            if not future.done():
+                future.set_exception(AmiError("the connection to Asterisk ended"))
 
     def _send(self, data: bytes) -> None:
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:

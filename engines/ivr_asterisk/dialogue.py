@@ -3,7 +3,9 @@
 Owns ids, the shape of an action, and the order in which all comes in. Knows no socket and no clock. Called by
 `connection`, which gives it bytes and sends its bytes.
 
-Ids are drawn at random for each connection, so that text which a caller brought into the stream can answer no action.
+Ids are drawn at random for each connection, so that text which a caller brought into the stream can answer no action,
+nor be a row of a list. Between the rows of a list Asterisk says nothing else: what stands there is a piece of a row
+that a raw value has cut in two, and the rows beside it are not believed.
 """
 
 import secrets
@@ -24,8 +26,8 @@ HEARD: Final = frozenset(
 OWN_VARIABLES: Final = (b"\nVariable: IVR_", b"\nVariable: LOCAL(IVR_")
 """What a VarSet must hold to be told on: scripts set many other variables."""
 
-ROWS: Final = {b"CoreShowChannel": "CoreShowChannels", b"Status": "Status"}
-"""Events that are rows of a list, with the action that asks for it."""
+ROWS: Final = frozenset({b"CoreShowChannel", b"Status"})
+"""Events that are rows of a list."""
 
 ENDS: Final = frozenset({b"CoreShowChannelsComplete", b"StatusComplete"})
 
@@ -41,6 +43,8 @@ class Answer:
     action_id: str
     response: Message
     rows: list[Message] = field(default_factory=list)
+    forged: int = 0
+    """How many rows are left out: they had been cut in two, or say twice what they are about."""
     announced: int = 0
     """How many rows the end of the list told of."""
 
@@ -48,6 +52,11 @@ class Answer:
     def accepted(self) -> bool:
         """Whether the server did what was asked."""
         return self.response.get("Response") in {"Success", "Goodbye"}
+
+    @property
+    def complete(self) -> bool:
+        """Whether a list came with as many rows as its end told of."""
+        return len(self.rows) + self.forged == self.announced
 
     @property
     def said(self) -> str:
@@ -62,12 +71,12 @@ class Dialogue:
         self._framer = Framer()
         self._prefix = secrets.token_hex(8)
         self._sent = 0
-        self._asked: dict[str, str] = {}
-        """The actions that have no answer yet, by id."""
-        self._lists: dict[str, Answer] = {}
-        """The lists that have begun, by id."""
-        self._current = ""
-        """The id of the list that began last: a Status row is of that one, as its own id may be lost."""
+        self._asked: set[str] = set()
+        """The ids of the actions that have no answer yet."""
+        self._open: Answer | None = None
+        """The list whose rows come now."""
+        self._torn = False
+        """The next row may be the end of one that was cut in two."""
 
     def ask(self, action: str, fields: Mapping[str, str]) -> tuple[str, bytes]:
         """Return the id and the bytes of an action; raises `UnsendableError`."""
@@ -76,43 +85,67 @@ class Dialogue:
         data = "".join(
             _line(name, value) for name, value in {"Action": action, "ActionID": action_id, **fields}.items()
         )
-        self._asked[action_id] = action
+        self._asked.add(action_id)
         return action_id, data.encode() + b"\r\n"
 
     def forget(self, action_id: str) -> None:
         """Expect no answer to an action any more."""
-        self._asked.pop(action_id, None)
-        self._lists.pop(action_id, None)
+        self._asked.discard(action_id)
+        if self._open and self._open.action_id == action_id:
+            self._open = None
 
     def receive(self, data: bytes) -> Iterator[Message | Answer]:
         """Take bytes in; yield events and answers in the order in which they came."""
         for raw in self._framer.feed(data):
             event = event_of(raw)
-            if event in ROWS:
-                self._row(read(raw), ROWS[event])
-            elif event in HEARD:
-                if event != b"VarSet" or any(name in raw for name in OWN_VARIABLES):
-                    yield read(raw)
-            elif (not event or event in ENDS) and (answer := self._answer(read(raw))):
-                yield answer
-
-    def _row(self, row: Message, action: str) -> None:
-        action_id = self._current if action == "Status" else row.get("ActionID")
-        if action_id in self._lists and self._asked.get(action_id) == action:
-            self._lists[action_id].rows.append(row)
+            if not event or event in ROWS or event in ENDS:
+                if answer := self._answer(read(raw)):
+                    yield answer
+                continue
+            self._tear()
+            if event in HEARD and (event != b"VarSet" or any(name in raw for name in OWN_VARIABLES)):
+                message = read(raw)
+                if not message.forged:
+                    yield message
 
     def _answer(self, message: Message) -> Answer | None:
-        action_id = message.get("ActionID")
-        if action_id not in self._asked:
+        """Take in a response, or a row or the end of a list; return the answer that it completes."""
+        action_id, is_row = message.get("ActionID"), message.event.encode() in ROWS
+        if self._open and action_id == self._open.action_id:
+            if is_row:
+                self._row(self._open, message)
+                return None
+            return self._end(self._open, message)
+        self._tear()
+        if is_row or action_id not in self._asked:
             return None
-        if message.get("EventList") == "start":
-            self._current = action_id
-            self._lists[action_id] = Answer(action_id, message)
-            return None
-        del self._asked[action_id]
-        answer = self._lists.pop(action_id, None) or Answer(action_id, message)
-        answer.announced = int(message.get("ListItems")) if message.get("ListItems").isdecimal() else 0
+        self._asked.remove(action_id)
+        answer = Answer(action_id, message)
+        if message.get("EventList") != "start":
+            return answer
+        self._open, self._torn = answer, False
+        return None
+
+    def _row(self, answer: Answer, row: Message) -> None:
+        if row.forged or self._torn:
+            answer.forged += 1
+        else:
+            answer.rows.append(row)
+        self._torn = False
+
+    def _end(self, answer: Answer, message: Message) -> Answer:
+        items = message.get("ListItems")
+        answer.announced = int(items) if items.isdecimal() else 0
+        self._open, self._torn = None, False
         return answer
+
+    def _tear(self) -> None:
+        """Something stands where only rows may: leave the row before it out, and the next one."""
+        if self._open and not self._torn:
+            self._torn = True
+            if self._open.rows:
+                self._open.rows.pop()
+                self._open.forged += 1
 
 
 def _line(name: str, value: str) -> str:

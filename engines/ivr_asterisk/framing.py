@@ -3,8 +3,9 @@
 Owns framing, limits, decoding and escapes. Knows no socket and no clock, and never fails: whatever a caller put into a
 variable comes through here. Called by `dialogue`.
 
-Some values come raw from Asterisk: a carriage return and a line feed in one begin a new line of the message, and two of
-them a new message. So of each header the first line counts, and nothing after a raw value is believed.
+Some values come raw from Asterisk (a caller's number, an extension, what an application was given): a line end in one
+begins a new line of the message, and two of them a new message. So nothing that stands behind the last raw value is
+read, and a message that says twice who it is about is marked as forged.
 """
 
 import re
@@ -24,21 +25,25 @@ END: Final = re.compile(rb"\n\r?\n")
 RAW_AND_LAST: Final = frozenset({"AppData", "ApplicationData", "Value"})
 """Headers with a raw value: what follows in the message may be of that value."""
 
+ONCE: Final = frozenset({"Event", "ActionID", "Channel", "Context", "Exten", "Priority", "Uniqueid", "Linkedid"})
+"""Headers that tell what a message is about. Asterisk writes each of them once."""
+
 ESCAPE: Final = re.compile(r"\\([abfnrtv\\\"'?])")
 ESCAPES: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """One message. `headers` has the first value of each, as it came.
 
     `variables` are the channel's by the server's `channelvars`, unescaped; `asked` are those that a Status asked for,
-    which come raw.
+    which come raw. `forged` is whether one of its values holds lines of its own.
     """
 
     headers: dict[str, str]
     variables: dict[str, str] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
+    forged: bool = False
 
     @property
     def event(self) -> str:
@@ -97,10 +102,12 @@ def read(raw: bytes) -> Message:
             continue
         if name == "ChanVariable":
             variable, _, content = value.partition("=")
-            message.variables.setdefault(variable, unescape(content))
+            message.forged = message.forged or variable in message.variables
+            message.variables[variable] = unescape(content)
         elif is_status and "Data" in headers:
             _read_after_data(message, name, value)
         else:
+            message.forged = message.forged or (name in ONCE and name in headers)
             headers.setdefault(name, value)
             if name in RAW_AND_LAST:
                 break
@@ -117,6 +124,8 @@ def _read_after_data(message: Message, name: str, value: str) -> None:
     if name == "Variable":
         variable, _, content = value.partition("=")
         message.asked[variable] = content
+    elif name == "ActionID":
+        message.headers[name] = value
 
 
 def _lines(raw: bytes) -> list[str]:

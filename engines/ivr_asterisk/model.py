@@ -5,7 +5,6 @@ states out. Called by `bridge`, which decides what of it is published when.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,11 +79,6 @@ class Model:
         channel = self.channels.setdefault(uniqueid, Channel(uniqueid))
         channel.listed(row)
         return channel
-
-    def only(self, uniqueids: Iterable[str]) -> list[Channel]:
-        """Drop the channels that a full list did not have; return them."""
-        alive = set(uniqueids)
-        return [self.channels.pop(gone) for gone in self.channels.keys() - alive]
 
     def shown(self, channel: Channel) -> Shown | None:
         """Return what a channel shows as a runtime; None if it is none."""

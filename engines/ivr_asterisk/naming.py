@@ -18,6 +18,12 @@ STARTED: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 EPOCH: Final = re.compile(r"(?:^|-)(\d{9,11})\.\d+$")
 """The end of a Uniqueid that Asterisk made itself: the channel's begin in seconds, and a number."""
 
+STARTED_VARIABLE: Final = "IVR_STARTED"
+"""The channel variable that keeps a script's start where the channel's own begin does not tell it."""
+
+LATE_S: Final = 2
+"""A script that begins so long after its channel, seconds, has a start of its own."""
+
 DAY_US: Final = 86_400_000_000
 
 MAX_NAME: Final = 40
@@ -26,22 +32,22 @@ MAX_NAME: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One life of Asterisk: which system, and when it started, in its own local time without a zone."""
+    """One life of Asterisk: system name, entity id, and when it started, in its own local time without a zone."""
 
     system: str
+    entity: str
     started: str
 
     def __post_init__(self) -> None:
         if not STARTED.fullmatch(self.started):
-            raise ValueError(f"no start time: {self.started[:40]!r}")
+            raise ValueError("CoreStatus tells no start time")
 
     @property
     def session(self) -> str:
         """The session's name: the same for each bridge at this life of Asterisk."""
-        readable = re.sub(r"[^A-Za-z0-9_.-]", "_", self.system)[:MAX_NAME]
-        if readable != self.system:
-            readable += "." + sha256(self.system.encode()).hexdigest()[:6]
-        return f"{readable}-{re.sub('[^0-9]', '', self.started)}"
+        readable = re.sub(r"[^A-Za-z0-9_.-]", "_", self.system or self.entity)[:MAX_NAME]
+        which = sha256(f"{self.system}/{self.entity}".encode()).hexdigest()[:8]
+        return f"{readable}.{which}.{re.sub('[^0-9]', '', self.started)}"
 
     def seq_at(self, now_us: int) -> int:
         """Return where `seq` goes on at that time, microseconds since the epoch: above all that was counted before.

@@ -6,17 +6,21 @@ scripts is looked up behind its publication. Called by `bridge` (what the server
 """
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ivr_asterisk import naming
+from ivr_asterisk import accepted, naming
 from ivr_asterisk.channel import Channel
 from ivr_asterisk.dialogue import Answer
 from ivr_asterisk.framing import Message
 from ivr_asterisk.model import Model, Shown
 from ivr_engine.mirror import Mirror
 from ivr_engine.model import FullState, State, StopType, UnknownRuntimeError
+
+log = logging.getLogger(__name__)
 
 
 class Publisher:
@@ -34,16 +38,22 @@ class Publisher:
         self.doubted: dict[str, None] = {}
         """The channels to be looked up, in order."""
         self.doubts = asyncio.Event()
-        self.contradicted: dict[str, None] = {}
-        """Channels that were said to be hung up and yet were found: to be looked up again a little later."""
+        self.again: dict[str, None] = {}
+        """Channels to be looked up again a little later: said to be hung up and yet found, or told by a torn row."""
+        self.told_variables = True
+        """Whether the last list told our variables: it does where manager.conf names them in `channelvars`."""
+        self.starts: dict[str, int] = {}
+        """Starts to be kept in their channels, in seconds since the epoch, by Uniqueid."""
         self.trusting = False
         """While Asterisk drains it confirms nothing: events are believed."""
 
     def begin(self, session: str, *, seq: int) -> None:
         """Begin another life of Asterisk: nothing of the old one runs."""
         self._mirror.begin(session, seq=seq)
-        for known in (self._published, self._uniqueids, self._touched, self.doubted, self._model.channels):
+        for known in (self._published, self._uniqueids, self._touched, self._model.channels):
             known.clear()
+        for asked in (self.doubted, self.again, self.starts):
+            asked.clear()
 
     def channel_of(self, runtime_id: str) -> Channel:
         """Return the channel of a runtime; raises `UnknownRuntimeError`."""
@@ -73,17 +83,24 @@ class Publisher:
         """Publish a change that the bridge itself has made."""
         self._settle(channel.uniqueid, sure=False)
 
+    def without_domain(self) -> dict[str, str]:
+        """Return the code of each running script whose domain nobody has set, by Uniqueid."""
+        shown = {uniqueid: self._model.shown(channel) for uniqueid, channel in self._model.channels.items()}
+        return {uniqueid: one.code for uniqueid, one in shown.items() if one and not one.domain}
+
     def believe(self, uniqueid: str) -> None:
         """Publish what events said of a channel: it cannot be looked up now."""
         self._settle(uniqueid, sure=True)
 
     def looked_up(self, uniqueid: str, answer: Answer) -> None:
         """Take in the answer to a Status of one channel."""
-        if answer.accepted and answer.rows:
-            row = answer.rows[0]  # only the first is surely Asterisk's: its raw values may have made others
+        if answer.forged:
+            self.again[uniqueid] = None
+        elif answer.accepted and answer.rows:
             before = self._model.channels.get(uniqueid)
             if before and before.cause is not None:
-                self.contradicted[uniqueid] = None
+                self.again[uniqueid] = None
+            (row,) = answer.rows
             if row.get("Uniqueid") == uniqueid and (channel := self._model.seen(row)):
                 channel.nested_in(row)
                 self._settle(uniqueid, sure=True)
@@ -107,28 +124,34 @@ class Publisher:
 
     def listed(self, answer: Answer) -> None:
         """Take in a list of all channels: what it lacks is gone."""
-        if not answer.accepted or len(answer.rows) != answer.announced:
+        if not (answer.accepted and answer.complete):
             return
-        channels = [channel for row in answer.rows if (channel := self._model.seen(row))]
+        self.told_variables = all(accepted.VARIABLE in row.variables for row in answer.rows)
+        counted = Counter(row.get("Uniqueid") for row in answer.rows)
         self._touched.clear()
         self.doubted.clear()
-        for channel in self._model.only(channel.uniqueid for channel in channels):
-            self._end(channel.uniqueid, self._model.ended_as(channel))
+        for row in answer.rows:
+            if counted[uniqueid := row.get("Uniqueid")] == 1:
+                self._model.seen(row)
+            else:
+                self.doubt(uniqueid)
+        for uniqueid in self._model.channels.keys() - counted.keys():
+            if answer.forged:
+                self.doubt(uniqueid)
+            else:
+                self._gone(uniqueid)
 
     def nested(self, answer: Answer) -> None:
         """Take in a Status of all channels behind that list: it tells the subroutines of those that stand still."""
         if not answer.accepted:
             return
-        for row in answer.rows:
-            channel = self._model.channels.get(row.get("Uniqueid"))
-            if channel is None:
-                continue
-            if (row.get("Context"), row.get("Exten")) == (channel.place.context, channel.place.exten):
+        rows = {row.get("Uniqueid"): row for row in answer.rows}
+        for channel in list(self._model.channels.values()):
+            row = rows.get(channel.uniqueid)
+            still = row and (row.get("Context"), row.get("Exten")) == (channel.place.context, channel.place.exten)
+            if row and still:
                 channel.nested_in(row)
-            else:
-                self.doubt(channel.uniqueid)
-        for uniqueid in list(self._model.channels):
-            self._settle(uniqueid, sure=uniqueid not in self._touched)
+            self._settle(channel.uniqueid, sure=bool(still) and channel.uniqueid not in self._touched)
 
     @contextmanager
     def watching(self, uniqueid: str) -> Iterator[asyncio.Event]:
@@ -160,23 +183,40 @@ class Publisher:
 
     def _start(self, channel: Channel, shown: Shown, domain: str) -> None:
         uniqueid = channel.uniqueid
+        channel.started = self._started(channel)
         state = FullState(
             id=naming.runtime_id(self._mirror.session, uniqueid),
             domain=domain,
             type="ivr",
             code=shown.code,
             name=shown.name,
-            starttime=naming.rfc3339(naming.began_s(uniqueid) or self._now_s()),
+            starttime=naming.rfc3339(channel.started),
             state=State.RUNNING,
         )
         self._uniqueids[state.id] = uniqueid
         self._put(uniqueid, _as_shown(state, channel, shown))
+
+    def _started(self, channel: Channel) -> int:
+        """Return when a script began, and have it kept if another bridge could not find it out."""
+        now, began = int(self._now_s()), naming.began_s(channel.uniqueid)
+        if channel.started:
+            return channel.started
+        if began and (self._held or now - began <= naming.LATE_S):  # in a list nothing tells when a script began
+            return began
+        self.starts[channel.uniqueid] = now
+        self.doubts.set()
+        return now
 
     def _change(self, channel: Channel, before: FullState, shown: Shown, *, sure: bool) -> None:
         after = _as_shown(before, channel, shown)
         if after == before:
             return
         self._put(channel.uniqueid, after)
+        if before.state is State.POST_PROCESSING and after.state is State.RUNNING:
+            extra = {"action": "branch_left", "id": after.id, "code": after.code}
+            log.warning(
+                "an External Stop branch went back into the script: end it with Hangup, not Return", extra=extra
+            )
         if not sure and (after.code, after.rootcode, after.state) != (before.code, before.rootcode, before.state):
             self.doubt(channel.uniqueid)
 
@@ -193,6 +233,8 @@ class Publisher:
         if state := self._published.pop(uniqueid, None):
             del self._uniqueids[state.id]
             self._mirror.end(state.id, stoptype)
+            if channel := self._model.channels.get(uniqueid):
+                channel.started = None
         self._tell_watchers(uniqueid)
 
     def _tell_watchers(self, uniqueid: str) -> None:

@@ -24,7 +24,7 @@ COMMAND_S: Final = 3.5
 SEEN_S: Final = 1.5
 """How long after an action the channel may take to be seen doing it, before it is looked up."""
 
-PLAIN_EXTEN: Final = re.compile(r"[^\s,()\[\]{}$\"\\]+")
+PLAIN_EXTEN: Final = re.compile(r"[^\s,()\[\]{}$\"\\]{1,79}")
 """Extensions that can be asked for: no other stands in a dialplan, but callers can dial one."""
 
 
