@@ -491,5 +491,5 @@ async def test_27_what_was_lost_when_the_connection_was_cut_off_is_found_by_the_
 async def test_28_with_and_without_a_system_name_sessions_and_stops_work(system: str, told: bool) -> None:
     async with joined(system_name=system, quirks=Quirks(systemname_is_told=told)) as one:
         call = await one.call("welcome")
-        assert one.bridge.session.startswith("ivr-node-1-" if system else "00_00_5e_00_53_01")
+        assert one.bridge.session.startswith("ivr-node-1" if system else "00_00_5e_00_53_01")
         assert (await one.bridge.external_stop(one.id_of(call), stop_id="s1")).state is State.POST_PROCESSING
