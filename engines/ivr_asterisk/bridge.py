@@ -6,12 +6,13 @@ with a deadline, and another connection after a pause. Wired by `__main__`; the 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from ivr_asterisk.advice import Advice
 from ivr_asterisk.channel import STACK
 from ivr_asterisk.connection import CONNECT_S, AmiError, Connection, Dial, DrainingError, RefusedError
 from ivr_asterisk.framing import Message
@@ -42,13 +43,6 @@ REFUSED_PAUSE_S: Final = 15.0
 
 LASTING_S: Final = 10.0
 """A connection that has lasted so long was a good one: the pauses begin anew."""
-
-
-MAX_CODES: Final = 5
-"""Codes that are named in one line of the log."""
-
-VARIABLES: Final = "IVR_NAME,IVR_DOMAIN,IVR_STOPS,IVR_STARTED"
-"""What `channelvars` of manager.conf must name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +79,12 @@ class Bridge:
         self._mirror, self._publisher, self._begin_session = mirror, publisher, begin_session
         self._dial, self._login = dial, login
         self._audit_s, self._time, self._now_us, self._rng = audit_s, time, now_us, rng
-        self._stops = Stops(publisher, self._reachable, branches=branches, cause=stop_cause)
+        self._stops = Stops(publisher, self._for_stops, branches=branches, cause=stop_cause)
         self._connection: Connection | None = None
         """The connection, once all channels have been listed over it."""
         self._answered_at: float | None = None
         self._audit_due = asyncio.Event()
-        self._told_variables = True
-        self._without_domain: dict[str, str] = {}
-        self._told_without_domain: set[str] = set()
+        self._advice = Advice()
 
     @property
     def session(self) -> str | None:
@@ -106,6 +98,11 @@ class Bridge:
             raise AwayError("Asterisk has not been reached yet")
         return max(0.0, self._time() - self._answered_at)
 
+    @property
+    def reachable(self) -> bool:
+        """Whether all channels have been listed over a connection that lives."""
+        return self._connection is not None
+
     def snapshot(self) -> Snapshot:
         """Return every runtime; raises `AwayError` before the first list."""
         if self._answered_at is None:
@@ -114,12 +111,12 @@ class Bridge:
 
     async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
         """Lead a runtime into its External Stop branch, or end it."""
-        self._reachable()
+        self._for_stops()
         return await self._stops.external_stop(runtime_id, stop_id=stop_id)
 
     async def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
         """End a runtime."""
-        self._reachable()
+        self._for_stops()
         return await self._stops.terminate(runtime_id, stop_id=stop_id)
 
     def heard(self, event: Message) -> None:
@@ -165,7 +162,7 @@ class Bridge:
                 for loop in (self._ping, self._look, self._audit):
                     tasks.create_task(loop(connection))
         except* (OSError, AmiError, ValueError) as group:
-            reason = _first(group)
+            reason = _telling(group)
         finally:
             self._connection = None
             connection.close()
@@ -207,12 +204,9 @@ class Bridge:
                 raise AmiError(f"a list of {listed.announced} channels came with {len(listed.rows)} rows")
             fields = {"Variables": ",".join(STACK)}
             await connection.ask("Status", fields, take=self._publisher.nested, within_s=LIST_S)
-        extra = {
-            "action": "resynchronised",
-            "channels": len(listed.rows),
-            "runtimes": len(self._mirror.snapshot().runtimes),
-        }
-        log.info("all channels have been listed", extra=extra)
+        counted = {"channels": listed.announced, "runtimes": len(self._mirror.snapshot().runtimes)}
+        log.debug("all channels have been listed", extra={"action": "resynchronised", **counted})
+        self._advice.give(self._publisher)
 
     async def _ping(self, connection: Connection) -> None:
         while True:
@@ -223,9 +217,7 @@ class Bridge:
             if self._publisher.trusting and not connection.draining:
                 self._audit_due.set()
             self._drain(connection.draining)
-            for uniqueid in list(self._publisher.again):
-                self._publisher.doubt(uniqueid)
-            self._publisher.again.clear()
+            self._publisher.doubt_again()
 
     def _drain(self, draining: bool) -> None:
         if draining != self._publisher.trusting:
@@ -269,7 +261,7 @@ class Bridge:
             except DrainingError:
                 self._drain(True)
 
-    def _reachable(self) -> Connection:
+    def _for_stops(self) -> Connection:
         if self._connection is None:
             raise AwayError("there is no connection to Asterisk")
         if self._connection.draining:
@@ -283,8 +275,18 @@ async def _keep_start(connection: Connection, uniqueid: str, started: int) -> No
         await connection.ask("Setvar", fields)
 
 
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+def _telling(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the error that says most: a refused login is followed by the connection's end."""
+    leaves = list(_leaves(group))
+    return next((error for error in leaves if isinstance(error, LoginError)), leaves[0])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        yield error
+        return
+    for one in error.exceptions:
+        yield from _leaves(one)
 
 
 def _why(reason: BaseException) -> str:

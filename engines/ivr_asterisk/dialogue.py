@@ -43,20 +43,17 @@ class Answer:
     action_id: str
     response: Message
     rows: list[Message] = field(default_factory=list)
-    forged: int = 0
-    """How many rows are left out: they had been cut in two, or say twice what they are about."""
     announced: int = 0
     """How many rows the end of the list told of."""
+    complete: bool = False
+    """Whether so many came."""
+    torn: bool = False
+    """Whether rows are left out, as they may be a caller's."""
 
     @property
     def accepted(self) -> bool:
         """Whether the server did what was asked."""
         return self.response.get("Response") in {"Success", "Goodbye"}
-
-    @property
-    def complete(self) -> bool:
-        """Whether a list came with as many rows as its end told of."""
-        return len(self.rows) + self.forged == self.announced
 
     @property
     def said(self) -> str:
@@ -73,10 +70,7 @@ class Dialogue:
         self._sent = 0
         self._asked: set[str] = set()
         """The ids of the actions that have no answer yet."""
-        self._open: Answer | None = None
-        """The list whose rows come now."""
-        self._torn = False
-        """The next row may be the end of one that was cut in two."""
+        self._open: OpenList | None = None
 
     def ask(self, action: str, fields: Mapping[str, str]) -> tuple[str, bytes]:
         """Return the id and the bytes of an action; raises `UnsendableError`."""
@@ -91,7 +85,7 @@ class Dialogue:
     def forget(self, action_id: str) -> None:
         """Expect no answer to an action any more."""
         self._asked.discard(action_id)
-        if self._open and self._open.action_id == action_id:
+        if self._open and self._open.answer.action_id == action_id:
             self._open = None
 
     def receive(self, data: bytes) -> Iterator[Message | Answer]:
@@ -102,7 +96,8 @@ class Dialogue:
                 if answer := self._answer(read(raw)):
                     yield answer
                 continue
-            self._tear()
+            if self._open:
+                self._open.pieces.append(None)
             if event in HEARD and (event != b"VarSet" or any(name in raw for name in OWN_VARIABLES)):
                 message = read(raw)
                 if not message.forged:
@@ -111,41 +106,59 @@ class Dialogue:
     def _answer(self, message: Message) -> Answer | None:
         """Take in a response, or a row or the end of a list; return the answer that it completes."""
         action_id, is_row = message.get("ActionID"), message.event.encode() in ROWS
-        if self._open and action_id == self._open.action_id:
-            if is_row:
-                self._row(self._open, message)
-                return None
-            return self._end(self._open, message)
-        self._tear()
-        if is_row or action_id not in self._asked:
+        if self._open and (is_row or action_id != self._open.answer.action_id):
+            self._open.pieces.append(message)
+        if is_row:
+            return None
+        if self._open and action_id == self._open.answer.action_id:
+            ended, self._open = self._open, None
+            return ended.end(message)
+        if action_id not in self._asked:
             return None
         self._asked.remove(action_id)
         answer = Answer(action_id, message)
         if message.get("EventList") != "start":
             return answer
-        self._open, self._torn = answer, False
+        self._open = OpenList(answer)
         return None
 
-    def _row(self, answer: Answer, row: Message) -> None:
-        if row.forged or self._torn:
-            answer.forged += 1
-        else:
-            answer.rows.append(row)
-        self._torn = False
 
-    def _end(self, answer: Answer, message: Message) -> Answer:
-        items = message.get("ListItems")
+@dataclass(slots=True)
+class OpenList:
+    """A list whose rows come now. `pieces` are all messages since its begin; None is an event, which is no row."""
+
+    answer: Answer
+    pieces: list[Message | None] = field(default_factory=list)
+
+    def end(self, end: Message) -> Answer:
+        """Return the list with the rows that are to be believed."""
+        answer, items = self.answer, end.get("ListItems")
         answer.announced = int(items) if items.isdecimal() else 0
-        self._open, self._torn = None, False
+        rows = [piece for piece in self.pieces if piece and piece.get("ActionID") == answer.action_id]
+        if not rows:  # some versions do not name the action in rows: then all must be right
+            rows = [piece for piece in self.pieces if piece and not piece.get("ActionID")]
+            whole = len(rows) == len(self.pieces) == answer.announced
+        else:
+            whole = len(rows) == len(self.pieces)
+        answer.complete = len(rows) == answer.announced
+        answer.rows = [row for row in rows if not row.forged] if whole else self._untouched()
+        answer.torn = len(answer.rows) != answer.announced
         return answer
 
-    def _tear(self) -> None:
-        """Something stands where only rows may: leave the row before it out, and the next one."""
-        if self._open and not self._torn:
-            self._torn = True
-            if self._open.rows:
-                self._open.rows.pop()
-                self._open.forged += 1
+    def _untouched(self) -> list[Message]:
+        """Return the rows that do not stand beside a piece of another."""
+        kept: list[Message] = []
+        beside_piece = False
+        for piece in self.pieces:
+            if piece is None or piece.get("ActionID") != self.answer.action_id:
+                if kept and not beside_piece:
+                    kept.pop()
+                beside_piece = True
+            elif beside_piece:
+                beside_piece = False
+            else:
+                kept.append(piece)
+        return [row for row in kept if not row.forged]
 
 
 def _line(name: str, value: str) -> str:

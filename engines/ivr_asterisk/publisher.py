@@ -39,7 +39,7 @@ class Publisher:
         """The channels to be looked up, in order."""
         self.doubts = asyncio.Event()
         self.again: dict[str, None] = {}
-        """Channels to be looked up again a little later: said to be hung up and yet found, or told by a torn row."""
+        """Channels to be looked up a little later: about to end, or said to have ended and yet found, or badly told."""
         self.told_variables = True
         """Whether the last list told our variables: it does where manager.conf names them in `channelvars`."""
         self.starts: dict[str, int] = {}
@@ -70,6 +70,8 @@ class Publisher:
         """Take in an event."""
         if channel := self._model.heard(event):
             self._touched[channel.uniqueid] = None
+            if event.event == "HangupRequest" and channel.uniqueid in self._published:
+                self.again[channel.uniqueid] = None  # in case that no Hangup follows
 
     def settle(self) -> None:
         """Publish what has changed."""
@@ -94,7 +96,7 @@ class Publisher:
 
     def looked_up(self, uniqueid: str, answer: Answer) -> None:
         """Take in the answer to a Status of one channel."""
-        if answer.forged:
+        if answer.torn:
             self.again[uniqueid] = None
         elif answer.accepted and answer.rows:
             before = self._model.channels.get(uniqueid)
@@ -111,6 +113,13 @@ class Publisher:
         """Have a channel looked up."""
         self.doubted[uniqueid] = None
         self.doubts.set()
+
+    def doubt_again(self) -> None:
+        """Have the channels looked up for which it was too early before."""
+        for uniqueid in self.again:
+            if uniqueid in self._model.channels:
+                self.doubt(uniqueid)
+        self.again.clear()
 
     @contextmanager
     def resynchronising(self) -> Iterator[None]:
@@ -136,7 +145,7 @@ class Publisher:
             else:
                 self.doubt(uniqueid)
         for uniqueid in self._model.channels.keys() - counted.keys():
-            if answer.forged:
+            if answer.torn:
                 self.doubt(uniqueid)
             else:
                 self._gone(uniqueid)
