@@ -107,7 +107,7 @@ class Joined:
 
     async def reachable(self) -> None:
         """Wait until the bridge has listed all channels."""
-        await self.until(lambda: self.bridge._connection)  # what `external_stop` looks at, too
+        await self.until(lambda: self.bridge.reachable)
 
     async def start(self) -> None:
         """Start the bridge, or another one in its place."""

@@ -210,9 +210,3 @@ async def test_a_restarted_bridge_tells_the_same_session_and_ids_and_a_seq_above
         ack = await one.bridge.external_stop(one.id_of(call), stop_id="s1")
         assert (ack.state, ack.result) == (State.POST_PROCESSING, Result.ALREADY_STOPPING)
         assert call.position.priority == 3  # still in the branch's Wait: it has not begun again
-
-
-@timeless
-async def test_ten_thousand_channels_are_listed() -> None:
-    async with joined(calls=10_000) as one:
-        assert len(one.rows) == 10_000
