@@ -113,7 +113,7 @@ openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python docs/openapi.py > docs/openapi.json
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
+# agent_names, asterisk_process, conformance, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates and
 # secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; make_run, which is
 # about make. A test sees to it that no module is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.py stop_trail.py node_death.py \
