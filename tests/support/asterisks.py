@@ -42,7 +42,8 @@ exten => inner,1,Set(IVR_NAME=Inner)
  same => n,Wait(600)
  same => n,Return()
 [ivr-external-stop]
-exten => survey,1,Wait(30)
+exten => survey,1,Set(IVR_NAME=Goodbye)
+ same => n,Wait(30)
  same => n,Hangup()
 """
 
