@@ -37,7 +37,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
+.PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units bench-asterisk \
 	build-here openapi scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
@@ -95,7 +95,7 @@ chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=20
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop ## measure every published figure (benchmarks/README.md)
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-asterisk ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -108,6 +108,9 @@ bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domai
 
 bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps it in benchmarks/units.json)
 	@$(BIN)/python -m benchmarks.units $(KEEP)
+
+bench-asterisk: setup ## CPU, memory and delay of the bridge to Asterisk at 200 starts and ends a second
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.asterisk
 
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python docs/openapi.py > docs/openapi.json

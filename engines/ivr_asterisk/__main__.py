@@ -10,7 +10,7 @@ import time
 from random import SystemRandom
 
 from ivr_asterisk.bridge import Bridge, Login
-from ivr_asterisk.connection import dial_to
+from ivr_asterisk.connection import Dial, dial_to
 from ivr_asterisk.mapping import Scripts
 from ivr_asterisk.model import Model
 from ivr_asterisk.publisher import Publisher
@@ -50,15 +50,15 @@ async def live(chosen: Settings) -> None:
     log.info("the bridge stopped", extra={"action": "stopped", "session": bridge.session})
 
 
-def build(chosen: Settings, reporter: Reporter, loop: asyncio.AbstractEventLoop) -> Bridge:
-    """Return the bridge with all its parts."""
+def build(chosen: Settings, reporter: Reporter, loop: asyncio.AbstractEventLoop, *, dial: Dial | None = None) -> Bridge:
+    """Return the bridge with all its parts. `dial` connects to Asterisk, by default as the settings say."""
     scripts = Scripts(tuple(rule.rule() for rule in chosen.scripts), branches=chosen.stop_context)
     mirror = Mirror(session="", publish=reporter.put)
     return Bridge(
         mirror=mirror,
         publisher=Publisher(Model(scripts, stop_cause=chosen.hangup_cause), mirror, now_s=time.time),
         begin_session=reporter.begin,
-        dial=dial_to(chosen.host, chosen.port, tls=chosen.tls()),
+        dial=dial or dial_to(chosen.host, chosen.port, tls=chosen.tls()),
         login=Login(username=chosen.username, secret=chosen.secret.get_secret_value(), node=chosen.node),
         branches=chosen.stop_context,
         stop_cause=chosen.hangup_cause,

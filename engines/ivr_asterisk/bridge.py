@@ -198,6 +198,7 @@ class Bridge:
         return Life(system, entity or self._login.node, started)
 
     async def _resynchronise(self, connection: Connection) -> None:
+        began = self._time()
         with self._publisher.resynchronising():
             listed = await connection.ask("CoreShowChannels", take=self._publisher.listed, within_s=LIST_S)
             if not listed.complete:
@@ -205,7 +206,8 @@ class Bridge:
             fields = {"Variables": ",".join(STACK)}
             await connection.ask("Status", fields, take=self._publisher.nested, within_s=LIST_S)
         counted = {"channels": listed.announced, "runtimes": len(self._mirror.snapshot().runtimes)}
-        log.debug("all channels have been listed", extra={"action": "resynchronised", **counted})
+        took_ms = round((self._time() - began) * 1000)
+        log.debug("all channels were listed", extra={"action": "resynchronised", **counted, "took_ms": took_ms})
         self._advice.give(self._publisher)
 
     async def _ping(self, connection: Connection) -> None:

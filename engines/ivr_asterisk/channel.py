@@ -94,6 +94,8 @@ class Channel:
             frame = self.frames.pop()
             self.title = frame.title
             arrived = application == "Return" and place == frame.place
+        elif before == "StackPop" and self.frames:
+            self.frames.pop()
         self.place = place
         # At the moment of a jump the new place is told with the old application; the jump is done then.
         self.application = "" if arrived else application

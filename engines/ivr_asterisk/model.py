@@ -82,7 +82,11 @@ class Model:
 
     def shown(self, channel: Channel) -> Shown | None:
         """Return what a channel shows as a runtime; None if it is none."""
-        if channel.cause is not None or not channel.executing or channel.place.exten in {"", "h"}:
+        return None if channel.cause is not None else self.running(channel)
+
+    def running(self, channel: Channel) -> Shown | None:
+        """Return what a channel would show if it had not been hung up."""
+        if not channel.executing or channel.place.exten in {"", "h"}:
             return None
         levels = [(self._script_at(frame.place), frame.title) for frame in channel.frames]
         levels.append((self._script_at(channel.place), channel.title))

@@ -188,7 +188,10 @@ class Publisher:
         elif shown and shown.domain:
             self._start(channel, shown, shown.domain)
         if channel.cause is not None and uniqueid not in self._published:
-            self._model.channels.pop(uniqueid, None)
+            if sure or not self._model.running(channel):
+                self._model.channels.pop(uniqueid, None)
+            else:
+                self.doubt(uniqueid)  # the hang-up may be forged, and the start be on its way
 
     def _start(self, channel: Channel, shown: Shown, domain: str) -> None:
         uniqueid = channel.uniqueid
