@@ -91,9 +91,9 @@ KEEP = $(if $(RECORD),| $(BIN)/python -m benchmarks.record $@)
 bench-stop: setup ## measure the stop path and the agent (under a minute, on an otherwise idle machine)
 	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.stop $(KEEP)
 
-chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12; docs/chaos.md)
-	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
-		$(if $(MINUTES),--minutes $(MINUTES))
+chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12 ASTERISK=1; docs/chaos.md)
+	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ASTERISK),--asterisk)
 
 bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-asterisk ## measure every published figure (benchmarks/README.md)
 
