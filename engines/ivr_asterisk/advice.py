@@ -36,6 +36,9 @@ class Advice:
         lasting = self._without_domain & missing.keys()
         if new := lasting - self._said:
             codes = sorted({missing[uniqueid] for uniqueid in new})[:MAX_CODES]
-            extra = {"action": "domain_missing", "codes": codes, "channels": len(new)}
-            log.warning("scripts without a domain are in nobody's list: set IVR_DOMAIN, or map one", extra=extra)
+            named = {"codes": codes, "channels": len(new)}
+            log.warning(
+                "scripts without a domain are in nobody's list: set IVR_DOMAIN, or map one",
+                extra={"action": "domain_missing", **named},
+            )
         self._without_domain, self._said = frozenset(missing), frozenset(lasting)

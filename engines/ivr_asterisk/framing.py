@@ -19,7 +19,7 @@ MAX_LINE: Final = 64 * 1024
 MAX_MESSAGE: Final = 256 * 1024
 """Bytes of a message that are kept."""
 
-END: Final = re.compile(rb"\n\r?\n")
+END: Final = re.compile(rb"\r?\n\r?\n")
 """The end of a message: an empty line. Some versions end a list's row with CR LF LF."""
 
 RAW_AND_LAST: Final = frozenset({"AppData", "ApplicationData", "Value"})
@@ -65,7 +65,7 @@ class Framer:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes in; yield each message that they complete, without its end."""
-        searched = max(0, len(self._waiting) - 2)  # an end may have begun there
+        searched = max(0, len(self._waiting) - 3)  # an end may have begun there
         self._waiting += data
         begin = 0
         while end := END.search(self._waiting, max(begin, searched)):
@@ -80,10 +80,10 @@ class Framer:
         return (raw if head is None else head)[:MAX_MESSAGE]
 
     def _keep_within_limit(self) -> None:
-        if len(self._waiting) > MAX_MESSAGE + 2:
+        if len(self._waiting) > MAX_MESSAGE + 3:
             if self._head is None:
                 self._head = bytes(self._waiting[:MAX_MESSAGE])
-            del self._waiting[:-2]
+            del self._waiting[:-3]
 
 
 def event_of(raw: bytes) -> bytes:

@@ -87,7 +87,7 @@ class SandboxConfig(_Part):
 
 
 class BridgeConfig(_Part):
-    """A node whose engine is a real one: the bridge to it, and the bridge's settings, by their names in its own file."""
+    """A node whose engine is a real one: the bridge to it, and the bridge's settings by their names."""
 
     node: LocalNode
     program: Literal["ivr_asterisk"]
