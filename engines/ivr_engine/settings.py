@@ -4,12 +4,13 @@ Owns the settings of every engine (where to serve, where its agent is, the token
 wrong one is explained. An engine subclasses `EngineSettings`, names its variables' prefix and adds its own settings.
 """
 
+import json
 import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
-from pydantic import AfterValidator, Field, PlainValidator, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -33,12 +34,27 @@ class SettingsError(StartError):
     """The settings are wrong; one line per setting: its name, what is wrong, the remedy."""
 
 
+def _from_json(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error}); write a list of objects") from None
+
+
 def _usable(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.isprintable() or text != text.strip():  # HTTP refuses control characters and trims blanks
         raise ValueError("holds a control character or a blank at an end; write it as one line of visible characters")
     return secret
 
+
+ListOf = (NoDecode, BeforeValidator(_from_json))
+"""Makes a setting a list of objects, `Annotated[tuple[…], *ListOf]`: JSON in the environment."""
+
+Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(_usable)]
+"""A secret of one line."""
 
 AddressOf = Annotated[Address, NoDecode, PlainValidator(parse)]
 """A setting that is an address of the engine protocol."""
@@ -57,7 +73,7 @@ class EngineSettings(BaseSettings):
     agent: AddressOf
     """Where the agent takes the engine's events: an address of the same two forms."""
 
-    token: Annotated[SecretStr, Field(min_length=1), AfterValidator(_usable)] | None = None
+    token: Secret | None = None
     """The node's secret, the same for engine and agent: required if either address is TCP, unused otherwise."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

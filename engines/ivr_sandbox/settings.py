@@ -3,26 +3,16 @@
 Owns the sandbox's own settings, beside those of every engine. Read once, by `__main__`.
 """
 
-import json
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_settings import SettingsConfigDict
 
-from ivr_engine.settings import EngineSettings
+from ivr_engine.settings import EngineSettings, ListOf
 from ivr_sandbox.ids import NODE_NUMBER_BITS
 
 PREFIX: Final = "IVR_SANDBOX_"
-
-
-def _from_json(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error}); write a list of objects") from None
 
 
 def _existing_folder(path: Path) -> Path:
@@ -58,7 +48,7 @@ class Settings(EngineSettings):
     external_stop_delay_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
     """How much later an External Stop branch starts, milliseconds: for tests of what happens meanwhile. 0: at once."""
 
-    domains: Annotated[tuple[Domain, ...], NoDecode, BeforeValidator(_from_json)] = ()
+    domains: Annotated[tuple[Domain, ...], *ListOf] = ()
     """The simulated calls: a list of {name, scripts: [codes], calls_per_minute}; JSON in the environment."""
 
     seed: int | None = None

@@ -122,10 +122,10 @@ def test_the_agent_starts_with_the_sample_settings_and_ends_on_sigterm(tmp_path:
         assert process.stderr is not None
         assert json.loads(process.stderr.readline())["action"] == "started"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(12) == 0
+        assert process.wait(30) == 0
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
 
 
 @pytest.mark.e2e

@@ -1,0 +1,177 @@
+"""The bridge: what is asked of a FreeSWITCH when, and what is said to it to stop a call (docs/freeswitch.md).
+
+Owns the resynchronisation and the commands. What runs is known to `calls`, how to talk to `link`; `+OK` proves nothing,
+an event or a dump does. Wired by `__main__`, called by the kit's server.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from ivr_engine.calls import Call
+from ivr_engine.life import Life
+from ivr_engine.model import StopType
+from ivr_engine.reconnect import LostError, Served
+from ivr_engine.stopping import PROOF_S, STOP_S, Stops
+from ivr_freeswitch.calls import OURS, STOP_IDS, UUID, Calls, Event
+from ivr_freeswitch.dialplan import takes
+from ivr_freeswitch.link import Link
+from ivr_freeswitch.scripts import Scripts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long is waited for what, in seconds."""
+
+    look_every_s: float = 3.0
+    """How often the list is compared with what is known; its answer proves that the engine lives."""
+    list_lag_s: float = 0.5
+    """After that the list shows a call: 0.3 s were seen. Calls younger than the connection are known by events."""
+    silent_s: float = 10.0
+    """Without an answer for that long the connection counts as lost."""
+    stop_s: float = STOP_S
+    proof_s: float = PROOF_S
+
+
+LOOKS: Final = 32
+"""Channels asked for at the same time: half of the commands under way, so that a stop need not wait."""
+
+TRIES: Final = 3
+"""How often a channel is asked for while its events overtake the answer."""
+
+GONE: Final = "-ERR No such channel!"
+NUMBER: Final = re.compile(r"[A-Za-z0-9_+*#.@:=~][A-Za-z0-9_+*#.@:=~-]{0,127}")
+"""Numbers that may stand in a command: a caller chooses them, and a blank or a line end would change the command."""
+
+Connect = Callable[[Callable[[Event], None]], AbstractAsyncContextManager[Link]]
+
+
+class Bridge:
+    """The channels of one FreeSWITCH. `connect` opens a connection, logged in, whose events go to its argument."""
+
+    def __init__(self, scripts: Scripts, life: Life, *, connect: Connect, times: Times = Times()) -> None:
+        self._life, self._connect, self._times = life, connect, times
+        self.calls = Calls(scripts, life.mirror)
+        self.stops = Stops(self, stop_s=times.stop_s, proof_s=times.proof_s)
+        self._link: Link | None = None
+        self._looks = asyncio.Semaphore(LOOKS)
+        self._unreadable = 0
+
+    def take(self, event: Event) -> None:
+        """Take in an event; the first of another life of the engine begins its session."""
+        try:
+            core = str(event["Core-UUID"])
+            if core != self._life.mirror.session:
+                self.calls.clear()  # the engine's clock in microseconds is above each earlier seq
+                self._life.begin(core, seq=int(event["Event-Date-Timestamp"]))
+            if event["Event-Name"] == "HEARTBEAT":
+                self._life.answered()
+            elif "Unique-ID" in event:
+                self.calls.take(event)
+                self.stops.moved(str(event["Unique-ID"]))
+        except (KeyError, ValueError, OverflowError):
+            self._unreadable += 1
+            if self._unreadable.bit_count() == 1:  # the first, second, fourth and so on
+                extra = {"action": "event_unreadable", "unreadable": self._unreadable}
+                log.warning("an event lacks what every event has", extra=extra)
+
+    async def connection(self, served: Served) -> None:
+        """Serve over one connection until it is lost; raises `LostError` or `OSError`."""
+        async with self._connect(self.take) as link:
+            try:
+                await self._look(link, everything=True)
+                self._link = link
+                await link.lost(within_s=self._times.list_lag_s)
+                await self._look(link, everything=False)
+                self._life.known = True
+                served()
+                known = {"session": self._life.session, "runtimes": len(self._life.snapshot().runtimes)}
+                log.info("the channels of the engine are known", extra={"action": "resynchronised", **known})
+                while self._life.answered_s < self._times.silent_s:
+                    await link.lost(within_s=self._times.look_every_s)
+                    with suppress(TimeoutError):  # a busy engine
+                        await self._look(link, everything=False)
+                raise LostError(f"the engine has not answered for {self._times.silent_s:g} s")
+            finally:
+                self._link = None
+
+    async def _look(self, link: Link, *, everything: bool) -> None:
+        """Ask for each channel that the list and the events tell differently of, or for every one."""
+        asked_at = self._life.now()
+        rows = json.loads(await link.command("show channels as json")).get("rows", [])
+        self._life.answered(asked_at)
+        listed = {row["uuid"]: row for row in rows if UUID.fullmatch(row["uuid"])}
+        asked = {uuid for uuid, row in listed.items() if everything or self.calls.differs(row)} | self.calls.doubtful
+        asked |= self.calls.known() - set(listed)
+        self.calls.doubtful.clear()
+        await asyncio.gather(*(self._confirm(link, uuid) for uuid in asked))
+
+    async def _confirm(self, link: Link, uuid: str) -> None:
+        """Ask what a channel does."""
+        async with self._looks:
+            for _ in range(TRIES):
+                asked = (
+                    f"uuid_dump {uuid} json",
+                    f"uuid_getvar {uuid} context",
+                    f"uuid_getvar {uuid} destination_number",
+                )
+                dump, *inner = await asyncio.gather(*map(link.command, asked))
+                if any(answer.startswith(GONE) for answer in (dump, *inner)):
+                    self.calls.end(uuid, StopType.NORMAL)
+                    return
+                if self.calls.confirm(uuid, json.loads(dump), *inner):
+                    return
+
+    async def _tell(self, command: str) -> str:
+        if self._link is None:
+            raise LostError("no connection to the engine")
+        return await self._link.command(command)
+
+    # What stops need
+
+    def running(self, runtime_id: str) -> Call | None:
+        """Return the call that the runtime is, if it runs; raises `LostError` while nobody knows."""
+        if self._link is None:
+            raise LostError("no connection to the engine")
+        return self.calls.running(runtime_id)
+
+    def gone(self, call: Call) -> None:
+        """Take in that the channel is gone."""
+        self.calls.end(call.id, StopType.NORMAL)
+
+    async def has_branch(self, call: Call) -> bool:
+        """Whether the settings name an External Stop branch for the script, and it is known to be there."""
+        rule, number = call.scripts[-1].rule, call.scripts[-1].place
+        if rule.post_processing is None or not NUMBER.fullmatch(number):
+            return False
+        asked = f"xml_locate dialplan context name {rule.post_processing}"
+        return rule.catch_all or takes(await self._tell(asked), number)
+
+    async def transfer(self, call: Call) -> bool:
+        """Transfer the channel into the branch; False: there is no such channel."""
+        script = call.scripts[-1]
+        branch = f"{script.place} XML {script.rule.post_processing}"
+        return not (await self._tell(f"uuid_transfer {call.id} {branch}")).startswith(GONE)
+
+    async def kill(self, call: Call) -> bool:
+        """Kill the channel; False: there is no such channel."""
+        return not (await self._tell(f"uuid_kill {call.id} {OURS}")).startswith(GONE)
+
+    async def keep(self, call: Call, ids: str) -> bool:
+        """Keep the stop ids in the channel; False: there is no such channel."""
+        call.show(self._life.mirror)
+        return not (await self._tell(f"uuid_setvar {call.id} {STOP_IDS} {ids}")).startswith(GONE)
+
+    async def look(self, call: Call) -> None:
+        """Ask whether the channel is there, and what it does."""
+        if await self._tell(f"uuid_exists {call.id}") == "false":
+            self.gone(call)
+        elif self._link:
+            await self._confirm(self._link, call.id)

@@ -1,0 +1,235 @@
+"""What runs in the engine: its events and dumps in, runtimes out through the kit's mirror. No I/O, no clock.
+
+Owns which channel runs a script, which script, and why it ended. A channel's scripts form a stack: the extension it was
+routed to at the bottom, above it what it executes with `execute_extension`, `ivr` and `lua`. Event-Sequence orders
+events and dumps, so neither can undo a later one. Called by `bridge`.
+"""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ivr_engine.calls import Call, Frame, Numbers
+from ivr_engine.mirror import Mirror
+from ivr_engine.model import StopType
+from ivr_engine.stopids import StopIds
+from ivr_freeswitch.scripts import Scripts
+
+Event = Mapping[str, Any]
+"""A JSON event; our headers are strings."""
+
+STOP_IDS: Final = "ivr_stop_ids"
+"""The channel variable that keeps the accepted stop ids."""
+
+OURS: Final = "MANAGER_REQUEST"
+"""The hangup cause of our own kills: an unknown cause would become NORMAL_CLEARING, as when a script ends by itself."""
+
+UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+CALLER: Final = ("Caller-Caller-ID-Number",)
+CALLED: Final = ("variable_sip_to_user", "Caller-RDNIS", "Caller-Destination-Number")
+CALL_ID: Final = ("variable_sip_call_id", "Channel-Call-UUID")
+"""Where the numbers of a call are told, the best place first; a transfer moves the number that was called to RDNIS."""
+
+PLACE: Final = ("Caller-Profile-Index", "Caller-Context", "Caller-Destination-Number")
+"""Where the dialplan has led a channel; the index grows with each transfer."""
+
+BETWEEN: Final = frozenset({"CS_NEW", "CS_INIT", "CS_ROUTING", "CS_RESET"})
+"""States on the way from one extension to the next: they say nothing of what runs."""
+
+REMEMBERED: Final = 10_000
+"""Ended channels whose late events are still known for late; the oldest are forgotten."""
+
+STOPTYPES: Final = {
+    OURS: StopType.STOP,
+    "ALLOTTED_TIMEOUT": StopType.MAXDURATION,
+    "NO_ROUTE_DESTINATION": StopType.TRANSFER_NOT_SET,
+    "DESTINATION_OUT_OF_ORDER": StopType.ERROR,
+    "NORMAL_TEMPORARY_FAILURE": StopType.ERROR,
+    "NO_ANSWER": StopType.TIMEOUT,
+    "NO_USER_RESPONSE": StopType.TIMEOUT,
+    "ORIGINATOR_CANCEL": StopType.OWNER_DOWN,
+    "MEDIA_TIMEOUT": StopType.OWNER_DOWN,
+    "SYSTEM_SHUTDOWN": StopType.OWNER_DOWN,
+}
+"""The termination type by hangup cause; other causes are a script's own end."""
+
+
+class Channel(Call):
+    """A call with its place, and the number of the last event or dump that was taken in."""
+
+    place: tuple[str, ...] = ()
+    seq = 0
+
+
+class Calls:
+    """The channels of one session. `doubtful` are those whose stack has to be asked for anew."""
+
+    def __init__(self, scripts: Scripts, mirror: Mirror) -> None:
+        self._scripts, self._mirror = scripts, mirror
+        self._channels: dict[str, Channel] = {}
+        self._ended: dict[str, int] = {}
+        self.doubtful: set[str] = set()
+
+    def clear(self) -> None:
+        """Forget every channel: the engine restarted."""
+        for known in (self._channels, self._ended, self.doubtful):
+            known.clear()
+
+    def running(self, runtime_id: str) -> Channel | None:
+        """Return the channel that the runtime is, if it runs."""
+        channel = self._channels.get(runtime_id)
+        return channel if channel and channel.shown else None
+
+    def known(self) -> set[str]:
+        """Return every channel that is taken to execute dialplan."""
+        return set(self._channels)
+
+    def differs(self, row: Mapping[str, str]) -> bool:
+        """Whether a row of the list tells of a script that is not known so; the list is late, so it only hints."""
+        place, executes = (row["context"], row["dest"]), row["state"] == "CS_EXECUTE"
+        if channel := self._channels.get(row["uuid"]):
+            return not executes or channel.place[1:] != place
+        script = self._scripts.extension(*place) or self._scripts.branch(*place)
+        return executes and bool(script or self._scripts.called(row["application"], row["application_data"]))
+
+    def take(self, event: Event) -> None:
+        """Take in an event of a channel."""
+        uuid, kind, seq = str(event["Unique-ID"]), event["Event-Name"], int(event["Event-Sequence"])
+        if kind == "CHANNEL_UUID":
+            self._rename(str(event["Old-Unique-ID"]), uuid, seq)
+        channel, ended = self._channels.get(uuid), self._ended.get(uuid, -1)
+        if kind == "CHANNEL_CREATE" and (ended == sys.maxsize or seq > ended):
+            self._ended.pop(uuid, None)  # an id given anew by the dialplan
+        elif seq <= ended or (channel and seq <= channel.seq) or not UUID.fullmatch(uuid):
+            return
+        if kind in {"CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE"}:
+            self.end(uuid, _stoptype(event), seq=seq)
+        elif kind == "CHANNEL_EXECUTE" and event.get("Channel-State") != "CS_EXECUTE":
+            self.end(uuid, StopType.NORMAL, seq=seq)  # `uuid_bridge` takes a channel out of its script
+        elif kind == "CHANNEL_EXECUTE" and _routed(event):
+            self._execute(channel or self._begin(uuid, event), event, seq)
+        elif channel and kind in {"CHANNEL_EXECUTE_COMPLETE", "CUSTOM"}:
+            self._proceed(channel, event, seq)
+
+    def confirm(self, uuid: str, dump: Event, context: str, extension: str) -> bool:
+        """Take in what `uuid_dump` and two `uuid_getvar` told; False if an event was later and knows better."""
+        channel, seq, state = self._channels.get(uuid), int(dump["Event-Sequence"]), dump.get("Channel-State")
+        if channel and seq < channel.seq:
+            return False
+        hung_up = dump.get("Answer-State") == "hangup"
+        if seq <= self._ended.get(uuid, -1) or (state in BETWEEN and not hung_up):
+            return True
+        if state != "CS_EXECUTE" or hung_up or not _routed(dump):
+            self.end(uuid, StopType.NORMAL, seq=seq)
+            return True
+        channel = channel or self._begin(uuid, dump)
+        self._at(channel, dump, seq)
+        inner = channel.frames[-1]
+        if len(channel.frames) == 1 or (inner.context, inner.extension) != (context, extension):
+            self._rebuild(channel, dump, context, extension)
+        self._name(channel, dump)
+        if channel.ids.last is None:
+            channel.ids = StopIds.unpacked(_text(dump, f"variable_{STOP_IDS}"), proven=channel.branch)
+        channel.show(self._mirror)
+        return True
+
+    def end(self, uuid: str, stoptype: StopType, *, seq: int = sys.maxsize) -> None:
+        """Take in that a channel runs no script since event `seq`, or that it is gone."""
+        self._ended[uuid] = seq
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
+        if channel := self._channels.pop(uuid, None):
+            channel.hide(self._mirror, stoptype)
+
+    def _begin(self, uuid: str, told: Event) -> Channel:
+        numbers = Numbers(_first(told, CALLER), _first(told, CALLED), _first(told, CALL_ID))
+        channel = Channel(uuid, started_us=int(told["Caller-Channel-Created-Time"]), numbers=numbers)
+        self._channels[uuid] = channel
+        return channel
+
+    def _execute(self, channel: Channel, event: Event, seq: int) -> None:
+        self._at(channel, event, seq)
+        self._name(channel, event)
+        application, data = _text(event, "Application"), _text(event, "Application-Data")
+        if application in {"execute_extension", "ivr", "lua"}:
+            channel.frames.append(self._frame(channel.frames[-1], application, data))
+        channel.show(self._mirror)
+
+    def _proceed(self, channel: Channel, event: Event, seq: int) -> None:
+        channel.seq = seq
+        self._name(channel, event)
+        if event["Event-Name"] == "CUSTOM":
+            self._menu(channel, event)
+        elif frame := channel.complete(_text(event, "Application"), _text(event, "Application-Data")):
+            self.doubtful |= {channel.id} if frame.data is None else set()
+        channel.show(self._mirror)
+
+    def _at(self, channel: Channel, told: Event, seq: int) -> None:
+        """Begin a new stack where the channel was led elsewhere."""
+        channel.seq, place = seq, tuple(_text(told, name) for name in PLACE)
+        if place != channel.place:
+            channel.place, (_, context, extension) = place, place
+            branch = self._scripts.branch(context, extension)
+            script = branch or self._scripts.extension(context, extension)
+            channel.enter(Frame("", "", context, extension, script), branch=branch is not None)
+
+    def _frame(self, inner: Frame, application: str, data: str) -> Frame:
+        if application != "execute_extension":
+            return Frame(application, data, inner.context, inner.extension, self._scripts.called(application, data))
+        extension, _, context = (*data.split(), "", "", "")[:3]
+        context = context or inner.context
+        return Frame(application, data, context, extension, self._scripts.extension(context, extension))
+
+    def _rebuild(self, channel: Channel, dump: Event, context: str, extension: str) -> None:
+        """Find the stack of a channel that was met in its midst: what lies between source and innermost is unknown."""
+        del channel.frames[1:]
+        if (context, extension) != (channel.frames[0].context, channel.frames[0].extension):
+            script = self._scripts.extension(context, extension)
+            channel.frames.append(Frame("execute_extension", None, context, extension, script))
+        application = _text(dump, "variable_current_application")
+        if application in {"ivr", "lua"}:
+            data = _text(dump, "variable_current_application_data")
+            channel.frames.append(self._frame(channel.frames[-1], application, data))
+
+    def _menu(self, channel: Channel, event: Event) -> None:
+        """Enter or leave a menu. The one that `ivr` names is there already."""
+        menu, inner = _text(event, "Menu-Name"), channel.frames[-1]
+        if event.get("Event-Subclass") == "menu::enter":
+            named = (inner.application, inner.data) == ("ivr", menu)
+            script = None if named else self._scripts.called("ivr", menu)
+            channel.frames.append(Frame("menu", menu, inner.context, inner.extension, script))
+        else:
+            channel.complete("menu", menu)
+
+    def _name(self, channel: Channel, told: Event) -> None:
+        channel.variables(name=_text(told, "variable_ivr_name"), domain=_text(told, "variable_ivr_domain"))
+
+    def _rename(self, before: str, uuid: str, seq: int) -> None:
+        if before != uuid and (channel := self._channels.get(before)):
+            self.end(before, StopType.NORMAL, seq=seq)
+            channel.id = uuid
+            self._channels[uuid] = channel
+            channel.show(self._mirror)
+
+
+def _text(told: Event, name: str) -> str:
+    value = told.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _first(told: Event, names: Sequence[str]) -> str | None:
+    return next((text for name in names if (text := _text(told, name))), None)
+
+
+def _routed(told: Event) -> bool:
+    """Whether the dialplan sent the channel there; an outbound leg's first context is that of its dial string."""
+    return told.get("Caller-Profile-Index") != "1" or told.get("Call-Direction") != "outbound"
+
+
+def _stoptype(event: Event) -> StopType:
+    cause = _text(event, "Hangup-Cause")
+    if cause == "NORMAL_CLEARING" and _text(event, "variable_sip_hangup_disposition").startswith("recv"):
+        return StopType.OWNER_DOWN
+    return STOPTYPES.get(cause, StopType.NORMAL)

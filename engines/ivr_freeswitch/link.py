@@ -1,0 +1,173 @@
+"""One connection to the Event Socket: login, subscription, commands, events.
+
+Owns the order of what is sent, and that each command has its answer within a time limit. Commands are sent as
+background jobs with an id of our own: a plain `api` would hold up the events. A lost connection is never used again.
+Called by `bridge`.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+from uuid import uuid4
+
+from ivr_engine.reconnect import LostError
+from ivr_engine.telling import told
+from ivr_freeswitch.calls import Event
+from ivr_freeswitch.frames import Frame, FrameError, Frames
+
+SUBSCRIPTION: Final = (
+    "CHANNEL_CREATE CHANNEL_EXECUTE CHANNEL_EXECUTE_COMPLETE CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE CHANNEL_UUID "
+    "HEARTBEAT BACKGROUND_JOB CUSTOM menu::enter menu::exit"
+)
+"""What the bridge listens to; after CUSTOM come its subclasses."""
+
+ANSWER_S: Final = 3.0
+"""How long a command may take: less than the 4 s that the agent waits for a stop."""
+
+LOGIN_S: Final = 5.0
+"""How long login and subscription may take together."""
+
+JOBS: Final = 64
+"""Commands under way at most: each is a thread in the engine."""
+
+CHUNK: Final = 256 * 1024
+"""Bytes read at once at most."""
+
+
+SUBSCRIBED: Final = "+OK event listener enabled json"
+"""The reply to the subscription. A word it does not know would have given plain events, or none."""
+
+
+class RefusedError(LostError):
+    """The engine does not let this user run a command."""
+
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def connected(
+    take: Callable[[Event], None], *, streams: Callable[[], Awaitable[Streams]], user: str | None, password: str
+) -> AsyncIterator["Link"]:
+    """Open a connection, log in and subscribe; close it at the end. Raises `LostError` or `OSError`."""
+    async with asyncio.timeout(LOGIN_S):
+        opened = await streams()
+    link = Link(opened, take=take)
+    reading = asyncio.create_task(link.read())
+    try:
+        async with asyncio.timeout(LOGIN_S):
+            await link.log_in(user, password)
+        yield link
+    finally:
+        reading.cancel()
+        opened[1].close()
+        await asyncio.wait({reading})
+
+
+class Link:
+    """One connection. `take` gets each event in order."""
+
+    def __init__(self, streams: Streams, *, take: Callable[[Event], None]) -> None:
+        self._reader, self._writer = streams
+        self._take = take
+        self._replies: deque[asyncio.Future[str]] = deque()
+        self._jobs: dict[str, asyncio.Future[str]] = {}
+        self._slots = asyncio.Semaphore(JOBS)
+        self._asked_to_log_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def log_in(self, user: str | None, password: str) -> None:
+        """Log in and subscribe; raises `LostError`."""
+        await self._asked_to_log_in
+        login = f"userauth {user}:{password}" if user else f"auth {password}"
+        if not (await self._say(login)).startswith("+OK"):
+            raise LostError("the engine refused the login: check user and password")
+        if await self._say(f"event json {SUBSCRIPTION}") != SUBSCRIBED:
+            raise LostError("the engine refused the subscription: allow the user the events of docs/freeswitch.md")
+
+    async def command(self, text: str) -> str:
+        """Return the answer to an API command; raises `RefusedError`, `LostError`, or `TimeoutError` after 3 s."""
+        job = str(uuid4())
+        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._jobs[job] = done
+        try:
+            async with self._slots, asyncio.timeout(ANSWER_S):
+                reply = await self._say(f"bgapi {text}\nJob-UUID: {job}")
+                if not reply.startswith("+OK"):
+                    raise RefusedError(f"{text.partition(' ')[0]} is not allowed: add it to the user's esl-allowed-api")
+                return await done
+        finally:
+            del self._jobs[job]
+
+    async def read(self) -> None:
+        """Read until the connection is lost, or cut by us; then every open command ends with the reason."""
+        frames, reason = Frames(), LostError("the engine closed the connection")
+        try:
+            while data := await self._reader.read(CHUNK):
+                for frame in frames.feed(data):
+                    self._frame(frame)
+        except FrameError as error:
+            reason = LostError(f"what the engine sends cannot be read: {error}")
+        except OSError as error:
+            reason = LostError(f"the connection broke: {told(error)}")
+        except LostError as error:
+            reason = error
+        finally:
+            self._lose(reason)
+
+    async def lost(self, *, within_s: float) -> None:
+        """Wait so long; raises `LostError` as soon as the connection is lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await asyncio.shield(self._lost)
+
+    def _lose(self, reason: LostError) -> None:
+        open_ones: list[asyncio.Future[Any]] = [self._lost, self._asked_to_log_in, *self._replies, *self._jobs.values()]
+        for waiting in open_ones:
+            if not waiting.done():
+                waiting.set_exception(reason)
+                waiting.exception()  # nobody may wait for it any more
+
+    async def _say(self, text: str) -> str:
+        """Send a command; return its reply. Replies come in the order of commands."""
+        if self._lost.done():
+            await self._lost
+        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._replies.append(reply)
+        self._writer.write(f"{text}\n\n".encode())
+        return await reply
+
+    def _frame(self, frame: Frame) -> None:
+        match frame.kind:
+            case "text/event-json":
+                self._event(frame.body)
+            case "command/reply" | "api/response":  # the latter for the job that unloads the event module
+                if self._replies and not (reply := self._replies.popleft()).done():
+                    reply.set_result(frame.headers.get("Reply-Text") or frame.body.decode("utf-8", "replace"))
+            case "auth/request":
+                if not self._asked_to_log_in.done():
+                    self._asked_to_log_in.set_result(None)
+            case "text/disconnect-notice":
+                raise LostError("the engine ends the connection: it shuts down, or its event module restarts")
+            case "text/rude-rejection":
+                raise LostError("the engine takes no connection from here: see its ACL, or it is shutting down")
+
+    def _event(self, body: bytes) -> None:
+        event = _read(body)
+        self._take(event)
+        job = self._jobs.get(str(event.get("Job-UUID")))
+        if job and not job.done():
+            job.set_result(str(event.get("_body", "")))
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(body.decode("utf-8", "replace"))
+    except ValueError:
+        raise LostError("an event of the engine is no JSON") from None
+    if not isinstance(event, dict):
+        raise LostError("an event of the engine is no JSON object")
+    return event

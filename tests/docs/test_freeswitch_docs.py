@@ -1,0 +1,109 @@
+"""docs/freeswitch.md and its samples: what they name is what the bridge is."""
+
+import re
+import tomllib
+
+import pytest
+
+from emulators import ROOT
+from esl.__main__ import sample_user
+from esl.dialplan import Dialplan
+from ivr_engine import reconnect, stopids, stopping
+from ivr_freeswitch import bridge, frames, link
+from ivr_freeswitch.calls import STOP_IDS, STOPTYPES
+from ivr_freeswitch.scripts import Rule, Scripts
+from ivr_freeswitch.settings import Settings
+
+PAGE = (ROOT / "docs" / "freeswitch.md").read_text(encoding="utf-8")
+SAMPLES = ROOT / "engines" / "freeswitch"
+
+
+def table(heading: str) -> dict[str, str]:
+    """Return the rows of the first table behind a line: the first cell without code marks, and the rest."""
+    rows = re.findall(r"^\| (.+?) \| (.+) \|$", PAGE.partition(heading)[2].partition("\n\n\n")[0], re.MULTILINE)
+    return {name.strip("`"): rest for name, rest in rows}
+
+
+def test_every_setting_has_its_entry_with_its_default() -> None:
+    told = table("## Settings")
+    for name, setting in Settings.model_fields.items():
+        default = "required" if setting.is_required() else f"`{setting.default}`" if setting.default else "none"
+        assert told[name].startswith(f"{default} | "), name
+
+
+def test_every_member_of_a_rule_has_its_entry() -> None:
+    told = table("A rule (`[[scripts]]`)")
+    assert set(Rule.model_fields) <= set(told)
+
+
+def test_every_hangup_cause_stands_beside_its_termination_type() -> None:
+    rows = re.findall(
+        r"^\| (.+) \| `(\w+)` \|$", PAGE.partition("| cause |")[2].partition("## Install")[0], re.MULTILINE
+    )
+    for cause, stoptype in STOPTYPES.items():
+        assert [told for causes, told in rows if cause in causes] == [stoptype], cause
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("headers of a frame", f"{frames.MAX_HEAD // 1024} KiB"),
+        ("body of a frame", f"{frames.MAX_BODY // 1024**2} MiB"),
+        ("a command", f"{link.ANSWER_S:g} s"),
+        ("commands under way", str(link.JOBS)),
+        ("login and subscription", f"{link.LOGIN_S:g} s each"),
+    ],
+)
+def test_every_limit_is_the_programs(limit: str, value: str) -> None:
+    assert table("## Limits")[limit].startswith(value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"after {stopping.STOP_S:g} s it refuses",
+        f"`{STOP_IDS}`, the newest {stopids.KEPT}",
+        f"Every {bridge.Times().look_every_s:g} s it compares",
+        f"After {bridge.Times().silent_s:g} s without one",
+        f"comes back after {reconnect.FIRST_S:g} s, then after pauses that double up to {reconnect.LONGEST_S:g} s",
+    ],
+)
+def test_every_duration_is_the_programs(words: str) -> None:
+    assert words in re.sub(r"\s+", " ", PAGE)
+
+
+def test_the_rights_of_the_page_are_the_samples_and_enough_for_what_the_bridge_asks() -> None:
+    params = dict(Dialplan.params(SAMPLES / "directory.xml"))
+    for name in ("esl-allowed-events", "esl-allowed-api"):
+        assert f'<param name="{name}" value="{params[name]}"/>' in PAGE
+    assert sample_user().events == set(link.SUBSCRIPTION.split())
+    source = "".join(path.read_text() for path in (ROOT / "engines" / "ivr_freeswitch").glob("*.py"))
+    asked = set(re.findall(r'f?"((?:show|uuid_\w+|xml_locate)) ', source))
+    assert asked == sample_user().apis
+
+
+def test_the_sample_settings_fit_the_sample_dialplan() -> None:
+    told = tomllib.loads((SAMPLES / "h6.toml").read_text(encoding="utf-8"))
+    scripts = Scripts(Settings(**told, password="x").scripts)
+    dialplan = Dialplan(SAMPLES / "dialplan.xml")
+    for number in ("welcome", "survey", "callback"):
+        script = scripts.extension("ivr", number)
+        assert script is not None
+        assert dialplan.find("ivr", number)
+        assert script.rule.catch_all
+        assert dialplan.find(str(script.rule.post_processing), number), "a branch, or what takes everything"
+    assert scripts.extension("ivr-player", "player")
+    assert scripts.branch("ivr-external-stop", "welcome")
+
+
+def test_every_reason_of_the_troubleshooting_is_one_that_the_bridge_gives() -> None:
+    source = "".join(
+        path.read_text()
+        for folder in ("ivr_freeswitch", "ivr_engine")
+        for path in (ROOT / "engines" / folder).glob("*.py")
+    )
+    given = re.findall(r"^\| … `(.+?)`", PAGE, re.MULTILINE)
+    assert len(given) > 4
+    for reason in given:
+        words = re.sub(r"^show |10 s$", "", reason).partition(":")[0]
+        assert words in source, reason
