@@ -9,7 +9,7 @@ ARGS ?=
 STOPS ?= 2000
 
 BIN := .venv/bin
-SOURCES := docs layers agent engines local functions tests chaos benchmarks delivery distributions
+SOURCES := docs layers agent engines cli local functions tests chaos benchmarks delivery distributions
 # What is released: a folder each, with its pyproject.toml and its lock.
 DISTRIBUTIONS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard distributions/*/pyproject.toml)))
 # Those with a program of their own are installed on hosts.
@@ -39,7 +39,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite generators \
 	bench bench-list bench-page bench-cold bench-filter bench-stop bench-units bench-asterisk \
-	build-here openapi openapi-check scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
+	build-here openapi openapi-check cli-docs scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -123,9 +123,12 @@ openapi: setup ## write docs/openapi.json anew
 openapi-check: setup ## look for what breaks programs made for the last release (docs/released/openapi.json)
 	@$(BIN)/python -m delivery.openapi.breaking
 
+cli-docs: setup ## write docs/cli.md anew
+	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
 # agent_names, asterisk_process, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates
-# and secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
+# and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
 # make_run, which are about starting and ending; iam, which enforces permissions by itself. A test sees to it that no module
 # is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
@@ -156,7 +159,7 @@ wheelhouse: wheel ## all that installs a program on offline hosts, in one archiv
 lint: setup openapi-check ## formatting, ruff, mypy --strict, import rules, breaks of the API
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent $(wildcard engines/ivr_*) local/ivr_local tests/support chaos
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent $(wildcard engines/ivr_*) cli/ivrctl local/ivr_local tests/support chaos
 	@$(BIN)/mypy benchmarks delivery distributions
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime

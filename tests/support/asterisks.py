@@ -43,7 +43,7 @@ exten => inner,1,Set(IVR_NAME=Inner)
  same => n,Return()
 [ivr-external-stop]
 exten => survey,1,Set(IVR_NAME=Goodbye)
- same => n,Wait(30)
+ same => n,Wait(90)
  same => n,Hangup()
 """
 
