@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from unittest.mock import patch
 
 import ivr_asterisk.__main__ as program
 from ami import Asterisk, Dialplan, Faults, Quirks, Server, Settings
@@ -19,7 +18,6 @@ from ami.calls import incoming
 from ami.channel import Channel
 from ami.recording import FOLDER
 from ivr_asterisk.bridge import Bridge
-from ivr_asterisk.connection import Dial
 from ivr_asterisk.naming import runtime_id
 from ivr_asterisk.settings import Settings as BridgeSettings
 from ivr_engine.model import Ended, Event, FullState
@@ -28,7 +26,7 @@ from ivr_engine.reporter import Reporter
 RECORDED: Final = (FOLDER / "config" / "extensions.conf").read_text()
 """The dialplan of the recordings."""
 
-CHANNELVARS: Final = ("IVR_NAME", "IVR_DOMAIN", "IVR_STOPS")
+CHANNELVARS: Final = ("IVR_NAME", "IVR_DOMAIN", "IVR_STOPS", "IVR_STARTED")
 
 CONTEXTS: Final = "ivr(-player|-menu|-plain)?"
 
@@ -56,7 +54,7 @@ class Told(Reporter):
 
 @dataclass(slots=True)
 class Joined:
-    """A bridge and its Asterisk. `kept` are bridges that run; `bridge` is the first."""
+    """A bridge and its Asterisk. `bridge` is the one that was started last."""
 
     asterisk: Asterisk
     server: Server
@@ -170,8 +168,4 @@ def _built(settings: BridgeSettings, told: Told, server: Server) -> Bridge:
     async def dial() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_unix_connection(server.path, limit=256 * 1024)
 
-    def dial_to(*_: object, **__: object) -> Dial:
-        return dial
-
-    with patch.object(program, "dial_to", dial_to):
-        return program.build(settings, told, asyncio.get_running_loop())
+    return program.build(settings, told, asyncio.get_running_loop(), dial=dial)

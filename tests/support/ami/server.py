@@ -13,6 +13,7 @@ from ami.asterisk import Asterisk
 from ami.calls import request_hangup
 from ami.events import Event
 from ami.session import Session
+from ami.users import User
 
 UNREAD_BYTES: Final = 16 * 1024 * 1024
 """More than this unread, and a connection is cut off."""
@@ -83,6 +84,13 @@ class Server:
         self.asterisk.begin()
         await asyncio.sleep(down_s)
         await self.listen()
+
+    def let_in(self, *users: User) -> None:
+        """Let in these manager users from now on, as a reload of `manager.conf` does."""
+        self.asterisk.users = {user.name: user for user in users}
+        if not self.asterisk.quirks.removed_users_stay:
+            for connection in list(self.connections):
+                connection.end()
 
     def drain(self) -> None:
         """Begin to restart gracefully: once no channel is left."""

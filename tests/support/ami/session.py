@@ -145,7 +145,8 @@ class Session:
             return success("Already authenticated")
         self._life.logins += 1
         user = self._asterisk.users.get(request.get("Username"))
-        if user is None or not user.allowed or not self._knows_secret(user, request):
+        too_early = self._boot_left_s() > 0 and not self._asterisk.quirks.login_before_boot
+        if user is None or not user.allowed or too_early or not self._knows_secret(user, request):
             return self._refuse(request)
         self.user = user
         self._mask = _mask(request.get("Events") or "on")

@@ -465,7 +465,7 @@ async def test_25_a_refused_login_is_not_hammered_and_works_once_the_user_is_the
 @timeless
 async def test_26_a_user_who_is_removed_keeps_the_connection_and_loses_the_next() -> None:
     async with joined() as one:
-        one.asterisk.users = {}
+        one.server.let_in()
         call = await one.call("welcome")
         assert (await one.bridge.external_stop(one.id_of(call), stop_id="s1")).state is State.POST_PROCESSING
         one.server.cut()
