@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 from ivr_asterisk import accepted, naming
 from ivr_asterisk.channel import Channel
@@ -21,6 +22,9 @@ from ivr_engine.mirror import Mirror
 from ivr_engine.model import FullState, State, StopType, UnknownRuntimeError
 
 log = logging.getLogger(__name__)
+
+NO_CHANNEL: Final = "No such channel"
+"""What Asterisk says of a channel that is gone."""
 
 
 class Publisher:
@@ -96,7 +100,7 @@ class Publisher:
 
     def looked_up(self, uniqueid: str, answer: Answer) -> None:
         """Take in the answer to a Status of one channel."""
-        if answer.torn:
+        if answer.torn or len(answer.rows) > 1:
             self.again[uniqueid] = None
         elif answer.accepted and answer.rows:
             before = self._model.channels.get(uniqueid)
@@ -106,7 +110,7 @@ class Publisher:
             if row.get("Uniqueid") == uniqueid and (channel := self._model.seen(row)):
                 channel.nested_in(row)
                 self._settle(uniqueid, sure=True)
-        elif answer.accepted or answer.said == "No such channel":
+        elif answer.accepted or answer.said == NO_CHANNEL:
             self._gone(uniqueid)
 
     def doubt(self, uniqueid: str) -> None:
