@@ -38,7 +38,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite generators \
-	bench bench-list bench-page bench-cold bench-filter bench-stop bench-units bench-asterisk \
+	bench bench-list bench-page bench-cold bench-cli bench-filter bench-stop bench-units bench-asterisk \
 	build-here openapi openapi-check cli-docs scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
@@ -96,11 +96,14 @@ KEEP = $(if $(RECORD),| $(BIN)/python -m benchmarks.record $@)
 bench-stop: setup ## measure the stop path and the agent (under a minute, on an otherwise idle machine)
 	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.stop $(KEEP)
 
+bench-cli: setup ## CPU of ivrctl over a bare Python, and 5,000 stops against canned answers
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.cli
+
 chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12 ASTERISK=1; docs/chaos.md)
 	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ASTERISK),--asterisk)
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-asterisk ## measure every published figure (benchmarks/README.md)
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-cli bench-asterisk ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
