@@ -103,10 +103,8 @@ class Publisher:
         if answer.torn or len(answer.rows) > 1:
             self.again[uniqueid] = None
         elif answer.accepted and answer.rows:
-            before = self._model.channels.get(uniqueid)
-            if before and before.cause is not None:
-                self.again[uniqueid] = None
             (row,) = answer.rows
+            self._note_contradiction(uniqueid)
             if row.get("Uniqueid") == uniqueid and (channel := self._model.seen(row)):
                 channel.nested_in(row)
                 self._settle(uniqueid, sure=True)
@@ -145,6 +143,7 @@ class Publisher:
         self.doubted.clear()
         for row in answer.rows:
             if counted[uniqueid := row.get("Uniqueid")] == 1:
+                self._note_contradiction(uniqueid)
                 self._model.seen(row)
             else:
                 self.doubt(uniqueid)
@@ -177,6 +176,11 @@ class Publisher:
             self._watched[uniqueid].remove(watcher)
             if not self._watched[uniqueid]:
                 del self._watched[uniqueid]
+
+    def _note_contradiction(self, uniqueid: str) -> None:
+        """Look once more at a channel that is found although its hang-up was told: one of the two may be late."""
+        if (channel := self._model.channels.get(uniqueid)) and channel.cause is not None:
+            self.again[uniqueid] = None
 
     def _settle(self, uniqueid: str, *, sure: bool) -> None:
         channel = self._model.channels.get(uniqueid)
