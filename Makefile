@@ -99,9 +99,9 @@ bench-stop: setup ## measure the stop path and the agent (under a minute, on an 
 bench-cli: setup ## CPU of ivrctl over a bare Python, and 5,000 stops against canned answers
 	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.cli
 
-chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12; docs/chaos.md)
-	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
-		$(if $(MINUTES),--minutes $(MINUTES))
+chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12 ASTERISK=1; docs/chaos.md)
+	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ASTERISK),--asterisk)
 
 bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-cli bench-asterisk ## measure every published figure (benchmarks/README.md)
 
@@ -133,12 +133,12 @@ cli-docs: setup ## write docs/cli.md anew
 	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it;
-# agent_credentials, agent_dates and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too;
-# chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and make_run, which are about starting
-# and ending; iam, which enforces permissions by itself. A test sees to it that no module is forgotten.
+# agent_names, asterisk_process, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates
+# and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
+# make_run, which are about starting and ending; iam, which enforces permissions by itself. A test sees to it that no module
+# is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
-	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py)
+	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py asterisk_fleet.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
