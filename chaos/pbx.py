@@ -27,7 +27,8 @@ from ivr_asterisk.naming import Life, runtime_id
 from ivr_local.emulator import HOST
 
 DIALPLAN: Final = Path(__file__).parent / "extensions.conf"
-CONTEXTS: Final = frozenset({"ivr", "ivr-nested", "ivr-external-stop"})
+BRANCHES: Final = "ivr-external-stop"
+CONTEXTS: Final = frozenset({"ivr", "ivr-nested", BRANCHES})
 SCRIPTS: Final = ({"context": "ivr(-nested)?"},)
 CODES: Final = ("survey", "endless", "player", "stubborn", "nested", "survey")
 VARIABLES: Final = ("IVR_NAME", "IVR_DOMAIN", "IVR_STOPS", "IVR_STARTED")
@@ -56,6 +57,7 @@ class Pbx:
     _recorder: Recorder = field(init=False)
     _session: str = field(init=False)
     _running: set[str] = field(default_factory=set)
+    _branched: set[str] = field(default_factory=set)
     _lives: int = 0
     _calls: "asyncio.Task[None] | None" = None
 
@@ -144,6 +146,7 @@ class Pbx:
         """Begin a life's record."""
         self._lives += 1
         self._running.clear()
+        self._branched.clear()
         started = datetime.fromtimestamp(self._asterisk.started_at).astimezone()
         settings = self._asterisk.settings
         life = Life(settings.system_name, settings.entity_id, f"{started:%Y-%m-%d %H:%M:%S}")
@@ -160,6 +163,9 @@ class Pbx:
             channel = self._asterisk.channels[told["Channel"]]
             self._running.add(uniqueid)
             self._recorder.note("began", runtime=runtime_id(self._session, uniqueid), domain=channel.get("IVR_DOMAIN"))
+        elif event.name == "Newexten" and told["Context"] == BRANCHES and uniqueid not in self._branched:
+            self._branched.add(uniqueid)
+            self._recorder.note("branch", runtime=runtime_id(self._session, uniqueid))
         elif event.name == "Hangup" and uniqueid in self._running:
             self._running.discard(uniqueid)
             self._recorder.note("ended", runtime=runtime_id(self._session, uniqueid), stoptype="")

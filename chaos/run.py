@@ -141,16 +141,11 @@ class Run:
         """Tell whether a sabotaged run has done what it was to show: nothing later undoes these wrongs."""
         if self.options.sabotage is None:
             return False
-<<<<<<< HEAD
-        _, lives, _ = recorder.read(self._records, self._killed(havoc))
-        return any(SHOWS[self.options.sabotage] in wrongs(life) for life in lives.values())
-=======
         history = self._history(havoc, client)
         shown = {wrong for life in history.lives.values() for wrong in wrongs(life)}
         if any(false_outcome(stop, history) for stop in history.stops):
             shown.add("false_outcome")
         return SHOWS[self.options.sabotage] in shown
->>>>>>> main
 
     def _found(self, havoc: Havoc, client: Client) -> bool:
         """Tell whether a sabotaged run has shown what it was to show, now that nothing is broken any more."""
