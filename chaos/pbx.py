@@ -102,7 +102,7 @@ class Pbx:
                 await self._upset(upset)
             finally:
                 self.upsets[upset.what] += 1
-                self._calm_down()
+                await self._calm_down()
                 what = "process" if upset.what in {Upsetting.RESTART, Upsetting.GRACEFUL} else "slow"
                 self.troubles.append(Trouble(self.node, what, since, time.time() + BACK_S))
 
@@ -129,9 +129,12 @@ class Pbx:
                 await asyncio.sleep(0.5)
                 await self._restart(0.5)
 
-    def _calm_down(self) -> None:
+    async def _calm_down(self) -> None:
+        """End every upset, also one that peace has cut short."""
         faults = self._asterisk.faults
         faults.hung, faults.events_late_s, self._asterisk.draining = False, 0.0, False
+        if not self._server.listening:
+            await self._server.listen()
 
     async def _restart(self, down_s: float) -> None:
         await self._server.deafen()
@@ -140,7 +143,6 @@ class Pbx:
         self._asterisk.begin()
         self._begin()
         await asyncio.sleep(down_s)
-        await self._server.listen()
 
     def _begin(self) -> None:
         """Begin a life's record."""
