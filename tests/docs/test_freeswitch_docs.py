@@ -8,8 +8,8 @@ import pytest
 from emulators import ROOT
 from esl.__main__ import sample_user
 from esl.dialplan import Dialplan
-from ivr_engine import reconnect, stopids, stopping
-from ivr_freeswitch import bridge, frames, link
+from ivr_engine import life, reconnect, stopids, stopping
+from ivr_freeswitch import frames, link
 from ivr_freeswitch.calls import STOP_IDS, STOPTYPES
 from ivr_freeswitch.scripts import Rule, Scripts
 from ivr_freeswitch.settings import Settings
@@ -63,8 +63,8 @@ def test_every_limit_is_the_programs(limit: str, value: str) -> None:
     [
         f"after {stopping.STOP_S:g} s it refuses",
         f"`{STOP_IDS}`, the newest {stopids.KEPT}",
-        f"Every {bridge.Times().look_every_s:g} s it compares",
-        f"After {bridge.Times().silent_s:g} s without one",
+        f"Every {life.Times().look_every_s:g} s it compares",
+        f"After {life.Times().silent_s:g} s without one",
         f"comes back after {reconnect.FIRST_S:g} s, then after pauses that double up to {reconnect.LONGEST_S:g} s",
     ],
 )

@@ -9,11 +9,11 @@ from typing import Any
 
 from esl.server import Server
 from esl.switch import Switch
-from ivr_engine.life import Joined, Life
+from ivr_engine.life import Joined, Life, Times
 from ivr_engine.model import Changed, Ended, Event, FullState
 from ivr_engine.reconnect import stay_connected
 from ivr_engine.reporter import Reporter
-from ivr_freeswitch.bridge import Bridge, Times
+from ivr_freeswitch.bridge import Bridge
 from ivr_freeswitch.calls import Calls
 from ivr_freeswitch.link import connected
 from ivr_freeswitch.scripts import Rule, Scripts
@@ -28,7 +28,7 @@ RULES = (
     Rule(menu="main|sales", domain="test.rootdomain.ru"),
 )
 
-FAST = Times(look_every_s=0.1, list_lag_s=0.08, silent_s=0.6, stop_s=1.5, proof_s=0.2)
+FAST = Times(look_every_s=0.1, list_lag_s=0.08, silent_s=0.6)
 
 PATIENCE_S = 20.0
 
@@ -90,7 +90,7 @@ class World:
         connect = partial(
             connected, streams=partial(asyncio.open_unix_connection, self.path), user=user, password=password
         )
-        bridge = Bridge(Scripts(RULES), life, connect=connect, times=self.times)
+        bridge = Bridge(Scripts(RULES), life, connect=connect, times=self.times, stop_s=1.5, proof_s=0.2)
         self.bridge, self.calls, self.life = Joined(life, bridge.stops), bridge.calls, life
         self._running = asyncio.create_task(
             stay_connected(bridge.connection, rng=SystemRandom(), pause=lambda _: asyncio.sleep(0.02))
