@@ -117,7 +117,7 @@ openapi: setup ## write docs/openapi.json anew
 # agent_credentials, agent_dates and secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is
 # broken on purpose; make_run, which is about make. A test sees to it that no module is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.py stop_trail.py node_death.py \
-	gateway_stack.py edge.py openapi_fuzz.py runtime_interface.py)
+	gateway_stack.py edge.py openapi_fuzz.py runtime_interface.py freeswitch_fleet.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)

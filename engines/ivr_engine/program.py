@@ -82,16 +82,21 @@ async def speaking(app: web.Application, reporter: Reporter, chosen: EngineSetti
 
 
 async def join(
-    chosen: EngineSettings, reporter: Reporter, bridge: Joined, connection: Callable[[Served], Awaitable[None]]
+    chosen: EngineSettings,
+    reporter: Reporter,
+    bridge: Joined,
+    connection: Callable[[Served], Awaitable[None]],
+    *,
+    node: str | None,
 ) -> None:
     """Run a bridge until SIGTERM or SIGINT: its side of the protocol, and its connection to the engine."""
     stop, app = stop_signal(), application(bridge, token=chosen.token_for(chosen.listen))
     async with speaking(app, reporter, chosen), asyncio.TaskGroup() as tasks:
-        log.info("the bridge runs", extra={"action": "started"})
+        log.info("the bridge runs", extra={"action": "started", "node": node})
         connected = tasks.create_task(stay_connected(connection, rng=SystemRandom()))
         await stop.wait()
         connected.cancel()
-    log.info("the bridge stopped", extra={"action": "stopped", "session": bridge.session})
+    log.info("the bridge stopped", extra={"action": "stopped", "node": node, "session": bridge.session})
 
 
 def stop_signal() -> asyncio.Event:

@@ -37,7 +37,7 @@ async def live(chosen: Settings) -> None:
     bridge = Bridge(
         Scripts(chosen.scripts), life, connect=partial(connected, streams=streams, user=chosen.user, password=password)
     )
-    await program.join(chosen, reporter, Joined(life, bridge.stops), bridge.connection)
+    await program.join(chosen, reporter, Joined(life, bridge.stops), bridge.connection, node=chosen.node)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from esl.dialplan import Action
-from esl.world import World, until
+from esl.world import FAST, World, until
 from ivr_engine.model import AwayError, Changed, Ended, State
 
 
@@ -171,7 +172,7 @@ async def test_a_reconnect_subscribes_again_and_takes_each_event_once(world: Wor
     for _ in range(3):
         world.server.drop()
         await until(lambda: world.server.connections and world.server.connections[0].events)
-    await until(lambda: world.life.answered_s < 0.1)
+    await until(lambda: world.life.answered_s < 0.2)
     assert len(world.server.connections) == len(world.switch.listeners) == 1
     call = await call_of(world, "survey")
     await until(lambda: world.rows()[call].name == "Survey")
@@ -211,13 +212,16 @@ async def test_a_channel_of_a_failed_dial_that_never_leaves_the_list_is_no_runti
 
 
 async def test_an_engine_that_hangs_on_a_living_connection_counts_as_away(
-    world: World, caplog: pytest.LogCaptureFixture
+    unstarted: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.switch.faults.add("BACKGROUND_JOB")
+    unstarted.times = replace(FAST, silent_s=0.3)
+    unstarted.start()
+    await unstarted.ready()
+    unstarted.switch.faults.add("BACKGROUND_JOB")
     with caplog.at_level(logging.WARNING):
         await until(lambda: "the engine has not answered for" in caplog.text)
-    world.switch.faults.clear()
-    await until(lambda: world.life.answered_s < 0.1)
+    unstarted.switch.faults.clear()
+    await until(lambda: unstarted.life.answered_s < 0.2)
 
 
 async def test_a_heartbeat_proves_that_the_engine_lives(world: World) -> None:
