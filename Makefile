@@ -9,7 +9,7 @@ ARGS ?=
 STOPS ?= 2000
 
 BIN := .venv/bin
-SOURCES := docs layers agent engines local functions tests chaos benchmarks delivery distributions
+SOURCES := docs layers agent engines cli local functions tests chaos benchmarks delivery distributions
 # What is released: a folder each, with its pyproject.toml and its lock.
 DISTRIBUTIONS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard distributions/*/pyproject.toml)))
 # Those with a program of their own are installed on hosts.
@@ -37,8 +37,9 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite bench bench-list bench-page bench-cold bench-filter bench-stop bench-units \
-	build-here openapi scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
+.PHONY: help setup run test test-iam fuzz chaos dynalite generators \
+	bench bench-list bench-page bench-cold bench-filter bench-stop bench-units bench-asterisk \
+	build-here openapi openapi-check cli-docs scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,16 +55,18 @@ setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv-ministack/.ready: requirements/ministack.txt
-	@echo "Installing the AWS emulator into .venv-ministack (once)"
-	@$(PYTHON) -m venv .venv-ministack
-	@.venv-ministack/bin/pip install --quiet --require-hashes -r requirements/ministack.txt
-	@touch $@
+# What is no library of ours has a virtual environment of its own, so that nothing of it decides what ours may need. What
+# goes along with the functions has their Python.
+OF_THE_FUNCTIONS = .venv-sam/.ready .venv-lambda/.ready .venv-deploy/.ready .venv-checkov/.ready
+$(OF_THE_FUNCTIONS): INTERPRETER = $(PYTHON313)
+$(OF_THE_FUNCTIONS): ONLY_WHEELS = --only-binary :all:
+INTERPRETER = $(PYTHON)
 
-.venv-audit/.ready: requirements/audit.txt
-	@echo "Installing pip-audit into .venv-audit (once)"
-	@$(PYTHON) -m venv .venv-audit
-	@.venv-audit/bin/pip install --quiet --require-hashes -r requirements/audit.txt
+.venv-%/.ready: requirements/%.txt
+	@echo "Installing requirements/$*.txt into $(@D) (once)"
+	@rm -rf $(@D)
+	@"$(INTERPRETER)" -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --require-hashes $(ONLY_WHEELS) -r $<
 	@touch $@
 
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
@@ -79,9 +82,11 @@ fuzz: setup ## the list against its oracle, CASES=100000 times
 
 dynalite: requirements/dynalite/node_modules/.ready ## install the second opinion on DynamoDB's reads (needs Node.js 20)
 
-requirements/dynalite/node_modules/.ready: requirements/dynalite/package-lock.json
-	@echo "Installing dynalite (once)"
-	@cd requirements/dynalite && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
+generators: .venv-openapi/.ready requirements/openapi/node_modules/.ready ## install what makes clients of docs/openapi.json (needs Node.js 20)
+
+requirements/%/node_modules/.ready: requirements/%/package-lock.json
+	@echo "Installing what requirements/$* pins (once)"
+	@cd requirements/$* && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # RECORD=1 keeps in benchmarks/units.json what docs/scale.md computes with; then `make scale` for the page.
@@ -95,7 +100,7 @@ chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=20
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop ## measure every published figure (benchmarks/README.md)
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-asterisk ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -109,15 +114,25 @@ bench-page: setup dynalite ## calls, read units and CPU of a page of 50 in domai
 bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps it in benchmarks/units.json)
 	@$(BIN)/python -m benchmarks.units $(KEEP)
 
+bench-asterisk: setup ## CPU, memory and delay of the bridge to Asterisk at 200 starts and ends a second
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.asterisk
+
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python -m delivery.openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
+openapi-check: setup ## look for what breaks programs made for the last release (docs/released/openapi.json)
+	@$(BIN)/python -m delivery.openapi.breaking
+
+cli-docs: setup ## write docs/cli.md anew
+	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
+
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it;
-# agent_credentials, agent_dates and secrets_untold, whose AWS is forged; chaos_proxy and chaos_sabotage, whose emulator is
-# broken on purpose; make_run, which is about make. A test sees to it that no module is forgotten.
-OVER_AWS = $(addprefix tests/e2e/test_,iam.py list_over_http.py stop_over_http.py stop_trail.py node_death.py \
-	gateway_stack.py edge.py openapi_fuzz.py runtime_interface.py freeswitch_fleet.py)
+# agent_names, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates
+# and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
+# make_run, which are about starting and ending; iam, which enforces permissions by itself. A test sees to it that no module
+# is forgotten.
+OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
+	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py freeswitch_fleet.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
@@ -141,10 +156,10 @@ wheel: setup ## build the distributions: wheels, each with its bill of materials
 wheelhouse: wheel ## all that installs a program on offline hosts, in one archive (ARCHITECTURE=arm64|x86_64)
 	@$(foreach folder,$(PROGRAMS),$(BIN)/python -m delivery.wheelhouse $(folder) --dist $(DIST) --architecture $(ARCHITECTURE) &&) true
 
-lint: setup ## formatting, ruff, mypy --strict, import rules
+lint: setup openapi-check ## formatting, ruff, mypy --strict, import rules, breaks of the API
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent engines/ivr_engine engines/ivr_sandbox engines/ivr_freeswitch local/ivr_local tests/support chaos
+	@$(BIN)/mypy layers/core/ivr_runtimes agent/ivr_agent $(wildcard engines/ivr_*) cli/ivrctl local/ivr_local tests/support chaos
 	@$(BIN)/mypy benchmarks delivery distributions
 	@$(BIN)/mypy functions/list_runtimes
 	@$(BIN)/mypy functions/stop_runtime
@@ -168,12 +183,15 @@ sam: .venv-sam/.ready .venv-lambda/.ready ## install the AWS SAM CLI and Lambda'
 # in .cfnlintrc. `sam validate --lint` is one of the tests.
 EXPANDED = .local/scan/template.json
 
+# SCANS_ONLY=1 leaves out the invariants where `make test` has them anyway.
+SCANS_ONLY ?=
+
 lint-cloud: setup sam .venv-checkov/.ready ## check template.yaml: cfn-lint, checkov, sam validate --lint for every environment, invariants
 	@.venv-sam/bin/cfn-lint template.yaml
 	@mkdir -p $(dir $(EXPANDED))
 	@$(BIN)/python -m delivery.expanded >$(EXPANDED)
 	@.venv-checkov/bin/checkov --config-file .checkov.yaml -f $(EXPANDED)
-	@$(BIN)/python -m pytest -q tests/iac -m "not e2e"
+	@$(if $(SCANS_ONLY),,$(BIN)/python -m pytest -q tests/iac -m "not e2e")
 
 # SAM asks for the other processor's packages by name and version alone. So they are fetched before, by their hashes, with
 # this machine's own, which it asks for first; then it gets nothing else to choose from.
@@ -215,13 +233,6 @@ deploy-check: setup sam .venv-deploy/.ready ## deploy into an emulated CloudForm
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)
 endif
 
-.venv-lambda/.ready: requirements/lambda.txt
-	@echo "Installing Lambda's runtime interface into .venv-lambda (once)"
-	@rm -rf .venv-lambda
-	@"$(PYTHON313)" -m venv .venv-lambda
-	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/lambda.txt
-	@touch $@
-
 BASELINE = benchmarks/baselines/powertools_resource
 
 .local/baseline/.ready: $(BASELINE)/requirements.txt .venv-lambda/.ready
@@ -229,27 +240,6 @@ BASELINE = benchmarks/baselines/powertools_resource
 	@rm -rf $(@D)
 	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: --no-compile -r $< --target $(@D)/python
 	@$(COMPILE) $(@D)
-	@touch $@
-
-.venv-sam/.ready: requirements/sam.txt
-	@echo "Installing the AWS SAM CLI into .venv-sam (once)"
-	@rm -rf .venv-sam
-	@"$(PYTHON313)" -m venv .venv-sam
-	@.venv-sam/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/sam.txt
-	@touch $@
-
-.venv-deploy/.ready: requirements/deploy.txt
-	@echo "Installing the emulated CloudFormation into .venv-deploy (once)"
-	@rm -rf .venv-deploy
-	@"$(PYTHON313)" -m venv .venv-deploy
-	@.venv-deploy/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/deploy.txt
-	@touch $@
-
-.venv-checkov/.ready: requirements/checkov.txt
-	@echo "Installing checkov into .venv-checkov (once)"
-	@rm -rf .venv-checkov
-	@"$(PYTHON313)" -m venv .venv-checkov
-	@.venv-checkov/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/checkov.txt
 	@touch $@
 
 UV = uv pip compile --quiet $(UPGRADE) --no-emit-index-url --no-header --generate-hashes
@@ -268,6 +258,7 @@ lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned
 	@$(UV) --python-version 3.13 -c requirements/dev.txt $(BASELINE)/requirements.in -o $(BASELINE)/requirements.txt
 	@$(UV) --python-version 3.13 requirements/lambda.in -o requirements/lambda.txt
 	@$(UV) --universal --python-version 3.11 requirements/audit.in -o requirements/audit.txt
+	@$(UV) --universal --python-version 3.11 requirements/openapi.in -o requirements/openapi.txt
 	@rm -rf $(LOCKING)
 	@$(WHEEL) $(LOCKING) $(DISTRIBUTIONS)
 	@for folder in $(DISTRIBUTIONS); do \
@@ -275,5 +266,6 @@ lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned
 		$(shell $(NAME) distributions/*/pyproject.toml | sed 's/^/--no-emit-package /') - -o $$folder/requirements.txt || exit 1; done
 
 clean: ## remove what the targets have made
-	rm -rf dist requirements/dynalite/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+	rm -rf dist requirements/*/node_modules .venv .venv-ministack .venv-sam .venv-lambda .venv-deploy .venv-audit .venv-checkov \
+		.venv-openapi \
 		.local .aws-sam .pytest_cache .mypy_cache .ruff_cache .hypothesis

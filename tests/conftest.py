@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from emulators import CREDENTIALS, DYNALITE, MINISTACK, NODE, dynalite, ministack
+from stack import Stack, eventually, running_stack
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,19 @@ def dynalite_endpoint() -> Iterator[str]:
         pytest.skip("dynalite is not installed: run `make dynalite` (needs Node.js 20)")
     with dynalite() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One running stack for the tests that leave it as they found it; those that break nodes start their own.
+
+    It is there once scripts run for every domain: a healthy one's lists are empty until its first calls come in.
+    """
+    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+        for domain in stack.domains:
+            token = stack.token(domain, stop=False)
+            eventually(lambda token=token: stack.rows(token), within_s=40)
+        yield stack
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

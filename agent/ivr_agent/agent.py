@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from aiohttp import web
 
@@ -18,33 +18,18 @@ from ivr_agent import address
 from ivr_agent.aws import Clock
 from ivr_agent.engine import KEEP_ALIVE_S
 from ivr_agent.process import (
-    ALIVE_INTERVAL_S,
     READY,
-    REMIND_INTERVAL_S,
     STOPPING,
     FatalError,
-    Step,
-    alive,
     every,
     notify,
     pause,
-    remind,
     say,
 )
 from ivr_agent.settings import Settings
-from ivr_agent.stops import EXTEND_INTERVAL_S
-from ivr_agent.wiring import Parts, Stores, build
+from ivr_agent.wiring import Loop, Parts, Stores, build, draining, loops
 from ivr_runtimes.errors import SettingsError, StoreError
 from ivr_runtimes.telling import told
-
-IDLE_S: Final = 1.0
-"""How often a loop that is woken by events looks by itself."""
-
-POLL_GAP_S: Final = 0.05
-"""The pause after a long poll that brought nothing: a queue that answers at once must not cause a busy loop."""
-
-REFRESH_INTERVAL_S: Final = 60.0
-"""How often rows due for a refresh are looked for: they have hours."""
 
 WORK_GRACE_S: Final = 3.0
 """Time for commands in hand to finish at the end."""
@@ -134,36 +119,6 @@ async def _live(parts: Parts, stop: asyncio.Event) -> None:
         for task in (*tasks, stopping):
             task.cancel()
         await asyncio.gather(*tasks, stopping, return_exceptions=True)
-
-
-class Loop(NamedTuple):
-    """One loop and how to run it: its task has its `name`; `wake` ends a wait early."""
-
-    name: str
-    interval_s: float
-    step: Step
-    wake: asyncio.Event | None = None
-
-
-def loops(parts: Parts) -> Iterator[Loop]:
-    """Yield every loop except the draining ones, which end first."""
-    heartbeat_s = parts.settings.heartbeat_interval_s
-    yield Loop("probe", heartbeat_s, parts.probe.step, parts.probe.wake)
-    yield Loop("lease", heartbeat_s, parts.lease.step, parts.probe.renewed)
-    for number in range(parts.settings.write_threads):
-        yield Loop(f"flush-{number}", IDLE_S, parts.flush.step, parts.ledger.wake)
-    yield Loop("refresh", REFRESH_INTERVAL_S, parts.flush.refresh)
-    yield Loop("sweep", IDLE_S, parts.sweep.step, parts.probe.resynced)
-    yield Loop("extend", EXTEND_INTERVAL_S, parts.drain.extend)
-    yield Loop("alive", ALIVE_INTERVAL_S, alive)
-    yield Loop("remind", REMIND_INTERVAL_S, remind)
-
-
-def draining(parts: Parts) -> Iterator[Loop]:
-    """Yield the loops that take commands from the queue."""
-    yield Loop("drain-0", POLL_GAP_S, parts.drain.step)
-    for number in range(1, parts.settings.poll_threads):
-        yield Loop(f"drain-{number}", IDLE_S, parts.drain.help, parts.drain.wake)
 
 
 def _driven(driven: Iterator[Loop], stop: asyncio.Event, failed: Callable[[str], None]) -> list["asyncio.Task[None]"]:

@@ -21,6 +21,9 @@ OPEN_TEXT: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 LAGS_S: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 """Fine around the promised 50 ms, and long enough to show how long AWS was away."""
 
+STOP_AGES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 3600.0)
+"""Fine where a caller waits for the effect (8 s at most), and up to a command's deadline."""
+
 
 def notices(metrics: "Metrics") -> Notices:
     """Return the callbacks for unreadable rows: one logs each once, one counts all."""
@@ -57,6 +60,12 @@ class Metrics:
         )
         self.renewals = self._counter("lease_renewals", "Heartbeats by what became of them", "result")
         self.outcomes = self._counter("stop_outcomes", "Stop commands by their outcome", "outcome")
+        self.stop_ages = Histogram(
+            "ivr_agent_stop_age_seconds",
+            "Seconds from a stop's acceptance to its outcome",
+            registry=self.registry,
+            buckets=STOP_AGES_S,
+        )
         self.undelivered = self._counter("stops_undelivered", "Times a stop command was put back to be tried again")
         self.deadlines_in_doubt = self._counter(
             "deadlines_in_doubt", "Times a stop was not called expired because AWS's time contradicts all other clocks"
@@ -68,9 +77,10 @@ class Metrics:
         for outcome in Outcome:
             self.outcomes.labels(outcome=outcome)
 
-    def stopped(self, outcome: Outcome, stop_id: str) -> None:
-        """Count a stop's outcome; the stop id is its exemplar."""
+    def stopped(self, outcome: Outcome, stop_id: str, *, age_s: float) -> None:
+        """Count a stop's outcome, so long after its acceptance; the stop id is its exemplar."""
         self.outcomes.labels(outcome=outcome).inc(exemplar={"stop_id": stop_id})
+        self.stop_ages.observe(age_s)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

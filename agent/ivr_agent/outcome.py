@@ -43,6 +43,6 @@ class DeadlineInDoubtError(UndeliveredError):
 
 
 def described(command: Command) -> dict[str, Any]:
-    """Return what the log tells about a command: always who asked for it, never a token (none travels with it)."""
-    fields = ("stop_id", "runtime_id", "domain", "requested_by", "verb", "site", "node")
+    """Return what the log tells about a command: always who asked for it and why, never a token: none is in it."""
+    fields = ("stop_id", "runtime_id", "domain", "requested_by", "reason", "verb", "site", "node")
     return {name: str(getattr(command, name)) for name in fields}

@@ -1,10 +1,12 @@
-"""The parts of one agent, put together.
+"""The parts of one agent, put together, and the loops that drive them: how often, and what wakes each early.
 
 Only wires: no step, no wait. Called by `agent`; the stores come from `__main__` or, in
 tests, from memory.
 """
 
+import asyncio
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -16,12 +18,22 @@ from ivr_agent.health import Health
 from ivr_agent.lease import STATES, Lease, at_home, cannot_be_told
 from ivr_agent.metrics import Metrics
 from ivr_agent.peers import Control, Peers, Signer
+from ivr_agent.process import ALIVE_INTERVAL_S, REMIND_INTERVAL_S, Step, alive, remind
 from ivr_agent.rows import Flush, Ledger, Registry, Sweep
 from ivr_agent.settings import Settings
-from ivr_agent.stops import Carrier, Drain
+from ivr_agent.stops import EXTEND_INTERVAL_S, Carrier, Drain
 from ivr_runtimes.identifiers import Session
 from ivr_runtimes.model import Node
 from ivr_runtimes.ports import CommandInbox, LeaseTable, RuntimeWriter
+
+IDLE_S: Final = 1.0
+"""How often a loop that is woken by events looks by itself."""
+
+POLL_GAP_S: Final = 0.05
+"""The pause after a long poll that brought nothing: a queue that answers at once must not cause a busy loop."""
+
+REFRESH_INTERVAL_S: Final = 60.0
+"""How often rows due for a refresh are looked for: they have hours."""
 
 MESSAGE_THREADS: Final = 4
 """Parallel requests about messages in hand (delete, hide, return), ten messages each."""
@@ -154,6 +166,36 @@ def build(settings: Settings, *, stores: Stores, clock: Clock, control_port: int
         control=control,
         metrics=metrics,
     )
+
+
+class Loop(NamedTuple):
+    """One loop and how to run it: its task has its `name`; `wake` ends a wait early."""
+
+    name: str
+    interval_s: float
+    step: Step
+    wake: asyncio.Event | None = None
+
+
+def loops(parts: Parts) -> Iterator[Loop]:
+    """Yield every loop except the draining ones, which end first."""
+    heartbeat_s = parts.settings.heartbeat_interval_s
+    yield Loop("probe", heartbeat_s, parts.probe.step, parts.probe.wake)
+    yield Loop("lease", heartbeat_s, parts.lease.step, parts.probe.renewed)
+    for number in range(parts.settings.write_threads):
+        yield Loop(f"flush-{number}", IDLE_S, parts.flush.step, parts.ledger.wake)
+    yield Loop("refresh", REFRESH_INTERVAL_S, parts.flush.refresh)
+    yield Loop("sweep", IDLE_S, parts.sweep.step, parts.probe.resynced)
+    yield Loop("extend", EXTEND_INTERVAL_S, parts.drain.extend)
+    yield Loop("alive", ALIVE_INTERVAL_S, alive)
+    yield Loop("remind", REMIND_INTERVAL_S, remind)
+
+
+def draining(parts: Parts) -> Iterator[Loop]:
+    """Yield the loops that take commands from the queue."""
+    yield Loop("drain-0", POLL_GAP_S, parts.drain.step)
+    for number in range(1, parts.settings.poll_threads):
+        yield Loop(f"drain-{number}", IDLE_S, parts.drain.help, parts.drain.wake)
 
 
 def _services(settings: Settings, health: Health, denials: Denials) -> Services:

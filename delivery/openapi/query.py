@@ -6,8 +6,8 @@ for each form of each operator would help nobody. `contentSchema` of the paramet
 
 from delivery.openapi.schema import QUERY, Json, obj, row
 from ivr_runtimes.fields import FIELDS
+from ivr_runtimes.operators import OPERATORS, Operator
 from ivr_runtimes.query.filter import MAX_BYTES
-from ivr_runtimes.query.operators import OPERATORS, Operator
 from ivr_runtimes.query.strict_json import MAX_NESTING
 
 

@@ -15,7 +15,7 @@ from ivr_runtimes.http import meter
 from ivr_runtimes.http.caller import Caller
 from ivr_runtimes.http.edge import answer, unread_rows
 from ivr_runtimes.http.event import Event, header, raw_query
-from ivr_runtimes.http.response import Response, json_response
+from ivr_runtimes.http.response import PREFERENCE_APPLIED, Response, json_response
 from ivr_runtimes.listing.paging import EXACT_COUNT, next_link, wants_count
 from ivr_runtimes.listing.reader import RuntimeList
 from ivr_runtimes.query import parse_list_query
@@ -56,7 +56,7 @@ def serve(event: Event, caller: Caller) -> Response:
     )
     headers = {"site-nodes": found.site_nodes}
     if found.total is not None:
-        headers |= {"x-total-count": str(found.total), "preference-applied": EXACT_COUNT}
+        headers |= {"x-total-count": str(found.total), PREFERENCE_APPLIED: EXACT_COUNT}
     if found.following is not None:
         headers["link"] = next_link(asked, found.following)
     return json_response(query.render(found.rows), headers=headers, accept_encoding=encodings or "")

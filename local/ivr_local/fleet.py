@@ -4,11 +4,12 @@ Owns what that file may contain, and the errors in it. Starts nothing. Read once
 """
 
 import ipaddress
+import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -85,6 +86,29 @@ class SandboxConfig(_Part):
     external_stop_delay_ms: Annotated[int, Field(ge=0, le=MAX_DELAY_MS)] = 0
 
 
+class BridgeConfig(_Part):
+    """A node whose engine is a real one: the bridge to it, and the bridge's settings by their names."""
+
+    node: LocalNode
+    program: Literal["ivr_asterisk"]
+    settings: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")], str | int | float | list[Any]]
+
+    @model_validator(mode="after")
+    def _is_told_its_own_only(self) -> "BridgeConfig":
+        for name in ("agent", "listen", "node", "token"):
+            if name in self.settings:
+                raise ValueError(f"settings.{name}: the stack sets it; remove it")
+        return self
+
+    def environment(self) -> dict[str, str]:
+        """Return the settings as the bridge's variables."""
+        prefix = f"{self.program.upper()}_"
+        return {
+            prefix + name.upper(): value if isinstance(value, str) else json.dumps(value)
+            for name, value in self.settings.items()
+        }
+
+
 class Fleet(_Part):
     """The whole file."""
 
@@ -92,6 +116,7 @@ class Fleet(_Part):
     domains: Annotated[tuple[DomainConfig, ...], Field(min_length=1)]
     clients: Annotated[tuple[ClientConfig, ...], Field(min_length=1)]
     sandbox: SandboxConfig = SandboxConfig()
+    bridges: tuple[BridgeConfig, ...] = ()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Fleet":
@@ -99,6 +124,11 @@ class Fleet(_Part):
         _each_once("sites: node", (node for site in self.sites for node in site.nodes))
         _each_once("domains: domain", (domain.name for domain in self.domains))
         _each_once("clients: client", (client.id for client in self.clients))
+        _each_once("bridges: node", (bridge.node for bridge in self.bridges))
+        nodes = {node for site in self.sites for node in site.nodes}
+        for index, bridge in enumerate(self.bridges):
+            if bridge.node not in nodes:
+                raise ValueError(f"bridges[{index}].node: no such node; name one of {', '.join(sorted(nodes))}")
         known = {domain.name for domain in self.domains}
         for index, client in enumerate(self.clients):
             if client.domain not in known:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from ivr_local.fleet import Fleet
+from ivr_local.fleet import BridgeConfig, Fleet
 from ivr_local.processes import Child, ending, spawn
 from ivr_runtimes.identifiers import NodeName, host_of
 
@@ -45,6 +45,8 @@ class NodeSpec:
     dead_letter_url: str
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Variables with the credentials of the site's role; empty if any credentials are accepted."""
+    bridge: BridgeConfig | None = None
+    """The bridge to a real engine, where the node is one; else its engine is a sandbox."""
 
     @property
     def engine_address(self) -> str:
@@ -70,9 +72,11 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def own_program(_: NodeSpec, part: Part) -> Program:
+def own_program(spec: NodeSpec, part: Part) -> Program:
     """Return the product's own program for a part."""
-    return Program("ivr_sandbox" if part is Part.ENGINE else "ivr_agent")
+    if part is Part.AGENT:
+        return Program("ivr_agent")
+    return Program(spec.bridge.program if spec.bridge else "ivr_sandbox")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +95,8 @@ class Shared:
 
 
 def domains_of_one_node(fleet: Fleet) -> str:
-    """Return the setting of one engine's share of the fleet's calls: every node gets an equal part."""
-    nodes = sum(len(site.nodes) for site in fleet.sites)
+    """Return the setting of one sandbox's share of the fleet's calls: each gets an equal part."""
+    nodes = max(1, sum(len(site.nodes) for site in fleet.sites) - len(fleet.bridges))
     shares = [
         domain.model_dump(mode="json") | {"calls_per_minute": domain.calls_per_minute / nodes}
         for domain in fleet.domains
@@ -173,6 +177,9 @@ class Node:
 
     def engine_environment(self) -> dict[str, str]:
         """Return the engine's settings."""
+        if bridge := self.spec.bridge:
+            told = {"NODE": self.spec.name, "LISTEN": self.spec.engine_address, "AGENT": self.spec.agent_address}
+            return bridge.environment() | {f"{bridge.program.upper()}_{name}": value for name, value in told.items()}
         return {
             "IVR_SANDBOX_NODE": self.spec.name,
             "IVR_SANDBOX_NODE_NUMBER": str(self.spec.number),

@@ -249,6 +249,7 @@ class LocalStack:
     def _node_specs(self) -> Iterator[NodeSpec]:
         named = [(site, name) for site in self.plan.fleet.sites for name in site.nodes]
         ports = emulator.free_ports(len(named))
+        bridges = {bridge.node: bridge for bridge in self.plan.fleet.bridges}
         for number, ((site, name), port) in enumerate(zip(named, ports, strict=True), start=1):
             yield NodeSpec(
                 site=site.code,
@@ -259,6 +260,7 @@ class LocalStack:
                 queue_url=self._queue_urls[f"{STACK_NAME}-stop-{site.code}"],
                 dead_letter_url=self._queue_urls[f"{STACK_NAME}-stop-{site.code}-dlq"],
                 credentials=self._credentials.get(f"AgentPolicy{site.code}", {}),
+                bridge=bridges.get(name),
             )
 
     def _table(self, logical_id: str) -> str:

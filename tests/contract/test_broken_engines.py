@@ -19,7 +19,7 @@ from ivr_engine.conformance.kit import Plan, Result, Verdict, catalogue, examine
 from ivr_engine.conformance.subject import Limits
 from small_engine import TOKEN, WITH_BRANCH, Event, SmallEngine
 
-QUICK = Limits(status_s=1.0, snapshot_s=1.0, command_s=1.0, shown_s=0.2, event_s=0.5, look_every_s=0.01)
+QUICK = Limits(status_s=2.0, snapshot_s=2.0, command_s=2.0, shown_s=0.5, event_s=1.5, look_every_s=0.01)
 """Only faults wait for these: what is right is there at once."""
 
 

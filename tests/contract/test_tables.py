@@ -75,6 +75,8 @@ def test_an_id_is_found_at_whatever_sites_hold_it(tables):
 
     assert sorted(tables.runtimes.find(PLAYER.id, [SITE1, SITE2]), key=by_site) == [PLAYER, twin]
     assert tables.runtimes.find(PLAYER.id, [SITE2]) == [twin]
+    assert [tables.runtimes.present(site, PLAYER.id) for site in (SITE1, SITE2)] == [PLAYER, twin]
+    assert tables.runtimes.present(SITE1, RuntimeId("00000000-0000-0000-0000-000000000000")) is None
     assert tables.runtimes.find(RuntimeId("00000000-0000-0000-0000-000000000000"), [SITE1, SITE2]) == []
 
 

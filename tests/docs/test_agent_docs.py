@@ -7,14 +7,13 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
 from emulators import ROOT
-from ivr_agent.agent import draining, loops
 from ivr_agent.aws.clock import Clock
 from ivr_agent.lease.states import EVENTS, STATES, AwsDown, Ended, Ending, EngineDown, Serving, State, Waiting
 from ivr_agent.metrics import Metrics
 from ivr_agent.outcome import Outcome
 from ivr_agent.process.exits import Exit
 from ivr_agent.settings import Settings, explain
-from ivr_agent.wiring import Stores, build
+from ivr_agent.wiring import Stores, build, draining, loops
 from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore
 
 

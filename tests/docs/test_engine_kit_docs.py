@@ -5,12 +5,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from calls import wait_for_calls
 from emulators import ROOT, free_port
 from ivr_engine.conformance.kit import catalogue
 
@@ -18,8 +18,8 @@ PAGE = (ROOT / "docs" / "engine-kit.md").read_text(encoding="utf-8")
 CODE = PAGE.partition("```python\n")[2].partition("```")[0]
 
 TOKEN = "node-token"
-WARM_UP_S = 8.0
-"""Some thirty calls have begun by then."""
+ENOUGH = 30
+"""How many calls are there before the kit begins: it stops several of each script."""
 
 
 @pytest.fixture
@@ -31,14 +31,15 @@ def addresses(tmp_path: Path) -> Iterator[tuple[str, str]]:
     environment = {**os.environ, **{f"MY_ENGINE_{name}": value for name, value in settings.items()}}
     process = subprocess.Popen([sys.executable, program], env=environment)
     try:
-        time.sleep(WARM_UP_S)
+        wait_for_calls(engine, token=TOKEN, at_least=ENOUGH)
         yield engine, agent
     finally:
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 @pytest.mark.e2e
+@pytest.mark.waits
 def test_the_engine_of_the_page_passes_every_check(addresses: tuple[str, str]) -> None:
     engine, agent = addresses
     ended = subprocess.run(

@@ -11,8 +11,8 @@ from emulators import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("*/README.md"))]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-CORE, AGENT = ROOT / "layers/core/ivr_runtimes", ROOT / "agent/ivr_agent"
-SOURCES = ("layers/core", "agent", "engines", "functions", "local", "benchmarks", "delivery")
+CORE, AGENT, CTL = ROOT / "layers/core/ivr_runtimes", ROOT / "agent/ivr_agent", ROOT / "cli/ivrctl"
+SOURCES = ("layers/core", "agent", "engines", "cli", "functions", "local", "benchmarks", "delivery")
 
 
 def name_of(page: Path) -> str:
@@ -70,7 +70,7 @@ def test_the_files_of_the_map_are_there() -> None:
     assert not [path for path in named if not any((base / path).exists() for base in (CORE, AGENT, ROOT))]
 
 
-@pytest.mark.parametrize("base", [CORE, AGENT], ids=["core", "agent"])
+@pytest.mark.parametrize("base", [CORE, AGENT, CTL], ids=["core", "agent", "command line"])
 def test_every_room_stands_on_the_map(base: Path) -> None:
     rooms = {path.parent.name for path in base.glob("*/__init__.py")}
     text = ARCHITECTURE.read_text()

@@ -33,7 +33,7 @@ def typed(lines: str, log: Path) -> Iterator[None]:
     finally:
         with suppress(ProcessLookupError):
             os.killpg(terminal.pid, signal.SIGINT)
-        terminal.wait(25)
+        terminal.wait(40)
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def make_run(log: Path) -> Iterator[Stack]:
         yield stack
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(25)
+        process.wait(40)
         shutil.rmtree(stack.state_dir, ignore_errors=True)
 
 

@@ -15,10 +15,10 @@ from ivr_runtimes.errors import Fault, InvalidRequestError
 from ivr_runtimes.fields import FIELDS, Field
 from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
 from ivr_runtimes.model import Runtime
+from ivr_runtimes.operators import OPERATORS, Operator
 from ivr_runtimes.query import parse_list_query
 from ivr_runtimes.query.evaluate import compiled, passing
 from ivr_runtimes.query.filter import MAX_BYTES
-from ivr_runtimes.query.operators import OPERATORS, Operator
 from ivr_runtimes.query.request import PARAMETERS
 from ivr_runtimes.query.strict_json import MAX_NESTING
 from ivr_runtimes.query.window import MAX_WINDOW

@@ -37,5 +37,6 @@ def test_a_stranger_who_pastes_its_lines_lists_scripts_and_stops_one(stack: Stac
     done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "HTTP/1.1 204 No Content" in done.stdout
+    assert "stop-outcome: post_processing" in done.stdout.lower()
     last = done.stdout.strip().splitlines()[-1]
     assert '"state":"post_processing","stoptype":"stop"' in last

@@ -11,7 +11,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,16 @@ from forged import Answer, Asked, container, instance_metadata, role, served, we
 from ivr_agent.aws import sources
 from ivr_agent.aws.remedy import cause_of
 from ivr_runtimes.stores import boto
+from stack import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 KEY = "ASIALATECOMER"
-FOUND_WITHIN_S = 20.0
+FOUND_WITHIN_S = 40.0
 """The longest rest between two looks, and room for a busy machine."""
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "IVR_"))}
+"""Taken once: pytest changes the process's own with every test, and agents are started beside them."""
 
 Appear = Callable[[ExitStack], object]
 Late = tuple[dict[str, str], Appear]
@@ -81,9 +87,9 @@ SOURCES = (metadata_service, container_service, process, profile, half_written, 
 class Aws:
     """AWS on loopback: notes who signed what; refuses the keys in `refused`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *refused: str) -> None:
         self.signed: list[tuple[str, str]] = []
-        self.refused: set[str] = set()
+        self.refused = {*refused}
 
     def __call__(self, asked: Asked) -> Answer:
         if "AssumeRoleWithWebIdentity" in asked.body:
@@ -95,18 +101,12 @@ class Aws:
         return Answer()
 
 
-@pytest.fixture
-def aws() -> Aws:
-    return Aws()
-
-
 @contextmanager
 def agent(home: Path, aws: Aws, given: dict[str, str]) -> Iterator[tuple[int, Path]]:
     """Run an agent that has nothing but what is given; yield its control port and its log."""
     port, log = free_port(), home / "log"
     with served(aws) as url, log.open("w") as stderr:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "IVR_"))}
-        environment |= {
+        environment = ENVIRONMENT | {
             "HOME": str(home),
             "AWS_CONFIG_FILE": str(home / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(home / "credentials"),
@@ -131,7 +131,7 @@ def agent(home: Path, aws: Aws, given: dict[str, str]) -> Iterator[tuple[int, Pa
             assert running.poll() is None, log.read_text()
         finally:
             running.kill()
-            running.wait(10)
+            running.wait(30)
 
 
 def health(port: int) -> dict[str, str]:
@@ -146,28 +146,14 @@ def health(port: int) -> dict[str, str]:
     return report
 
 
-def eventually(what: Callable[[], object], *, within_s: float) -> None:
-    until_s = time.monotonic() + within_s
-    while not what():
-        assert time.monotonic() < until_s, "it never came"
-        time.sleep(0.05)
-
-
 def lines(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-@pytest.mark.parametrize("late", SOURCES, ids=lambda source: source.__name__)
-def test_credentials_that_come_late_are_found_without_a_restart(
-    tmp_path: Path, aws: Aws, late: Callable[[Path], Late]
-) -> None:
-    """Until then the health page and the log say what is missing and what to do, once and not every second.
-
-    A metadata service that answered 6 s after the start left the agent `aws: down` for ever; a `credential_process`
-    that failed once, a profile or a token's file that was not there yet ended it with exit code 2, `wrong settings`.
-    """
-    given, appear = late(tmp_path)
-    with ExitStack() as late_ones, agent(tmp_path, aws, given) as (port, log):
+def found_late(home: Path, late: Callable[[Path], Late]) -> None:
+    """Until then the health page and the log say what is missing and what to do, once and not every second."""
+    aws, (given, appear) = Aws(), late(home)
+    with ExitStack() as late_ones, agent(home, aws, given) as (port, log):
         eventually(lambda: "aws_fault" in health(port), within_s=FOUND_WITHIN_S)
         told = health(port)
         assert (told["aws"], told["aws_fault"].partition(":")[0]) == ("down", "NoCredentials")
@@ -186,19 +172,41 @@ def test_credentials_that_come_late_are_found_without_a_restart(
         assert "planted" not in log.read_text() + json.dumps(told)
 
 
-def test_rotated_keys_are_read_from_their_file_once_aws_refuses_the_old_ones(tmp_path: Path, aws: Aws) -> None:
-    text = "[default]\naws_access_key_id = {}\naws_secret_access_key = planted-secret\n"
-    (tmp_path / "credentials").write_text(text.format("AKOLD"))
-    aws.refused = {"AKOLD"}
-    with agent(tmp_path, aws, {}) as (port, log):
+def found_rotated(home: Path) -> None:
+    """An agent whose keys AWS refuses reads the new ones from their file."""
+    aws, text = Aws("AKOLD"), "[default]\naws_access_key_id = {}\naws_secret_access_key = planted-secret\n"
+    (home / "credentials").write_text(text.format("AKOLD"))
+    with agent(home, aws, {}) as (port, log):
         eventually(lambda: "aws_fault" in health(port), within_s=FOUND_WITHIN_S)
-        (tmp_path / "credentials").write_text(text.format("AKNEW"))
+        (home / "credentials").write_text(text.format("AKNEW"))
         eventually(lambda: health(port).get("aws") == "up", within_s=FOUND_WITHIN_S)
         assert {key for key, _ in aws.signed} == {"AKOLD", "AKNEW"}
         assert "planted" not in log.read_text()
 
 
-def test_both_clients_get_what_one_look_has_found(tmp_path: Path, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+    """All these agents at the same time: they wait for most of it."""
+    stories: dict[str, Callable[[Path], None]] = {late.__name__: partial(found_late, late=late) for late in SOURCES}
+    stories["rotated"] = found_rotated
+    with ThreadPoolExecutor(len(stories)) as pool:
+        yield {name: pool.submit(story, tmp_path_factory.mktemp(name)) for name, story in stories.items()}
+
+
+@pytest.mark.parametrize("late", [source.__name__ for source in SOURCES])
+def test_credentials_that_come_late_are_found_without_a_restart(agents: dict[str, Future[None]], late: str) -> None:
+    """A metadata service that answered 6 s after the start left the agent `aws: down` for ever; a `credential_process`
+    that failed once, a profile or a token's file that was not there yet ended it with exit code 2, `wrong settings`.
+    """
+    agents[late].result()
+
+
+def test_rotated_keys_are_read_from_their_file_once_aws_refuses_the_old_ones(agents: dict[str, Future[None]]) -> None:
+    agents["rotated"].result()
+
+
+def test_both_clients_get_what_one_look_has_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = Aws()
     (tmp_path / "credentials").write_text(f"[default]\naws_access_key_id = {KEY}\naws_secret_access_key = s\n")
     with served(aws) as url:
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))

@@ -16,7 +16,7 @@ from emulators import CREDENTIALS, free_port
 from ivr_agent.address import listen
 from ivr_engine.address import Address
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 ROWS = 2_000
 EVENTS = 1_000
@@ -109,7 +109,7 @@ async def test_an_engine_that_tells_nothing_readable_floods_no_log_and_is_not_ca
                     shown = await answer.text()
         finally:
             agent.terminate()
-            await asyncio.to_thread(agent.wait, 15)
+            await asyncio.to_thread(agent.wait, 30)
             await runner.cleanup()
     assert (told["engine"], told["unreadable_rows"]) == ("down", ROWS)
     assert f"ivr_agent_unreadable_rows {ROWS}.0" in shown

@@ -26,7 +26,7 @@ from ivr_runtimes.errors import SettingsError
 from ivr_runtimes.identifiers import NodeName, Session, Site
 from ivr_runtimes.model import Node, Verb
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 NAME = "localhost"
 """A name that leads to loopback on every machine, as a host's own name does on Debian (127.0.1.1 in /etc/hosts)."""

@@ -13,7 +13,7 @@ from ivr_agent.lease.predecessor import at_home
 from ivr_runtimes.identifiers import NodeName, Session, Site
 from ivr_runtimes.model import Node
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 HOST = "127.0.0.1"
 Listen = Callable[[object], Awaitable[int]]

@@ -19,7 +19,7 @@ from chaos.schedule import FUNCTIONS, Kind, Profile, Span, draw
 from emulators import free_port, ministack, provisioned
 from ivr_local.emulator import Endpoint
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 NODE = "a@127.0.0.1"
 QUEUE = "ivr-test-stop-SITE1"
@@ -41,9 +41,13 @@ def queue(upstream):
     return lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", []), url
 
 
-def client(service, endpoint, read_s=2):
-    quick = Config(connect_timeout=1, read_timeout=read_s, retries={"total_max_attempts": 1})
-    return boto3.client(service, endpoint_url=endpoint.url, region_name="eu-central-1", config=quick)
+GIVES_UP_S = 2
+"""How long a client waits that is to give up; all others wait for as long as a loaded machine may take."""
+
+
+def client(service, endpoint, read_s=30):
+    once = Config(connect_timeout=10, read_timeout=read_s, retries={"total_max_attempts": 1})
+    return boto3.client(service, endpoint_url=endpoint.url, region_name="eu-central-1", config=once)
 
 
 @asynccontextmanager
@@ -57,10 +61,11 @@ async def proxied(upstream, *kinds, link=NODE, **spans):
         object.__setattr__(schedule, name, value)
     links = {link: Endpoint(free_port())}
     proxy = Proxy(upstream=upstream, schedule=schedule, links=links)
+    read_s = GIVES_UP_S if {Kind.HUNG, Kind.HELD} & set(kinds) else 30
     await proxy.start()
     try:
         proxy.begin()
-        yield proxy, client("sqs", links[link]), client("dynamodb", links[link])
+        yield proxy, client("sqs", links[link], read_s), client("dynamodb", links[link], read_s)
     finally:
         await proxy.close()
 
@@ -111,7 +116,7 @@ async def test_a_second_delivery_comes_later(upstream, queue):
     look, url = queue
     async with proxied(upstream, Kind.TWICE) as (_, sqs, _):
         await refused(sqs.send_message, QueueUrl=url, MessageBody=BODY)
-        bodies, until = [], time.monotonic() + 14
+        bodies, until = [], time.monotonic() + 40
         while len(bodies) < 2 and time.monotonic() < until:
             bodies += [message["Body"] for message in await asyncio.to_thread(look)]
         assert bodies == [BODY, BODY]
@@ -186,8 +191,8 @@ async def test_a_link_that_a_starved_machine_makes_slow_is_not_whole():
     await web.TCPSite(runner, "127.0.0.1", endpoint.port).start()
     async with proxied(endpoint) as (proxy, _, _):
         await asyncio.gather(
-            refused(client("dynamodb", proxy.links[NODE], read_s=4).scan, TableName="t"),
-            refused(client("sqs", proxy.links[NODE], read_s=4).receive_message, QueueUrl="q", WaitTimeSeconds=1),
+            refused(client("dynamodb", proxy.links[NODE]).scan, TableName="t"),
+            refused(client("sqs", proxy.links[NODE]).receive_message, QueueUrl="q", WaitTimeSeconds=10),
         )
         assert [(trouble.node, trouble.what) for trouble in proxy.troubles] == [(NODE, "link")]
     await runner.cleanup()

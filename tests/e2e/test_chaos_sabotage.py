@@ -15,7 +15,7 @@ from chaos.sabotage import SHOWS
 from chaos.verdict import COUNTS
 from emulators import ROOT
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits, pytest.mark.timeout(900)]
 
 STOPS = {"no_reassertion": 120, "delete_first": 50, "relative": 60, "forgetful": 100}
 """How many stops bring each defect to light with certainty enough; the longest run first."""
@@ -49,7 +49,7 @@ def run_once(folder, seed, *options):
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=300,
         check=False,
     )
     assert done.stdout, done.stderr

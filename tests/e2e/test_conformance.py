@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from calls import wait_for_calls
 from emulators import ROOT, free_port
 from ivr_engine.conformance.kit import catalogue
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 TOKEN = "node-token"
-CALLS = [{"name": "test.rootdomain.ru", "scripts": ["player", "survey", "callback"], "calls_per_minute": 300}]
+CALLS = [{"name": "test.rootdomain.ru", "scripts": ["player", "survey", "callback"], "calls_per_minute": 1200}]
+ENOUGH = 40
+"""How many calls are there before the kit begins: it stops several of each script."""
 
 
 @contextmanager
@@ -36,11 +38,11 @@ def sandbox(address: str, *, agent: str) -> Iterator[None]:
     environment = {**os.environ, **{f"IVR_SANDBOX_{name}": value for name, value in settings.items()}}
     process = subprocess.Popen([sys.executable, "-m", "ivr_sandbox"], env=environment, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(6)  # some thirty calls have begun by now
+        wait_for_calls(address, token=TOKEN, at_least=ENOUGH)
         yield
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def kit(*arguments: str, token: str = TOKEN) -> tuple[int, dict[str, Any]]:

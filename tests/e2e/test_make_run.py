@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from emulators import ROOT, free_port
+from processes import is_running
 from stack import Stack, eventually, start, wait_until_ready
 
 pytestmark = pytest.mark.e2e
@@ -36,48 +36,44 @@ def ports_of(stack: Stack) -> list[int]:
     return [stack.port, *(node["control_port"] for node in stack.state["nodes"])]
 
 
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{pid}/status")
-    return not (status.exists() and "State:\tZ" in status.read_text())
-
-
 def is_open(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.parametrize("whom", ["make alone, SIGTERM", "the terminal's whole group, Ctrl-C"])
-def test_a_signal_ends_all_of_it_within_20_s_and_a_second_stack_goes_on(tmp_path, whom):
+def ends(process, stack, log, signalled):
+    """Signal a stack's `make`; everything of it ends within 20 s."""
+    pids, ports = pids_of(stack), ports_of(stack)
+    assert all(is_running(pid) for pid in pids)
+    assert all(is_open(port) for port in ports)
+    signalled()
+    process.wait(20)
+    assert not [pid for pid in pids if is_running(pid)], log.read_text()
+    assert not [port for port in ports if is_open(port)]
+
+
+def goes_on(stack):
+    assert stack.listing(stack.token(stack.domains[0])).status == 200
+
+
+def test_a_signal_ends_all_of_it_within_20_s_and_a_second_stack_goes_on(stack, tmp_path):
+    """SIGTERM to make alone ends the first; Ctrl-C, which the terminal's whole group gets, the second."""
     first, first_stack, first_log = make_run(tmp_path, free_port())
     second, second_stack, second_log = make_run(tmp_path, free_port())
     try:
         wait_until_ready(first, first_stack, first_log)
         wait_until_ready(second, second_stack, second_log)
-        pids, ports = pids_of(first_stack), ports_of(first_stack)
-        assert all(is_running(pid) for pid in pids)
-        assert all(is_open(port) for port in ports)
-        if whom.endswith("SIGTERM"):
-            first.send_signal(signal.SIGTERM)
-        else:
-            os.killpg(first.pid, signal.SIGINT)
-        begun = time.monotonic()
-        first.wait(20)
-        assert not [pid for pid in pids if is_running(pid)], first_log.read_text()
-        assert not [port for port in ports if is_open(port)]
-        assert time.monotonic() - begun < 20
-        token = second_stack.token(second_stack.domains[0])
-        assert second_stack.listing(token).status == 200
+        ends(first, first_stack, first_log, lambda: first.send_signal(signal.SIGTERM))
+        goes_on(second_stack)
+        ends(second, second_stack, second_log, lambda: os.killpg(second.pid, signal.SIGINT))
+        goes_on(stack)
     finally:
         for process in (first, second):
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            process.wait(25)
-        for stack in (first_stack, second_stack):
-            shutil.rmtree(stack.state_dir, ignore_errors=True)
+            process.wait(40)
+        for ended in (first_stack, second_stack):
+            shutil.rmtree(ended.state_dir, ignore_errors=True)
 
 
 def test_the_printed_curl_lines_list_and_stop_a_running_script(stack):

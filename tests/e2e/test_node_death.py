@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,11 +12,21 @@ from stack import eventually, running_stack
 
 pytestmark = pytest.mark.e2e
 
+SLACK_S = 5.0
+"""How much later a loaded machine may answer."""
+
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     with running_stack(tmp_path_factory.mktemp("deaths")) as stack:
         yield stack
+
+
+@pytest.fixture(scope="module", autouse=True)
+def flickers(stack):
+    """How often a node showed nothing after its agent alone was killed and restarted; watched beside the other test."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(watch_a_restarted_agent, stack)
 
 
 def ids_on(stack, token, node):
@@ -41,9 +52,10 @@ def test_a_killed_nodes_runtimes_leave_the_list_and_never_come_back_as_ghosts(st
     kill(stack, node, "agent", "engine")
     killed_at = time.monotonic()
 
-    eventually(lambda: not any(ids_on(stack, token, node) for token in tokens), within_s=LEASE_TTL_S + CLOCK_SKEW_S + 1)
+    within_s = LEASE_TTL_S + CLOCK_SKEW_S + SLACK_S
+    eventually(lambda: not any(ids_on(stack, token, node) for token in tokens), within_s=within_s)
+    assert time.monotonic() - killed_at <= within_s
     assert stack.listing(tokens[0]).headers["site-nodes"] == "SITE1=1/2, SITE2=2/2"
-    assert time.monotonic() - killed_at <= LEASE_TTL_S + CLOCK_SKEW_S + 1
 
     answers = [stack.stop(token, runtime_id) for runtime_id in list(before)[:3] for token in tokens]
     assert {answer.status for answer in answers} <= {404, 503}
@@ -62,7 +74,12 @@ def test_a_killed_nodes_runtimes_leave_the_list_and_never_come_back_as_ghosts(st
     assert {str({**a.json(), "request_id": ""}) for a in gone} == {str({**unknown.json(), "request_id": ""})}
 
 
-def test_an_agent_restarted_while_its_engine_lives_loses_nothing_from_the_list(stack):
+def test_an_agent_restarted_while_its_engine_lives_loses_nothing_from_the_list(flickers):
+    assert flickers.result() == 0
+
+
+def watch_a_restarted_agent(stack):
+    """Return how often the node's runtimes were not listed until its dead agent's lease had lapsed, and beyond."""
     node = stack.config["sites"][1]["nodes"][0]
     token = stack.token(stack.domains[0])
     eventually(lambda: len(ids_on(stack, token, node)) >= 2, within_s=30)
@@ -70,7 +87,8 @@ def test_an_agent_restarted_while_its_engine_lives_loses_nothing_from_the_list(s
     kill(stack, node, "agent")
     restart(stack, node, "agent")
     assert ids_on(stack, token, node) & before
-    deadline = time.monotonic() + LEASE_TTL_S + CLOCK_SKEW_S + 2  # until the dead agent's lease has lapsed, and beyond
+    flickered, deadline = 0, time.monotonic() + LEASE_TTL_S + CLOCK_SKEW_S + 2
     while time.monotonic() < deadline:
-        assert ids_on(stack, token, node), "the node's runtimes flickered"
+        flickered += not ids_on(stack, token, node)
         time.sleep(0.2)
+    return flickered

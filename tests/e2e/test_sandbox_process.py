@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -19,7 +18,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-pytestmark = pytest.mark.e2e
+from emulators import free_port
+
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
+
+ENDS_WITHIN_S = 10.0
+"""A loaded machine needs seconds for what takes it a tenth; what hangs, hangs for ever."""
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 GOODBYE = """
@@ -215,7 +219,7 @@ async def test_a_stop_hands_control_to_the_branch_and_the_second_one_ends_it(san
 
 
 async def test_a_delayed_branch_is_acknowledged_as_running_and_starts_later(sandbox: Sandbox) -> None:
-    await sandbox.start(calls("goodbye", per_minute=60), external_stop_delay_ms=400)
+    await sandbox.start(calls("goodbye", per_minute=60), external_stop_delay_ms=2000)
     agent = sandbox.agent
     await until(lambda: bool(agent.rows))
     row = next(iter(agent.rows.values()))
@@ -223,26 +227,28 @@ async def test_a_delayed_branch_is_acknowledged_as_running_and_starts_later(sand
     assert (await sandbox.command(row, "external_stop", "s1"))["state"] == "running"
     assert (await sandbox.command(row, "external_stop", "s2"))["result"] == "already_stopping"
     await until(lambda: agent.rows[row["id"]]["state"] == "post_processing")
-    assert time.monotonic() - began >= 0.4
-    assert agent.rows[row["id"]]["stop_id"] == "s2"
+    assert time.monotonic() - began >= 2
+    await until(lambda: agent.rows[row["id"]]["stop_id"] == "s2")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_within_two_seconds_and_leaves_no_socket(sandbox: Sandbox, number: int) -> None:
+async def test_a_signal_ends_it_at_once_and_leaves_no_socket(sandbox: Sandbox, number: int) -> None:
     await sandbox.start(calls("plain"))
     await until(lambda: len(sandbox.agent.rows) > 2)
     began = time.monotonic()
     assert await sandbox.end(number) == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < ENDS_WITHIN_S
     assert not (sandbox.folder / "engine.sock").exists()
 
 
 async def test_a_signal_ends_it_while_its_agent_does_not_answer(sandbox: Sandbox) -> None:
     await sandbox.start(calls("plain"), agent=f"unix:{sandbox.folder}/nobody.sock")
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(20):
+        while json.loads(await sandbox.stderr.readline())["action"] != "agent_unreachable":
+            pass
     began = time.monotonic()
     assert await sandbox.end() == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < ENDS_WITHIN_S
 
 
 async def test_a_killed_process_is_followed_by_a_new_session_on_the_same_socket(sandbox: Sandbox) -> None:
@@ -271,13 +277,6 @@ async def test_the_same_seed_brings_the_same_calls_again(sandbox: Sandbox) -> No
         seen.append(list(starts.values())[:12])
     assert seen[0] == seen[1]
     assert len(set(seen[0])) == 3
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_over_tcp_nothing_is_answered_without_the_token(sandbox: Sandbox) -> None:

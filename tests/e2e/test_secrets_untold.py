@@ -15,9 +15,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
@@ -43,7 +44,7 @@ from ivr_runtimes.model import Node, Verb
 from ivr_runtimes.stores import boto
 from ivr_runtimes.telling import told, trace_of
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 PLANTED = "Planted"
 """What every secret of these tests holds, and nothing else does."""
@@ -63,8 +64,8 @@ def other() -> Iterator[Echo]:
         yield server
 
 
-def inherited() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("IVR_", "AWS_"))}
+INHERITED = {name: value for name, value in os.environ.items() if not name.startswith(("IVR_", "AWS_"))}
+"""Taken once: pytest changes the process's own with every test, and agents are started beside them."""
 
 
 def of_variables(_: Path, __: Echo) -> Mapping[str, str]:
@@ -137,8 +138,22 @@ SOURCES: list[Source] = [
 ]
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
-def test_an_agent_tells_no_secret(tmp_path: Path, other: Echo, source: Source) -> None:
+class Said(NamedTuple):
+    """What an agent said, its pages included, how it ended, and the heads of the requests it sent."""
+
+    text: str
+    pages: list[str]
+    exit_code: int
+    heads: list[str]
+
+
+def said_by_an_agent(folder: Path, source: Source) -> Said:
+    """Run an agent until every way of breaking a request has met one of its own, or for 8 s."""
+    with echo() as other:
+        return _said(folder, other, source(folder, other))
+
+
+def _said(folder: Path, other: Echo, given: Mapping[str, str]) -> Said:
     port = free_port()
     settings = {
         "SITE": "SITE1",
@@ -161,26 +176,41 @@ def test_an_agent_tells_no_secret(tmp_path: Path, other: Echo, source: Source) -
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        **source(tmp_path, other),
+        **given,
     }
     agent = subprocess.Popen(
         [sys.executable, "-m", "ivr_agent"],
-        env={**inherited(), **aws, **{f"IVR_AGENT_{name}": value for name, value in settings.items()}},
+        env={**INHERITED, **aws, **{f"IVR_AGENT_{name}": value for name, value in settings.items()}},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     pages = []
+    while not other.heads and agent.poll() is None:
+        time.sleep(0.2)
     end_s = time.monotonic() + 8
     while len(other.heads) < len(BREAKS) and agent.poll() is None and time.monotonic() < end_s:
         time.sleep(0.2)
         pages += [page(port, "/healthz"), page(port, "/metrics")]
     agent.send_signal(signal.SIGTERM)
-    said, _ = agent.communicate(timeout=15)
-    assert said, "it says something"
-    assert PLANTED not in "\n".join([said, *pages])
-    if agent.returncode != 2:
-        bearers = [line for head in other.heads for line in head.splitlines() if "Bearer" in line]
+    text, _ = agent.communicate(timeout=30)
+    return Said(text, pages, agent.returncode, other.heads)
+
+
+@pytest.fixture(scope="module")
+def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Source, Future[Said]]]:
+    """All these agents, some at the same time: they wait for most of it."""
+    with ThreadPoolExecutor(5) as pool:
+        yield {one: pool.submit(said_by_an_agent, tmp_path_factory.mktemp(one.__name__), one) for one in SOURCES}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
+def test_an_agent_tells_no_secret(agents: dict[Source, Future[Said]], source: Source) -> None:
+    said = agents[source].result()
+    assert said.text, "it says something"
+    assert PLANTED not in "\n".join([said.text, *said.pages])
+    if said.exit_code != 2:
+        bearers = [line for head in said.heads for line in head.splitlines() if "Bearer" in line]
         assert set(bearers) == {f"Authorization: Bearer {TOKEN}"}, "without the line end"
 
 
@@ -208,7 +238,7 @@ def test_a_sandbox_tells_no_secret(tmp_path: Path, other: Echo) -> None:
     }
     sandbox = subprocess.Popen(
         [sys.executable, "-m", "ivr_sandbox"],
-        env={**inherited(), **{f"IVR_SANDBOX_{name}": value for name, value in settings.items()}},
+        env={**INHERITED, **{f"IVR_SANDBOX_{name}": value for name, value in settings.items()}},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -217,7 +247,7 @@ def test_a_sandbox_tells_no_secret(tmp_path: Path, other: Echo) -> None:
     while len(other.heads) < 2 * len(BREAKS) and time.monotonic() < end_s:
         time.sleep(0.2)
     sandbox.send_signal(signal.SIGTERM)
-    said, _ = sandbox.communicate(timeout=15)
+    said, _ = sandbox.communicate(timeout=30)
     assert len(other.heads) >= len(BREAKS)
     assert "event_refused" in said
     assert "agent_unreachable" in said

@@ -13,9 +13,14 @@ from emulators import ROOT
 from ivr_agent.outcome import described
 from ivr_local.template import Stack
 from ivr_runtimes.command import Command
-from ivr_runtimes.http import meter
+from ivr_runtimes.http import Caller, meter
 from ivr_runtimes.http.response import no_content
+from ivr_runtimes.identifiers import StopId
 from ivr_runtimes.model import Verb
+from ivr_runtimes.stopping.acceptance import StopReceipt
+from ivr_runtimes.stopping.request import StopRequest
+from ivr_runtimes.stopping.wait import Waited
+from rows import DOMAIN, PLAYER
 
 NAMESPACE = "IvrRuntimes/st"
 OF_AWS = {
@@ -30,8 +35,8 @@ OF_AWS = {
 }
 """AWS's metrics that the dashboard shows, with their dimensions, from AWS's pages on each service's metrics."""
 SEARCH = re.compile(r"""SEARCH\('\{(?P<schema>[^}]*)\} MetricName="(?P<metric>\w+)"(?P<terms>[^']*)', '\w+', \d+\)""")
-OF_POWERTOOLS = {"service", "correlation_id"}
-"""Fields of every line of the functions' logger, once the handler has injected its context."""
+OF_EVERY_LINE = {"action", "service", "correlation_id"}
+"""Fields of every line: `action`, and of the functions' logger what the handler has injected."""
 WORDS = {"fields", "filter", "sort", "limit", "in", "asc", "desc", "stats", "count", "as", "pct", "by"}
 """Words of Logs Insights' language in our queries."""
 
@@ -78,6 +83,7 @@ def emitted(stack: Stack, capsys: pytest.CaptureFixture[str]) -> set[tuple[str, 
     metrics = Metrics(namespace=NAMESPACE, service="list_runtimes")
     meter.answered(metrics, no_content(headers={}), latency_ms=1)
     meter.listed(metrics, rows=1, plan="page+range", read_units=1.0)
+    meter.waited(metrics, "ended", effect_s=0.1)
     metrics.flush_metrics()
     blocks = [json.loads(line)["_aws"]["CloudWatchMetrics"] for line in capsys.readouterr().out.splitlines()]
     written = {
@@ -154,8 +160,8 @@ def fields_of(query: dict[str, Any]) -> set[str]:
     return words - WORDS - set(re.findall(r" as (\w+)", text))
 
 
-def logged(path: str) -> dict[str, set[str]]:
-    """The fields of each action that a module logs: the keywords of the calls that name it."""
+def spread() -> dict[str, set[str]]:
+    """The fields that a line gets by `**`: of the agent's commands, and of the function's receipts and waits."""
     command = Command(
         stop_id="s",
         verb=Verb.TERMINATE,
@@ -167,6 +173,16 @@ def logged(path: str) -> dict[str, set[str]]:
         accepted_at_s=0,
         deadline_s=0,
     )
+    receipt = StopReceipt(StopRequest(PLAYER.id, StopId("s")), Caller(DOMAIN, "c"), PLAYER, Verb.TERMINATE, 0.0)
+    return {
+        "described(command)": set(described(command)),
+        "about": set(receipt.described()),
+        "waited.described()": set(Waited().described()),
+    }
+
+
+def logged(path: str) -> dict[str, set[str]]:
+    """The fields of each action that a module logs: the keywords of the calls that name it."""
     found: dict[str, set[str]] = {}
     for call in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if not isinstance(call, ast.Call):
@@ -174,8 +190,8 @@ def logged(path: str) -> dict[str, set[str]]:
         given = {one.arg: one.value for one in call.keywords}
         name = given.get("action", call.args[0] if call.args else None)
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            described_too = set(described(command)) if None in given else set()  # `**described(command)`
-            found[name.value] = found.get(name.value, set()) | described_too | {arg for arg in given if arg}
+            more = [spread().get(ast.unparse(one.value), set()) for one in call.keywords if one.arg is None]
+            found[name.value] = found.get(name.value, set()).union({arg for arg in given if arg}, *more)
     return found
 
 
@@ -190,12 +206,13 @@ OF_FUNCTIONS = ["/aws/lambda/st-list-runtimes", "/aws/lambda/st-stop-runtime"]
 @pytest.mark.parametrize(
     ("query", "groups", "lines"),
     [
-        ("WhoStoppedWhat", ["/aws/lambda/st-stop-runtime"], [(STOP, "stop_accepted")]),
+        ("WhoStoppedWhat", ["/aws/lambda/st-stop-runtime"], [(STOP, "stop_accepted"), (STOP, "stop_waited")]),
         (
             "WhatBecameOfStops",
             ["/aws/lambda/st-stop-runtime", "/ivr-runtimes/st/agents"],
-            [(STOP, "stop_accepted"), (DRAIN, "stop_undelivered"), (DRAIN, "stop_outcome")],
+            [(STOP, "stop_accepted"), (STOP, "stop_waited"), (DRAIN, "stop_undelivered"), (DRAIN, "stop_outcome")],
         ),
+        ("StopsByOutcome", ["/ivr-runtimes/st/agents"], [(DRAIN, "stop_outcome")]),
         ("RefusedRequests", OF_FUNCTIONS, [(EDGE, "refused"), (EDGE, "failed")]),
     ],
 )
@@ -206,7 +223,7 @@ def test_a_saved_query_asks_for_fields_that_are_logged(
     assert properties["LogGroupNames"] == groups
     assert set(re.findall(r'"(\w+)"', properties["QueryString"])) == {action for _, action in lines}
     known = set().union(*(logged(path)[action] for path, action in lines))
-    assert fields_of(properties) <= known | OF_POWERTOOLS
+    assert fields_of(properties) <= known | OF_EVERY_LINE
 
 
 def test_the_busiest_callers_are_found_in_the_access_log(stack: Stack) -> None:
@@ -218,5 +235,7 @@ def test_the_busiest_callers_are_found_in_the_access_log(stack: Stack) -> None:
 
 def test_every_saved_query_is_tested_and_of_this_stack(stack: Stack) -> None:
     queries = of_type(stack, "AWS::Logs::QueryDefinition")
-    assert set(queries) == {"WhoStoppedWhat", "WhatBecameOfStops", "RefusedRequests", "BusiestCallers"}
+    assert set(queries) == {
+        *("WhoStoppedWhat", "WhatBecameOfStops", "StopsByOutcome", "RefusedRequests", "BusiestCallers")
+    }
     assert {query["Name"].partition("/")[0] for query in queries.values()} == {"st"}

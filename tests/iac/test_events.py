@@ -26,7 +26,7 @@ def route_of(stack: Stack, sent: dict[str, Any]) -> Route:
 
 
 def test_there_is_an_event_for_every_case_that_matters() -> None:
-    assert NAMES == ["list", "list_all_parameters", "no_domain", "stop", "stop_unknown"]
+    assert NAMES == ["list", "list_all_parameters", "no_domain", "stop", "stop_reason", "stop_unknown", "stop_wait"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -71,7 +71,7 @@ def test_one_event_uses_every_parameter_of_the_contract() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["stop", "stop_unknown"])
+@pytest.mark.parametrize("name", ["stop", "stop_reason", "stop_unknown", "stop_wait"])
 def test_a_stop_names_a_runtime_and_carries_a_key(name: str) -> None:
     assert is_runtime_id(event(name)["pathParameters"]["id"])
     assert is_stop_id(event(name)["headers"]["idempotency-key"])

@@ -27,6 +27,7 @@ from small_engine import TOKEN, SmallEngine
 pytestmark = pytest.mark.build
 
 AGENT = Distribution.of(ROOT / "distributions" / "agent")
+CTL = Distribution.of(ROOT / "distributions" / "ctl")
 SAMPLES = ROOT / "agent" / "samples"
 
 IMPORT_ALL = """
@@ -122,10 +123,22 @@ def test_the_agent_starts_with_the_sample_settings_and_ends_on_sigterm(tmp_path:
         assert process.stderr is not None
         assert json.loads(process.stderr.readline())["action"] == "started"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(12) == 0
+        assert process.wait(30) == 0
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
+
+
+@pytest.mark.e2e
+def test_the_command_line_installs_without_what_functions_and_agents_need() -> None:
+    """An operator's machine gets the program, the core's words, and nothing of AWS."""
+    told = bare(str(installed(CTL.name) / "bin" / "ivrctl"), "--version")
+    assert (told.returncode, told.stdout.strip()) == (0, __version__)
+    there = names_in(installed(CTL.name))
+    assert there == {CTL.name, *CTL.siblings, *(pin.name for pin in pins(CTL.lock))}
+    assert not there & {"boto3", "botocore", "pydantic", "aiohttp"}
+    helped = bare(str(installed(CTL.name) / "bin" / "ivrctl"), "list", "--help")
+    assert (helped.returncode, '["like", property, pattern]' in helped.stdout) == (0, True), helped.stderr
 
 
 @pytest.mark.e2e

@@ -119,12 +119,12 @@ def pid_1(
         yield process, _child(process)
     finally:
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
 
 
 def _child(process: "subprocess.Popen[str]") -> int:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    for _ in range(100):
+    for _ in range(400):
         if process.poll() is None and (found := children.read_text().split()):
             return int(found[0])
         time.sleep(0.05)
@@ -161,4 +161,4 @@ def test_as_pid_1_on_a_read_only_root_the_agent_ends_in_order(image: Path, numbe
         assert re.search(r"^NSpid:\t\d+\t(?:\d+\t)*1$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
         assert not os.access(f"/proc/{pid}/root{image}/opt", os.W_OK)
         os.kill(pid, number)
-        assert process.wait(12) == 0
+        assert process.wait(30) == 0

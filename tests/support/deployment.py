@@ -45,7 +45,7 @@ def cloud(log: Path) -> Iterator[str]:
             yield endpoint
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(30)
 
 
 class Deployment:

@@ -91,7 +91,7 @@ def ministack() -> Iterator[str]:
         yield endpoint
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def dynalite() -> Iterator[str]:
         yield endpoint
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def wait_until_up(endpoint: str, *, within_s: float) -> None:

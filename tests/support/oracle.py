@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 
 from hypothesis import strategies as st
 
-from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.model import Runtime, State, StopType
 
 EIGHT = ("id", "site", "node", "domain", "type", "code", "name", "starttime")
-PARTS = ("ext.state", "ext.stoptype", "ext.rootcode", "ext.rootname", "ext.session", "ext.lwt")
+PARTS = ("ext.state", "ext.stoptype", "ext.stop_id", "ext.rootcode", "ext.rootname", "ext.session", "ext.lwt")
 TIMES = ("starttime", "ext.lwt")
 STRINGS = tuple(name for name in (*EIGHT, *PARTS) if name not in TIMES)
 SPELLED = {"and": ("and", "&&"), "or": ("or", "||"), "not": ("not", "!")}
@@ -194,6 +194,7 @@ runtimes = st.builds(
     starttime=seconds,
     state=st.sampled_from(State),
     stoptype=st.none() | st.sampled_from(StopType),
+    stop_id=st.none() | words.map(StopId),
     rootcode=maybe,
     rootname=maybe,
     lwt=seconds,

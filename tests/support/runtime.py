@@ -58,7 +58,7 @@ def invocable(build: Path, function: str, environment: Mapping[str, str], folder
             yield port
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(30)
 
 
 def invoke(port: int, event: object) -> Any:

@@ -197,7 +197,7 @@ class SmallEngine:
 
     async def _race(self, row: Row, verb: str, stop_id: str) -> Told:
         fresh = stop_id not in self.seen.get(row["id"], set())
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.3)
         if fresh and row["id"] in self.rows:
             self.seen.get(row["id"], set()).discard(stop_id)
             told = self.act({**self.rows[row["id"]], "state": "running"}, verb, stop_id)

@@ -191,7 +191,7 @@ def running_stack(
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(25)
+            process.wait(40)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

@@ -11,7 +11,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 import oracle
-from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site
+from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site, StopId
 from ivr_runtimes.listing.reader import RuntimeList
 from ivr_runtimes.model import Node, Runtime, State, StopType
 from ivr_runtimes.ports import WriteBatch
@@ -92,6 +92,7 @@ def _row(chance: random.Random, texts: Sequence[str]) -> Runtime:
         starttime=starttime,
         state=chance.choice([*State]),
         stoptype=chance.choice([None, *StopType]),
+        stop_id=chance.choice([None, *map(StopId, texts[:3])]),
         rootcode=chance.choice([None, *texts[:4]]),
         rootname=chance.choice([None, *texts[:4]]),
         lwt=chance.choice(oracle.SECONDS),

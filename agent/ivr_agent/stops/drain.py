@@ -195,10 +195,15 @@ class Drain:
                     say("deadline_in_doubt", level=logging.ERROR, error=str(error), **described(command))
                 await self._put_back(message, command, str(error))
             else:
-                self._metrics.stopped(outcome, command.stop_id)
+                age_s = self._age_s(command)
+                self._metrics.stopped(outcome, command.stop_id, age_s=age_s)
                 level = logging.ERROR if outcome is Outcome.EXPIRED else logging.INFO
-                say("stop_outcome", level=level, each=True, outcome=outcome, **described(command))
+                say("stop_outcome", level=level, each=True, outcome=outcome, age_s=age_s, **described(command))
                 await self._delete(message)
+
+    def _age_s(self, command: Command) -> float:
+        """Return how long ago a command was accepted; the function's clock and ours may differ by a little."""
+        return max(0.0, round(self._clock.now_s() - command.accepted_at_s, 3))
 
     def _read(self, message: Message) -> Command | None:
         """Return the message's command; anything else goes to the dead-letter queue."""
@@ -241,14 +246,13 @@ class Drain:
         failures = message.receive_count - 1
         wait_s = max(1, round(backoff_s(failures, first_s=1.0, most_s=RETURN_MOST_S, chance=self._chance)))
         self._metrics.undelivered.inc()
-        # SQS's own metric of age leaves out what was handed back a few times; an alarm reads this one.
-        age_s = round(self._clock.now_s() - command.accepted_at_s, 1)
         say(
             "stop_undelivered",
             level=logging.WARNING,
             each=True,
             error=reason,
-            age_s=age_s,
+            # SQS's own metric of age leaves out what was handed back a few times; an alarm reads this one.
+            age_s=self._age_s(command),
             retry_in_s=wait_s,
             **described(command),
         )

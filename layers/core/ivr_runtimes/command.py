@@ -22,6 +22,9 @@ from ivr_runtimes.model import Verb
 DEADLINE_S: Final = 3600
 """How long after its acceptance a command is still carried out. Later it counts as `expired`, and an alarm tells."""
 
+REASON_LENGTH: Final = 256
+"""The most characters of the reason that a caller may give."""
+
 
 def _whole(pattern: str) -> msgspec.Meta:
     """Return a constraint on the whole text: `$` alone also matches before a final newline (Python's `re`)."""
@@ -29,7 +32,11 @@ def _whole(pattern: str) -> msgspec.Meta:
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
-    """One accepted stop. `accepted_at_s` and `deadline_s` are epoch seconds; `requested_by` is the token's subject."""
+    """One accepted stop. `accepted_at_s` and `deadline_s` are epoch seconds; `requested_by` is the token's subject.
+
+    Members may be added with a default: agents ignore those that they do not know, and do without those that an older
+    function does not send. `reason` is such a member: the caller's own words, for logs alone.
+    """
 
     v: Literal[1] = 1
     stop_id: Annotated[str, _whole(STOP_ID_PATTERN)]
@@ -40,6 +47,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     runtime_id: Annotated[str, _whole(RUNTIME_ID_PATTERN)]
     domain: Annotated[str, _whole(DOMAIN_PATTERN)]
     requested_by: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=REASON_LENGTH)] = ""
     accepted_at_s: float
     deadline_s: float
 

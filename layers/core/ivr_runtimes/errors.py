@@ -52,6 +52,7 @@ class ApiError(IvrRuntimesError):
     code: ClassVar[str]
     status: ClassVar[int]
     exit_code: ClassVar[int]
+    """What `ivrctl` ends with (docs/cli.md)."""
 
     def __init__(
         self,
@@ -86,19 +87,19 @@ class InvalidRequestError(ApiError):
 class ResultTooLargeError(ApiError):
     """The result is too large for one response."""
 
-    code, status, exit_code = "result_too_large", 400, 3
+    code, status, exit_code = "result_too_large", 400, 2
 
 
 class DomainClaimError(ApiError):
     """The token names no domain."""
 
-    code, status, exit_code = "no_domain", 403, 4
+    code, status, exit_code = "no_domain", 403, 3
 
 
 class RuntimeNotFoundError(ApiError):
     """No such running script."""
 
-    code, status, exit_code = "runtime_not_found", 404, 5
+    code, status, exit_code = "runtime_not_found", 404, 4
 
     def __init__(self) -> None:
         """Say the same for an unknown id, another domain's id and one of an earlier session: nothing leaks."""

@@ -61,6 +61,7 @@ FIELDS: Final[dict[str, Field]] = {
         Field("starttime", FieldKind.TIME, "Date and time of the handler start, RFC 3339, UTC"),
         Field("ext.state", FieldKind.STRING, "`running` or `post_processing`"),
         Field("ext.stoptype", FieldKind.STRING, "Termination type in post-processing", nullable=True),
+        Field("ext.stop_id", FieldKind.STRING, "The last stop that the engine has accepted for it", nullable=True),
         Field("ext.rootcode", FieldKind.STRING, "Source script's code, if nested", nullable=True),
         Field("ext.rootname", FieldKind.STRING, "Source script's name, if nested", nullable=True),
         Field("ext.session", FieldKind.STRING, "The life of the engine that runs the handler"),

@@ -99,6 +99,13 @@ class RuntimeLookup(Protocol):
         """
         ...
 
+    def present(self, site: Site, runtime_id: RuntimeId) -> Runtime | None:
+        """Return the row of that id at that site as it is now, strongly consistent; None if there is none.
+
+        A row that is there but lacks what a stop needs raises `StoreUnavailableError`: it proves nothing.
+        """
+        ...
+
 
 class NodeLookup(Protocol):
     """Nodes by name, for the stop and the agents."""

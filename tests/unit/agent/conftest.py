@@ -134,6 +134,7 @@ def command(state: Callable[..., RuntimeState], clock: Clock, place: Place) -> C
             "runtime_id": state(number).id,
             "domain": "test.rootdomain.ru",
             "requested_by": "operator-1",
+            "reason": "the caller asked for it",
             "accepted_at_s": clock.now_s(),
             "deadline_s": clock.now_s() + 3600,
         }

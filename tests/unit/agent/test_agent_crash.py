@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from ivr_agent.agent import IDLE_S
 from ivr_agent.aws.clock import Clock
 from ivr_agent.engine.memory import EPOCH_S
 from ivr_agent.metrics import Metrics
@@ -19,6 +18,7 @@ from ivr_agent.rows.ledger import LINGER_S, Ledger
 from ivr_agent.rows.registry import Registry
 from ivr_agent.rows.sweep import CLEAR_WITHIN_S, FASTEST_S, PACE_S, Sweep, pace_s
 from ivr_agent.settings import Place
+from ivr_agent.wiring import IDLE_S
 from ivr_runtimes.errors import StoreUnavailableError
 from ivr_runtimes.identifiers import Domain, RuntimeId, Session
 from ivr_runtimes.ports import MAX_WRITES, WriteBatch

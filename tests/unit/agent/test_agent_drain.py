@@ -133,10 +133,12 @@ async def test_a_stop_is_carried_out_deleted_and_told(
         "level": "info",
         "action": "stop_outcome",
         "outcome": "acted",
+        "age_s": 0.0,
         "stop_id": "stop-6",
         "runtime_id": state(6).id,
         "domain": "test.rootdomain.ru",
         "requested_by": "operator-1",
+        "reason": "the caller asked for it",
         "verb": "external_stop",
         "site": "SITE1",
         "node": "site1_h6@192.168.0.12",
@@ -341,7 +343,7 @@ async def test_at_the_end_work_in_hand_is_finished_and_the_rest_handed_back_at_o
     queue.send(command(1))
     queue.send(command(2))
     await drain.step()
-    await drain.wind_down(0.1)
+    await drain.wind_down(1.0)
     (handed_back,) = queue.receive(wait_s=0)
     assert json.loads(handed_back.body)["stop_id"] == "stop-2"
 

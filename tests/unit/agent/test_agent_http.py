@@ -628,12 +628,13 @@ async def test_metrics_are_prometheus_text(control: aiohttp.ClientSession) -> No
 async def test_scrapers_of_openmetrics_get_the_stop_id_of_the_latest_stop(
     control: aiohttp.ClientSession, metrics: Metrics
 ) -> None:
-    metrics.stopped(Outcome.ACTED, "stop-1")
-    metrics.stopped(Outcome.ACTED, 'a"quoted\\stop')
+    metrics.stopped(Outcome.ACTED, "stop-1", age_s=0.2)
+    metrics.stopped(Outcome.ACTED, 'a"quoted\\stop', age_s=4.0)
     answer = await control.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0,*/*;q=0.1"})
     assert answer.content_type == "application/openmetrics-text"
     told = await answer.text()
     assert 'ivr_agent_stop_outcomes_total{outcome="acted"} 2.0 # {stop_id="a\\"quoted\\\\stop"} 1.0' in told
     assert "stop-1" not in told, "one exemplar per outcome: memory is bounded"
+    assert 'ivr_agent_stop_age_seconds_bucket{le="0.25"} 1.0' in told
     assert told.endswith("# EOF\n")
     assert "stop_id" not in await (await control.get("/metrics")).text()

@@ -2,7 +2,9 @@
 
 import inspect
 import json
+from typing import Literal
 
+import msgspec
 import pytest
 
 from ivr_runtimes import errors
@@ -10,6 +12,7 @@ from ivr_runtimes.command import Command
 from ivr_runtimes.errors import ApiError, IvrRuntimesError, SettingsError, UnreadableCommandError
 from ivr_runtimes.http.caller import SUBJECT_LENGTH, caller_of
 from ivr_runtimes.identifiers import fold_domain, fold_id, host_of, is_runtime_id, is_stop_id, stop_id_of
+from ivr_runtimes.model import Verb
 from ivr_runtimes.ports import MAX_SITES
 from ivr_runtimes.settings import FunctionSettings, StopSettings, load
 from rows import PLAYER
@@ -39,12 +42,40 @@ def body(**changes):
 
 
 def test_a_command_survives_its_journey():
-    command = Command.from_body(body(requested_by="operator"))
+    command = Command.from_body(body(requested_by="operator", reason="the caller asked for it: тест"))
     assert Command.from_body(command.to_body()) == command
 
 
+def test_a_command_of_a_function_that_knows_no_reasons_has_none():
+    assert Command.from_body(body()).reason == ""
+
+
+class CommandBefore(msgspec.Struct, frozen=True, kw_only=True):
+    """A command as agents read it before there were reasons."""
+
+    v: Literal[1] = 1
+    stop_id: str
+    verb: Verb
+    requested_by: str = ""
+
+
+def test_an_agent_that_knows_no_reasons_reads_a_command_that_has_one():
+    sent = Command.from_body(body(reason="the caller asked for it")).to_body()
+    assert msgspec.json.decode(sent, type=CommandBefore).verb is Verb.EXTERNAL_STOP
+
+
 @pytest.mark.parametrize(
-    "wrong", [{"verb": "kill"}, {"v": 2}, {"site": "1SITE"}, {"node": "no-host"}, {"stop_id": ""}, {"deadline_s": None}]
+    "wrong",
+    [
+        {"verb": "kill"},
+        {"v": 2},
+        {"site": "1SITE"},
+        {"node": "no-host"},
+        {"stop_id": ""},
+        {"deadline_s": None},
+        {"reason": "x" * 257},
+        {"reason": None},
+    ],
 )
 def test_an_unreadable_command_names_the_wrong_field(wrong):
     with pytest.raises(UnreadableCommandError, match=next(iter(wrong))):

@@ -10,6 +10,7 @@ from ivr_runtimes.http.caller import Caller
 from ivr_runtimes.identifiers import Domain, StopId
 from ivr_runtimes.ports import WriteBatch
 from ivr_runtimes.stopping.acceptance import BUDGET_S, CALL_TIMEOUT_S, RuntimeStop
+from ivr_runtimes.stopping.request import StopRequest
 from ivr_runtimes.stores.memory import MemoryQueue, MemoryStore
 from rows import DOMAIN, PLAYER, node_of
 
@@ -29,7 +30,7 @@ class World:
     def stop(self, **ports):
         defaults = {"runtimes": self.store, "nodes": self.store, "queue": self.queue, "sites": (PLAYER.site,)}
         return RuntimeStop(**{**defaults, **ports}, clock=lambda: NOW_S, monotonic=lambda: self.monotonic_s).accept(
-            PLAYER.id, KEY, CALLER
+            StopRequest(PLAYER.id, KEY), CALLER
         )
 
 

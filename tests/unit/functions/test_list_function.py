@@ -10,7 +10,7 @@ import pytest
 
 from emulators import ROOT
 from ivr_runtimes.http.response import MAX_RESPONSE_BYTES
-from ivr_runtimes.identifiers import Domain, Session, Site
+from ivr_runtimes.identifiers import Domain, Session, Site, StopId
 from ivr_runtimes.model import State, StopType
 from ivr_runtimes.ports import WriteBatch
 from rows import PLAYER, WELCOME, node_of, numbered
@@ -90,9 +90,15 @@ def test_another_domains_rows_are_never_listed(seeded, invoke):
     assert foreign.id not in invoke(LIST, event())["body"]
 
 
-def test_ext_shows_the_state_and_the_source_script(seeded, invoke):
+def test_ext_shows_the_state_the_last_stop_and_the_source_script(seeded, invoke):
     nested = replace(
-        WELCOME, code="news", state=State.POST_PROCESSING, stoptype=StopType.STOP, rootcode="welcome", rootname="Main"
+        WELCOME,
+        code="news",
+        state=State.POST_PROCESSING,
+        stoptype=StopType.STOP,
+        stop_id=StopId("key-1"),
+        rootcode="welcome",
+        rootname="Main",
     )
     seeded.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[nested]))
     answer = invoke(LIST, event(rawQueryString="mask=code,ext&order=-starttime&limit=1"))
@@ -102,6 +108,7 @@ def test_ext_shows_the_state_and_the_source_script(seeded, invoke):
             "ext": {
                 "state": "post_processing",
                 "stoptype": "stop",
+                "stop_id": "key-1",
                 "rootcode": "welcome",
                 "rootname": "Main",
                 "session": "s-h8",

@@ -1,6 +1,7 @@
-"""The stop function, from event to the command on the site's queue."""
+"""The stop function, from event to the command on the site's queue, and to the effect that it waits for."""
 
 import json
+import threading
 import time
 from dataclasses import replace
 
@@ -17,8 +18,9 @@ from rows import PLAYER, node_of
 STOP = "StopRuntimeFunction"
 
 
-def event(name="stop", key=None, runtime_id=None, **changes):
+def event(name="stop", key=None, runtime_id=None, headers=None, **changes):
     loaded = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    loaded["headers"] |= headers or {}
     loaded["headers"].pop("idempotency-key", None)
     if key is not None:
         loaded["headers"]["idempotency-key"] = key
@@ -241,3 +243,117 @@ def test_no_domain_no_stop(seeded, invoke):
     refused["requestContext"]["authorizer"]["jwt"]["claims"].pop("domain")
     assert invoke(STOP, refused)["statusCode"] == 403
     assert seeded.queued("SITE1") == []
+
+
+WAITED = {"preference-applied", "stop-outcome"}
+BRANCH = replace(PLAYER, state=State.POST_PROCESSING, stoptype=StopType.STOP, stop_id=StopId("key-1"))
+
+
+def lines(caplog, action):
+    return [record for record in caplog.records if getattr(record, "action", "") == action]
+
+
+@pytest.mark.parametrize(
+    "prefer", [None, "", "respond-async", "wait", "wait=", "wait=0", "wait=-1", "wait=1.5", "wait=5s", "wait=x, wait=5"]
+)
+def test_without_a_wait_that_can_be_read_nothing_is_waited_for_and_no_header_is_added(seeded, invoke, caplog, prefer):
+    answer = invoke(STOP, event(key="key-1", headers={} if prefer is None else {"prefer": prefer}))
+    assert answer["statusCode"] == 204
+    assert answer["headers"] == {**COMMON_HEADERS, "stop-request-id": "key-1"}
+    assert lines(caplog, "stop_waited") == []
+
+
+@pytest.mark.parametrize(
+    ("prefer", "applied"),
+    [
+        ("wait=1", 1),
+        ("wait=8", 8),
+        ("wait=9", 8),
+        ("wait=60", 8),
+        ("wait=" + "9" * 5000, 8),
+        ("wait=0003", 3),
+        ('Wait = "5"; x=1', 5),
+        ("wait=5,wait=5", 5),
+        ("wait=2, wait=7", 2),
+        ("respond-async, wait=10", 8),
+        ("count=exact,wait=4", 4),
+    ],
+)
+def test_the_wait_that_was_applied_is_told(seeded, invoke, prefer, applied):
+    write(seeded, BRANCH)
+    answer = invoke(STOP, event(key="key-1", headers={"prefer": prefer}))
+    assert answer["headers"].keys() - COMMON_HEADERS.keys() == {"stop-request-id", *WAITED}
+    assert answer["headers"]["preference-applied"] == f"wait={applied}"
+    assert answer["headers"]["stop-outcome"] == "post_processing"
+
+
+def test_a_stop_that_waits_tells_that_its_script_has_ended_once_its_row_is_gone(seeded, invoke, caplog):
+    def ends():
+        seeded.runtimes.write(WriteBatch(site=PLAYER.site, deletes=[PLAYER.id]))
+
+    ending = threading.Timer(0.2, ends)
+    ending.start()
+    answer = invoke(STOP, event("stop_wait", key="key-1"))
+    ending.join()
+    assert (answer["statusCode"], answer["body"]) == (204, "")
+    assert (answer["headers"]["stop-outcome"], answer["headers"]["preference-applied"]) == ("ended", "wait=5")
+    assert [Command.from_body(body).verb for body in seeded.queued("SITE1")] == [Verb.EXTERNAL_STOP]
+    (line,) = lines(caplog, "stop_waited")
+    assert (line.stop_id, line.runtime_id, line.stop_outcome) == ("key-1", PLAYER.id, "ended")
+    assert (line.requested_by, line.error) == (lines(caplog, "stop_accepted")[0].requested_by, "")
+    assert 1 <= line.reads <= 12
+    assert line.waited_s < 5
+
+
+def test_what_has_not_been_seen_in_time_is_pending_and_no_error(seeded, invoke):
+    begun_s = time.monotonic()
+    answer = invoke(STOP, event(key="key-1", headers={"prefer": "wait=1"}))
+    assert time.monotonic() - begun_s >= 0.5
+    assert (answer["statusCode"], answer["headers"]["stop-outcome"]) == (204, "pending")
+    assert len(seeded.queued("SITE1")) == 1
+
+
+def test_tables_that_go_away_during_the_wait_leave_the_accepted_stop_pending(seeded, load_function, context):
+    function = load_function(STOP)
+    send = function.queue.send
+
+    def last(command):
+        send(command)
+        for table in ("runtimes", "nodes"):
+            seeded.dynamodb.delete_table(TableName=f"ivr-test-{table}")
+
+    function.queue.send = last
+    answer = function.lambda_handler(event(key="key-1", headers={"prefer": "wait=1"}), context)
+    assert (answer["statusCode"], answer["headers"]["stop-outcome"]) == (204, "pending")
+    assert len(seeded.queued("SITE1")) == 1
+
+
+def test_refusals_are_the_same_with_a_wait_as_without(seeded, invoke):
+    waiting = {"prefer": "wait=5"}
+    unknown = [invoke(STOP, event("stop_unknown", headers=headers)) for headers in ({}, waiting)]
+    vouch(seeded, for_s=-2.5)
+    lapsed = [invoke(STOP, event(key="key-1", headers=headers)) for headers in ({}, waiting)]
+    for without, with_wait in (unknown, lapsed):
+        assert with_wait["headers"].keys() & WAITED == set()
+        assert (with_wait["statusCode"], with_wait["body"]) == (without["statusCode"], without["body"])
+
+
+def test_a_reason_travels_with_the_command_and_stands_in_the_log_beside_who_asked(seeded, invoke, caplog):
+    assert invoke(STOP, event("stop_reason"))["statusCode"] == 204
+    (body,) = seeded.queued("SITE1")
+    reason = "caller asked for it: \u0442\u0435\u0441\u0442"
+    assert Command.from_body(body).reason == reason
+    (line,) = lines(caplog, "stop_accepted")
+    assert (line.reason, bool(line.requested_by)) == (reason, True)
+    assert invoke(STOP, event(key="key-2"))["statusCode"] == 204
+    assert lines(caplog, "stop_accepted")[-1].reason == ""
+
+
+@pytest.mark.parametrize("reason", ["", "a%0Ab", "100% sure", "\u0442", "x" * 257])
+def test_a_reason_that_is_none_is_refused_before_anything_is_sent_and_not_repeated(seeded, invoke, caplog, reason):
+    answer = invoke(STOP, event(headers={"stop-reason": reason}))
+    (fault,) = problem(answer)["errors"]
+    assert (answer["statusCode"], fault["place"]) == (400, "Stop-Reason")
+    assert fault["remedy"]
+    assert seeded.queued("SITE1") == []
+    assert not reason or reason not in answer["body"]

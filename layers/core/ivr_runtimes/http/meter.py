@@ -21,6 +21,13 @@ def outcome(metrics: Metrics, outcome: str) -> None:
     _count(metrics, "Requests", {"outcome": outcome})
 
 
+def waited(metrics: Metrics, outcome: str, *, effect_s: float | None) -> None:
+    """Count a stop that was waited for by what became of it; record how long its effect took, if it was seen."""
+    _count(metrics, "StopOutcomes", {"outcome": outcome})
+    if effect_s is not None:
+        metrics.add_metric(name="StopEffect", unit=MetricUnit.Milliseconds, value=effect_s * 1000)
+
+
 def listed(metrics: Metrics, *, rows: int, plan: str | None = None, read_units: float | None = None) -> None:
     """Record a list's size and, if known, its plan and the read units that DynamoDB charged.
 

@@ -32,6 +32,12 @@ COMMON_HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": 
 STOP_REQUEST_ID: Final = "stop-request-id"
 """The header with a stop's id, accepted or not: a caller that sent no key can repeat with this one."""
 
+STOP_OUTCOME: Final = "stop-outcome"
+"""The header with what became of a stop that was waited for."""
+
+PREFERENCE_APPLIED: Final = "preference-applied"
+"""The header with the preference that was followed (RFC 7240)."""
+
 Response = dict[str, Any]
 
 

@@ -3,29 +3,24 @@
 Owns header syntax only; `reader` decides which page follows. Called by the list function.
 """
 
-import re
 from typing import Final
 from urllib.parse import quote
 
+from ivr_runtimes.http import preferred
 from ivr_runtimes.query import cursor, params
 from ivr_runtimes.query.cursor import Cursor
 
 EXACT_COUNT: Final = "count=exact"
-"""The only preference that is followed, as `Preference-Applied` repeats it."""
+"""The only preference that a list follows, as `Preference-Applied` repeats it."""
 
 _URL_SAFE: Final = "!$&'()*+,-./:;=?@_~%[]"
 """Characters that stay as the caller wrote them. Others, such as `>` or a space, are escaped to fit a header."""
 
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-_COUNT: Final = re.compile(r'[\s]*count[\s]*=[\s]*(?:exact|"exact")[\s]*', re.IGNORECASE | re.ASCII)
-
 
 def wants_count(prefer: str | None) -> bool:
     """Tell whether a `Prefer` header asks for an exact count. Other preferences are ignored (RFC 7240 section 2)."""
-    unquoted = _QUOTED.sub(lambda found: found[0] if found[0] == '"exact"' else '""', prefer or "")
-    preferences = [preference.partition(";")[0] for preference in unquoted.split(",")]
-    named = [each for each in preferences if each.partition("=")[0].strip().lower() == "count"]
-    return bool(named) and _COUNT.fullmatch(named[0]) is not None
+    name, _, value = EXACT_COUNT.partition("=")
+    return (preferred(prefer, name) or "").lower() == value
 
 
 def next_link(raw_query_string: str, following: Cursor) -> str:

@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 from ivr_runtimes.fields import Field, FieldKind
 from ivr_runtimes.model import Row
+from ivr_runtimes.operators import OPERATORS, RELATIONS
 from ivr_runtimes.query import instants, like
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
-from ivr_runtimes.query.operators import OPERATORS, RELATIONS
 
 Values: TypeAlias = list[Constant | None]
 

@@ -9,10 +9,10 @@ from typing import Final, TypeAlias, TypeGuard
 from ivr_runtimes.echo import show
 from ivr_runtimes.errors import InvalidRequestError
 from ivr_runtimes.fields import Field, FieldKind
+from ivr_runtimes.operators import OPERATORS, RELATIONS, SPELLINGS, Operator
 from ivr_runtimes.query import instants, like, named
 from ivr_runtimes.query.expression import And, Compare, Constant, Expression, In, IsNull, Like, Not, Or
 from ivr_runtimes.query.faults import invalid, member, unknown
-from ivr_runtimes.query.operators import OPERATORS, RELATIONS, SPELLINGS, Operator
 from ivr_runtimes.query.strict_json import Json, describe, read
 
 MAX_BYTES: Final = 4096

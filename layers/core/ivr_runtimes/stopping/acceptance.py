@@ -1,14 +1,14 @@
 """The stop: from a runtime's id to a command on its site's queue (docs/api.md).
 
 Reads rows of the tables, strongly consistent, and sends one absolute command. Never writes a row and never waits for
-the node: 204 means that the command is on its way.
+the node: accepted means that the command is on its way. `wait` looks for its effect, where a caller asks for that.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ivr_runtimes.command import DEADLINE_S, Command
 from ivr_runtimes.errors import NodeUnreachableError, OutcomeUnknownError, RuntimeNotFoundError, StoreUnavailableError
@@ -18,6 +18,7 @@ from ivr_runtimes.lease import HEARTBEAT_INTERVAL_S, is_alive
 from ivr_runtimes.model import Node, Runtime, Verb
 from ivr_runtimes.ports import CommandQueue, NodeLookup, RuntimeLookup
 from ivr_runtimes.stopping.deadline import within
+from ivr_runtimes.stopping.request import StopRequest
 
 CALL_TIMEOUT_S: Final = 4.0
 """The longest one AWS call may take, its retry included: 2 x (0.5 s connect or 1 s read) and up to 1 s between."""
@@ -34,11 +35,33 @@ RETRY_AFTER_S: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class StopReceipt:
-    """The result of a request: its stop id, the runtime, the verb sent (None: this stop was accepted before)."""
+    """An accepted request of a caller: the runtime, the verb sent (None: this stop was accepted before).
 
-    stop_id: StopId
+    The runtime is as its row was read then. `begun_s` is when the request came, by the monotonic clock.
+    """
+
+    request: StopRequest
+    caller: Caller
     runtime: Runtime
     verb: Verb | None
+    begun_s: float
+
+    @property
+    def stop_id(self) -> StopId:
+        """The stop's id."""
+        return self.request.stop_id
+
+    def described(self) -> dict[str, Any]:
+        """Return what a log tells about the stop: who stopped what, and why."""
+        return {
+            "stop_id": self.stop_id,
+            "runtime_id": self.runtime.id,
+            "site": self.runtime.site,
+            "node": self.runtime.node,
+            "domain": self.caller.domain,
+            "requested_by": self.caller.subject,
+            "reason": self.request.reason,
+        }
 
 
 class RuntimeStop:
@@ -61,27 +84,27 @@ class RuntimeStop:
         self._clock = clock
         self._monotonic = monotonic
 
-    def accept(self, runtime_id: RuntimeId, stop_id: StopId, caller: Caller) -> StopReceipt:
+    def accept(self, request: StopRequest, caller: Caller) -> StopReceipt:
         """Accept a stop.
 
         Raises `RuntimeNotFoundError` (the id is unknown, another domain's, or of an earlier session: all alike),
         `NodeUnreachableError` (its node's lease lapsed), `OutcomeUnknownError` (a table or the queue gave no answer).
         """
         try:
-            return within(ANSWER_WITHIN_S, partial(self._accept, runtime_id, stop_id, caller))
+            return within(ANSWER_WITHIN_S, partial(self._accept, request, caller))
         except (StoreUnavailableError, TimeoutError) as error:
-            raise _outcome_unknown(stop_id, runtime_id) from error
+            raise _outcome_unknown(request.stop_id, request.runtime_id) from error
 
-    def _accept(self, runtime_id: RuntimeId, stop_id: StopId, caller: Caller) -> StopReceipt:
+    def _accept(self, request: StopRequest, caller: Caller) -> StopReceipt:
         begun_s = self._monotonic()
-        runtime, node = self._current(runtime_id, caller, begun_s)
-        if runtime.stop_id == stop_id:
-            return StopReceipt(stop_id, runtime, None)
-        self._check_reachable(node, stop_id, runtime_id)
-        command = self._command(runtime, stop_id, caller)
+        runtime, node = self._current(request.runtime_id, caller, begun_s)
+        if runtime.stop_id == request.stop_id:
+            return StopReceipt(request, caller, runtime, None, begun_s)
+        self._check_reachable(node, request.stop_id, request.runtime_id)
+        command = self._command(runtime, request, caller)
         self._check_time(begun_s)
         self._queue.send(command)
-        return StopReceipt(stop_id, runtime, command.verb)
+        return StopReceipt(request, caller, runtime, command.verb, begun_s)
 
     def _current(self, runtime_id: RuntimeId, caller: Caller, begun_s: float) -> tuple[Runtime, Node]:
         """Return the caller's runtime of that id, if it is of its node's present session, and the node's row."""
@@ -107,10 +130,10 @@ class RuntimeStop:
         if self._monotonic() - begun_s > BUDGET_S - CALL_TIMEOUT_S:
             raise StoreUnavailableError(f"no time is left within {BUDGET_S} s")
 
-    def _command(self, runtime: Runtime, stop_id: StopId, caller: Caller) -> Command:
+    def _command(self, runtime: Runtime, request: StopRequest, caller: Caller) -> Command:
         now_s = self._clock()
         return Command(
-            stop_id=stop_id,
+            stop_id=request.stop_id,
             verb=Verb.TERMINATE if runtime.in_external_stop else Verb.EXTERNAL_STOP,
             site=runtime.site,
             node=runtime.node,
@@ -118,6 +141,7 @@ class RuntimeStop:
             runtime_id=runtime.id,
             domain=runtime.domain,
             requested_by=caller.subject,
+            reason=request.reason,
             accepted_at_s=now_s,
             deadline_s=now_s + DEADLINE_S,
         )

@@ -97,10 +97,21 @@ class RuntimeTable:
 
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
         """Read the id's row at every site by a strongly consistent BatchGetItem; unprocessed keys are retried."""
+        return [runtime for runtime in self._rows(runtime_id, sites) if runtime is not None]
+
+    def present(self, site: Site, runtime_id: RuntimeId) -> Runtime | None:
+        """Read one key by a strongly consistent BatchGetItem: the only read of rows that the stop's role permits."""
+        read = self._rows(runtime_id, [site])
+        if None in read:
+            raise StoreUnavailableError(f"the row of {runtime_id} cannot be read")
+        return read[0] if read else None
+
+    def _rows(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime | None]:
+        """Read the id's rows; one that cannot be read is None."""
         keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for site in sites]
         read = [(item, *to_runtime(item)) for item in self._get(keys, Cost())]
         self._tell([unread(item, "id", fault) for item, _, fault in read if fault])
-        return [runtime for _, runtime, _ in read if runtime is not None]
+        return [runtime for _, runtime, _ in read]
 
     def _get(self, keys: list[dict[str, Any]], cost: Cost) -> list[Item]:
         wanted: Any = {self._table: {"Keys": keys, "ConsistentRead": True}}

@@ -59,6 +59,11 @@ class MemoryStore:
         with self._lock:
             return [row for site in sites if (row := self._runtimes.get((site, runtime_id)))]
 
+    def present(self, site: Site, runtime_id: RuntimeId) -> Runtime | None:
+        """Return the id's row at that site."""
+        with self._lock:
+            return self._runtimes.get((site, runtime_id))
+
     def write(self, batch: WriteBatch) -> set[RuntimeId]:
         """Apply the batch; memory never throttles."""
         with self._lock:

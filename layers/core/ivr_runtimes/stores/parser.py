@@ -39,7 +39,7 @@ ROW_ATTRIBUTES: Final = frozenset(name for name, kind in vars(Row).items() if is
 }
 """Every attribute of a row that the list reads."""
 
-REQUIRED: Final = ROW_ATTRIBUTES - {"stoptype", "rootcode", "rootname"}
+REQUIRED: Final = ROW_ATTRIBUTES - {"stoptype", "stop_id", "rootcode", "rootname"}
 """Those that every row has. A row that lacks one is not listed, whatever the query asks for, so that the fields shown
 never decide which rows are."""
 

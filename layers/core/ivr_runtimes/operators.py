@@ -1,7 +1,7 @@
-"""The operators of a filter: the one table that parser, evaluator and documentation share.
+"""The operators of a filter: the one table that parser, evaluator, documentation and command line share.
 
-Owns names, aliases, operands, meaning, and the result for a field that is not set. `filter` reads the operands;
-`evaluate` applies the operators.
+Owns names, aliases, operands, meaning, and the result for a field that is not set. `query.filter` reads the operands;
+`query.evaluate` applies the operators; `ivrctl` explains them.
 """
 
 import operator as python
