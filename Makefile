@@ -38,7 +38,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite generators \
-	bench bench-list bench-page bench-cold bench-filter bench-stop bench-units bench-asterisk \
+	bench bench-list bench-page bench-cold bench-filter bench-stop bench-units bench-asterisk bench-freeswitch \
 	build-here openapi openapi-check cli-docs scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
@@ -100,7 +100,7 @@ chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=20
 	@$(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES))
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-asterisk ## measure every published figure (benchmarks/README.md)
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-asterisk bench-freeswitch ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -116,6 +116,9 @@ bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps 
 
 bench-asterisk: setup ## CPU, memory and delay of the bridge to Asterisk at 200 starts and ends a second
 	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.asterisk
+
+bench-freeswitch: setup ## CPU, memory and delay of the bridge to FreeSWITCH at 200 starts and ends a second
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.freeswitch
 
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python -m delivery.openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json

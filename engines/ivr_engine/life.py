@@ -84,12 +84,14 @@ class Life:
 
     async def follow(self, look: Look, lost: Lost, served: Served, times: Times) -> None:
         """Learn what runs, then look again and again until the connection is lost: then raises `LostError`."""
+        begun = self.now()
         await look(everything=True)
+        took_ms = round((self.now() - begun) * 1000)
         await lost(within_s=times.list_lag_s)
         await look(everything=False)
         self.known = True
         served()
-        known = {"session": self.session, "runtimes": len(self.snapshot().runtimes)}
+        known = {"session": self.session, "runtimes": len(self.snapshot().runtimes), "took_ms": took_ms}
         log.info("the engine's runtimes are known", extra={"action": "resynchronised", **known})
         while self.answered_s < times.silent_s:
             await lost(within_s=times.look_every_s)
