@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Any, Final
 
 from ivr_engine.calls import Call
 from ivr_engine.life import TIMES, Life, Times
@@ -33,6 +33,9 @@ TRIES: Final = 3
 GONE: Final = "-ERR No such channel!"
 NUMBER: Final = re.compile(r"[A-Za-z0-9_+*#.@:=~][A-Za-z0-9_+*#.@:=~-]{0,127}")
 """Numbers that may stand in a command: a caller chooses them, and a blank or a line end would change the command."""
+
+UNREADABLE: Final = (KeyError, ValueError, OverflowError)
+"""What reading an event or a dump raises that FreeSWITCH itself has not made."""
 
 Connect = Callable[[Callable[[Event], None]], AbstractAsyncContextManager[Link]]
 
@@ -63,11 +66,14 @@ class Bridge:
             elif "Unique-ID" in event:
                 self.calls.take(event)
                 self.stops.moved(str(event["Unique-ID"]))
-        except (KeyError, ValueError, OverflowError):
-            self._unreadable += 1
-            if self._unreadable.bit_count() == 1:  # the first, second, fourth and so on
-                extra = {"action": "event_unreadable", "unreadable": self._unreadable}
-                log.warning("an event lacks what every event has", extra=extra)
+        except UNREADABLE:
+            self._skip()
+
+    def _skip(self) -> None:
+        self._unreadable += 1
+        if self._unreadable.bit_count() == 1:  # the first, second, fourth and so on
+            extra = {"action": "event_unreadable", "unreadable": self._unreadable}
+            log.warning("an event lacks what every event has", extra=extra)
 
     async def connection(self, served: Served) -> None:
         """Serve over one connection until it is lost; raises `LostError` or `OSError`."""
@@ -81,7 +87,7 @@ class Bridge:
     async def _look(self, *, everything: bool) -> None:
         """Ask for each channel that the list and the events tell differently of, or for every one."""
         asked_at = self._life.now()
-        rows = json.loads(await self._tell("show channels as json")).get("rows", [])
+        rows = _parsed(await self._tell("show channels as json")).get("rows", [])
         self._life.answered(asked_at)
         listed = {row["uuid"]: row for row in rows if UUID.fullmatch(row["uuid"])}
         asked = {uuid for uuid, row in listed.items() if everything or self.calls.differs(row)} | self.calls.doubtful
@@ -102,7 +108,11 @@ class Bridge:
                 if any(answer.startswith(GONE) for answer in (dump, *inner)):
                     self.calls.end(uuid, StopType.NORMAL)
                     return
-                if self.calls.confirm(uuid, json.loads(dump), *inner):
+                try:
+                    if self.calls.confirm(uuid, _parsed(dump), *inner):
+                        return
+                except UNREADABLE:
+                    self._skip()
                     return
 
     async def _tell(self, command: str) -> str:
@@ -153,3 +163,14 @@ class Bridge:
             self.gone(call)
         else:
             await self._confirm(call.id)
+
+
+def _parsed(answer: str) -> dict[str, Any]:
+    """Return what a list or a dump tells; raises `LostError` for another answer, as of a database that is away."""
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise LostError("the engine answered a list or a dump with something else")
+    return told

@@ -276,3 +276,40 @@ async def test_two_bridges_on_one_engine_tell_the_same(world: World, unstarted: 
         {row.id for row in world.bridge.snapshot().runtimes} == {row.id for row in first.snapshot().runtimes} == calls
     )
     assert not [event for event in world.told[told:] if isinstance(event, Ended)]
+
+
+async def test_a_list_that_the_engine_cannot_make_is_no_empty_list(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = await call_of(world, "welcome")
+    world.switch.faults.add("the database is away")
+    with caplog.at_level(logging.WARNING):
+        await until(lambda: "the engine answered a list or a dump with something else" in caplog.text)
+    assert set(world.rows()) == {call}
+    world.switch.faults.clear()
+    await until(lambda: world.life.answered_s < 0.2)
+
+
+async def test_a_dump_that_lacks_what_every_dump_has_is_skipped(
+    unstarted: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd, call = unstarted.switch.originate("welcome"), unstarted.switch.originate("survey")
+    headers = unstarted.switch.channels[odd].headers
+    unstarted.switch.channels[odd].headers = lambda: {**headers(), "Caller-Channel-Created-Time": "x"}  # type: ignore[method-assign]  # of another maker
+    await asyncio.sleep(2 * unstarted.switch.list_lag_s)
+    with caplog.at_level(logging.WARNING):
+        unstarted.start()
+        await unstarted.ready()
+    assert set(unstarted.rows()) == {call}
+    assert "event_unreadable" in {getattr(record, "action", "") for record in caplog.records}
+
+
+async def test_an_id_that_is_given_anew_is_another_call(world: World) -> None:
+    """`origination_uuid` may be the same each time; what was told of the first call must not hide the second."""
+    uuid = str(uuid4())
+    for number in ("welcome", "survey"):
+        world.switch.originate(number, uuid=uuid)
+        await until(lambda number=number: world.codes() == [number])  # type: ignore[misc]  # bound at once
+        world.switch.hang_up(uuid)
+        await until(lambda: not world.rows())
+        await until(lambda: uuid not in world.switch.channels)
