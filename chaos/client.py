@@ -2,7 +2,8 @@
 
 Owns what a careful program does: every stop has an Idempotency-Key, every unclear answer is followed by a repeat with
 the same key, and a 404 makes it look at a fresh list; now and then it is impatient, repeats what was answered, or asks
-for a deliberate second stop with a new key. Writes down each stop with the instant of its first 204, and each list.
+for a deliberate second stop with a new key. Half of its stops wait for their effect. Writes down each stop with the
+instant of its first 204 and what its answers said of the effect, and each list.
 """
 
 import asyncio
@@ -14,11 +15,11 @@ from typing import Any, Final
 
 import aiohttp
 
-from chaos.history import Sample, Stop
-from chaos.schedule import Manner, Profile, manner
+from chaos.history import Claim, Sample, Stop
+from chaos.schedule import Manner, Profile, manner, wait_s
 
 RESOURCE: Final = "/rest/v1/uc/ivrscript_runtimes"
-WORKERS: Final = 6
+WORKERS: Final = 8
 SAMPLE_S: Final = 0.7
 """How often each domain is listed."""
 
@@ -113,7 +114,13 @@ class Client:
         await self._send(stop, domain, patience_s=12.0)
 
     def _new(self, runtime: str) -> Stop:
-        stop = Stop(stop_id=f"chaos-{self.seed}-{len(self.log)}", runtime=runtime, sent_at=time.time())
+        number = len(self.log)
+        stop = Stop(
+            stop_id=f"chaos-{self.seed}-{number}",
+            runtime=runtime,
+            sent_at=time.time(),
+            wait_s=wait_s(self.seed, number, self.profile),
+        )
         self.log.append(stop)
         return stop
 
@@ -124,8 +131,8 @@ class Client:
             status = await self._send(stop, domain, patience_s=patience_s)
             if status is not None and status < UNCLEAR_STATUS:
                 stop.answer = str(status)
-                if status == NOT_FOUND:
-                    self._forget(domain)
+                if status == NOT_FOUND:  # a node has come back, and its dead runtimes may be of any domain
+                    self._candidates.clear()
                 break
             self._unclear.add(stop.stop_id)
             patience_s = 12.0
@@ -143,15 +150,19 @@ class Client:
         stop.attempts += 1
         self.attempts += 1
         headers = {"Authorization": f"Bearer {self.tokens[domain]}", "Idempotency-Key": stop.stop_id}
+        if stop.wait_s is not None:
+            headers["Prefer"] = f"wait={stop.wait_s}"
         try:
             async with self.http.delete(
                 f"{self.url}{RESOURCE}/{stop.runtime}", headers=headers, timeout=aiohttp.ClientTimeout(total=patience_s)
             ) as answer:
-                status = answer.status
+                status, outcome = answer.status, answer.headers.get("Stop-Outcome")
         except (aiohttp.ClientError, TimeoutError):
             return None
         if status == 204 and stop.accepted_at is None:
             stop.accepted_at = time.time()
+        if outcome is not None:
+            stop.claims.append(Claim(outcome, time.time()))
         return status
 
     async def _sample(self, domain: str) -> None:

@@ -24,7 +24,7 @@ from chaos.recorder import Recorder
 from ivr_engine.model import Ack, Changed, Event, State, StopType, UnknownRuntimeError
 from ivr_engine.server import application
 from ivr_sandbox import __main__ as program
-from ivr_sandbox.engine import Engine
+from ivr_sandbox.engine import Engine, Runtime
 
 SETTINGS: Final = "CHAOS_ENGINE"
 """The variable with the settings: JSON with `records` (folder), `seed` and `slow`.
@@ -36,7 +36,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class RecordedEngine(Engine):
-    """The engine, and a note of every beginning, command and end."""
+    """The engine, and a note of every beginning, command, External Stop branch and end."""
 
     recorder: Recorder
 
@@ -70,6 +70,10 @@ class RecordedEngine(Engine):
                 "told", runtime=runtime_id, stop_id=stop_id, verb=verb, before=before, branch=branch, ended=ended
             )
         return ack
+
+    def _enter_stop_branch(self, runtime: Runtime) -> None:
+        self.recorder.note("branch", runtime=runtime.id)
+        super()._enter_stop_branch(runtime)
 
     def _look(self, runtime_id: str) -> tuple[Before, bool]:
         try:

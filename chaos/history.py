@@ -31,12 +31,16 @@ class Told:
 
 @dataclass(slots=True, kw_only=True)
 class Life:
-    """A runtime as the recorder saw it. `ended_at`: when it ended by itself or by a command, None if neither."""
+    """A runtime as the recorder saw it. `ended_at`: when it ended by itself or by a command, None if neither.
+
+    `branch_at`: when control was handed to its External Stop branch, None if it was not.
+    """
 
     runtime: str
     session: str
     domain: str
     began_at: float
+    branch_at: float | None = None
     ended_at: float | None = None
     told: list[Told] = field(default_factory=list)
 
@@ -52,13 +56,26 @@ class Session:
     killed_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an answer said of a stop (`Stop-Outcome`), and when it was there."""
+
+    outcome: str
+    at: float
+
+
 @dataclass(slots=True, kw_only=True)
 class Stop:
-    """One stop request with all its repeats. `accepted_at` is the instant of the first 204, None if there was none."""
+    """One stop request with all its repeats. `accepted_at` is the instant of the first 204, None if there was none.
+
+    `wait_s` is how long its answers may wait for the effect, None if they do not; `claims` is what they said then.
+    """
 
     stop_id: str
     runtime: str
     sent_at: float
+    wait_s: int | None = None
+    claims: list[Claim] = field(default_factory=list)
     accepted_at: float | None = None
     attempts: int = 0
     answer: str = ""

@@ -68,6 +68,8 @@ def _apply(line: dict[str, Any], session: str, lives: dict[str, Life]) -> None:
     match line["what"]:
         case "began":
             lives[runtime] = Life(runtime=runtime, session=session, domain=line["domain"], began_at=at)
+        case "branch":
+            lives[runtime].branch_at = at
         case "ended":
             lives[runtime].ended_at = at
         case "told" if runtime in lives:

@@ -27,7 +27,7 @@ from chaos.history import History, Trouble
 from chaos.proxy import Proxy
 from chaos.sabotage import SHOWS, Sabotage
 from chaos.schedule import FUNCTIONS, Profile, Span, draw
-from chaos.verdict import findings, wrongs
+from chaos.verdict import false_outcome, findings, wrongs
 from ivr_local import emulator, fleet, server, state
 from ivr_local.emulator import Endpoint
 from ivr_local.nodes import NodeSpec, Part, Program
@@ -106,7 +106,7 @@ class Run:
         self._begin()
         raging = asyncio.create_task(havoc.rage())
         stopping = asyncio.create_task(client.stop_all())
-        while not stopping.done() and not self._proven(havoc):
+        while not stopping.done() and not self._proven(havoc, client):
             await asyncio.wait({stopping}, timeout=1.0 if self.options.sabotage else 15.0)
             accepted = sum(stop.accepted_at is not None for stop in client.log)
             tell(f"{time.time() - self.began_at:5.0f} s: {len(client.log)} stops, {accepted} accepted, "
@@ -124,12 +124,15 @@ class Run:
         self._sum_up(havoc, client)
         return self._history(havoc, client)
 
-    def _proven(self, havoc: Havoc) -> bool:
-        """Tell whether a sabotaged run has done to a runtime what it was to show: nothing later undoes that."""
+    def _proven(self, havoc: Havoc, client: Client) -> bool:
+        """Tell whether a sabotaged run has done what it was to show: nothing later undoes these wrongs."""
         if self.options.sabotage is None:
             return False
-        _, lives, _ = recorder.read(self._records, havoc.killed)
-        return any(SHOWS[self.options.sabotage] in wrongs(life) for life in lives.values())
+        history = self._history(havoc, client)
+        shown = {wrong for life in history.lives.values() for wrong in wrongs(life)}
+        if any(false_outcome(stop, history) for stop in history.stops):
+            shown.add("false_outcome")
+        return SHOWS[self.options.sabotage] in shown
 
     def _found(self, havoc: Havoc, client: Client) -> bool:
         """Tell whether a sabotaged run has shown what it was to show, now that nothing is broken any more."""

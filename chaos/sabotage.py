@@ -3,6 +3,7 @@
 Owns one patch per defect. The wrapper programs `engine` and `agent` apply the one that CHAOS_SABOTAGE names, if any.
 """
 
+import asyncio
 import os
 from collections.abc import Iterable
 from enum import StrEnum
@@ -22,6 +23,7 @@ class Sabotage(StrEnum):
     DELETE_FIRST = "delete_first"  # messages are deleted before their effect
     FORGETFUL = "forgetful"  # the engine remembers no stop ids
     NO_REASSERTION = "no_reassertion"  # ambiguous writes are not written again
+    HOPEFUL = "hopeful"  # rows are deleted by what a command is to do, before the engine was told
 
 
 SHOWS: Final = {
@@ -29,6 +31,7 @@ SHOWS: Final = {
     Sabotage.DELETE_FIRST: "lost",
     Sabotage.FORGETFUL: "killed_by_own_retry",
     Sabotage.NO_REASSERTION: "ghosts",
+    Sabotage.HOPEFUL: "false_outcome",
 }
 """The violation that belongs to each defect: a run with it ends as soon as that is certain."""
 
@@ -73,6 +76,16 @@ PROFILES: Final = {
         slow=0.0,
         outage=False,
         second=1.0,
+    ),
+    Sabotage.HOPEFUL: Profile(
+        weights={},
+        victims=(),
+        cut=0.0,
+        slow=0.0,
+        outage=False,
+        impatience=0.0,
+        wait=1.0,
+        settle_s=0.0,
     ),
 }
 """What brings each defect to light soonest."""
@@ -129,6 +142,8 @@ def agent() -> None:
             _delete_first()
         case Sabotage.NO_REASSERTION:
             _no_reassertion()
+        case Sabotage.HOPEFUL:
+            _hopeful()
         case _:
             pass
 
@@ -154,3 +169,18 @@ def _no_reassertion() -> None:
         """Owe nothing later."""
 
     Ledger.owe_at = forget  # type: ignore[method-assign]  # the defect itself
+
+
+def _hopeful() -> None:
+    from ivr_agent.stops.carry import Carrier  # noqa: PLC0415  # only once the agent's clock is shifted
+
+    act = Carrier.act
+
+    async def hoping(self: Carrier, command: Any) -> Any:
+        registry = self._registry  # the set that the table follows
+        if registry._live.pop(command.runtime_id, None) is not None:  # noqa: SLF001  # the defect itself
+            registry._ledger.ended(command.runtime_id)  # noqa: SLF001  # likewise
+        await asyncio.sleep(0.5)
+        return await act(self, command)
+
+    Carrier.act = hoping  # type: ignore[method-assign]  # the defect itself

@@ -37,6 +37,9 @@ OUTAGE_S: Final = 30.0
 AMBUSH_S: Final = 2.0
 """How long writes are held until their agent is killed: before it gives any up, which it does after 3 s."""
 
+WAITS_S: Final = (1, 2, 3)
+"""How long an answer may wait: short, since what is broken mostly stays so for longer."""
+
 EVEN: Final = dict.fromkeys(Kind, 1.0) | {Kind.TWICE: 4.0, Kind.LATE: 3.0, Kind.HELD: 2.0}
 """How often each kind is chosen among those that fit a request."""
 
@@ -48,9 +51,10 @@ class Profile:
     `victims` are the parts that are killed. `storm`, `cut` and `slow` are the chances that a node's bad time has a
     storm, a cut link, slow answers. `impatience` is the share of requests whose client gives up after a second,
     `second` that of deliberate second stops, `echo` that of requests repeated with their key although they were
-    answered. `always` makes one storm of the run; with `agents_only` it leaves the functions' link alone, so that the
-    client is as fast as ever. `calm_s` is how long the calm between two bad times lasts. With `ambush`, a node's bad
-    time is a short storm at whose end its agent is killed, and nothing else.
+    answered, `wait` that of stops whose answers wait for the effect. `always` makes one storm of the run; with
+    `agents_only` it leaves the functions' link alone, so that the client is as fast as ever. `calm_s` is how long the
+    calm between two bad times lasts. With `ambush`, a node's bad time is a short storm at whose end its agent is
+    killed, and nothing else.
     `settle_s` is how long lists are still judged after the last fault: what died last must be gone after lease, skew
     and 10 s more.
     """
@@ -69,6 +73,7 @@ class Profile:
     impatience: float = 0.1
     second: float = 0.25
     echo: float = 0.1
+    wait: float = 0.5
     settle_s: float = 25.0
 
 
@@ -158,6 +163,12 @@ def manner(seed: int, number: int, profile: Profile) -> Manner:
         else None,
         echo_s=draw.uniform(0.2, 4.0) if echo < profile.echo else None,
     )
+
+
+def wait_s(seed: int, number: int, profile: Profile) -> int | None:
+    """Return how long the answers to the stop of that number wait for its effect; None if they do not."""
+    draw = Random(f"{seed}/wait/{number}")
+    return draw.choice(WAITS_S) if draw.random() < profile.wait else None
 
 
 def draw(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Final
 
-from chaos.history import Before, History, Life, Receipt, Sample, Stop, Told, Trouble
+from chaos.history import Before, Claim, History, Life, Receipt, Sample, Stop, Told, Trouble
 from ivr_runtimes.lease import CLOCK_SKEW_S, LEASE_TTL_S
 
 PROMPT_S: Final = 10.0
@@ -42,6 +42,7 @@ class Verdict:
     killed_by_own_retry: int
     terminated_without_acknowledged_branch: int
     branch_skipped: int
+    false_outcome: int
     ghosts: int
     missing: int
     kills: int
@@ -69,6 +70,7 @@ VIOLATIONS: Final = (
     "killed_by_own_retry",
     "terminated_without_acknowledged_branch",
     "branch_skipped",
+    "false_outcome",
     "ghosts",
     "missing",
 )
@@ -103,6 +105,8 @@ def findings(history: History) -> dict[str, list[str]]:
                 found[UNTOLD].append(stop.stop_id)
             if told_late(stop, history):
                 found["told_late"].append(stop.stop_id)
+            if false_outcome(stop, history):
+                found["false_outcome"].append(stop.stop_id)
     for life in history.lives.values():
         for name in wrongs(life):
             found[name].append(life.runtime)
@@ -142,6 +146,32 @@ def told_late(stop: Stop, history: History) -> bool:
     return until is not None and _overdue(stop, stop.accepted_at, until, life, history)
 
 
+def false_outcome(stop: Stop, history: History) -> bool:
+    """Tell whether an answer claimed an effect that had not come by then."""
+    life = history.lives.get(stop.runtime)
+    return any(not _is_true(claim, stop, life, history) for claim in stop.claims)
+
+
+def _is_true(claim: Claim, stop: Stop, life: Life | None, history: History) -> bool:
+    if claim.outcome == "pending":
+        return True
+    if life is None:
+        return False
+    if claim.outcome == "ended":
+        return _over_at(life, history) <= claim.at
+    accepted = any(
+        one.stop_id == stop.stop_id and one.at <= claim.at and one.before is not Before.UNKNOWN for one in life.told
+    )
+    began = life.branch_at is not None and life.branch_at <= claim.at
+    return began and (accepted or claim.outcome == "already_stopping") and not _long_over(claim, life, history)
+
+
+def _long_over(claim: Claim, life: Life, history: History) -> bool:
+    """Tell whether a branch that an answer claims to run was over for 10 s: until then its row may be on its way."""
+    over_for_s = claim.at - _over_at(life, history)
+    return over_for_s > PROMPT_S and _whole(life, (claim.at, claim.at), history, ("process", "link", "slow"))
+
+
 def _overdue(stop: Stop, accepted_at: float, until: float, life: Life, history: History) -> bool:
     """Tell whether everything on the way of a stop was whole for over 10 s between its 204 and `until`."""
     if until - accepted_at <= PROMPT_S:
@@ -177,7 +207,7 @@ def ghosts(sample: Sample, history: History) -> Iterator[str]:
         life = history.lives.get(runtime)
         if life is None:
             yield runtime  # no engine ever ran it
-        elif _long_dead(life, sample, history) and _whole(life, sample, history, ("link",)):
+        elif _long_dead(life, sample, history) and _whole(life, _times(sample), history, ("link",)):
             yield runtime
 
 
@@ -193,14 +223,19 @@ def missing(sample: Sample, history: History) -> Iterator[str]:
             and life.runtime not in sample.ids
             and life.began_at < sample.asked_at - SETTLED_S
             and _over_at(life, history) > sample.answered_at
-            and _whole(life, sample, history, ("process", "link", "slow"))
+            and _whole(life, _times(sample), history, ("process", "link", "slow"))
         ):
             yield life.runtime
 
 
-def _whole(life: Life, sample: Sample, history: History, what: tuple[str, ...]) -> bool:
+def _times(sample: Sample) -> Times:
+    return sample.asked_at, sample.answered_at
+
+
+def _whole(life: Life, times: Times, history: History, what: tuple[str, ...]) -> bool:
+    """Tell whether nothing of that kind was broken at the runtime's node, nor for 10 s before."""
     session = history.sessions[life.session]
-    since, until = sample.asked_at - PROMPT_S, sample.answered_at
+    since, until = times[0] - PROMPT_S, times[1]
     return not any(
         trouble.what in what and trouble.node in {"", session.node} and trouble.since < until and trouble.until > since
         for trouble in history.troubles

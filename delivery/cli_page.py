@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ivrctl.errors import EXITS
+from ivrctl.grammar import COMMANDS, parser, parser_of
 from ivrctl.profiles import KEYS, VARIABLES
-from ivrctl.program import COMMANDS, parser, parser_of
 from ivrctl.show import FORMATS
 from ivrctl.stopping import OUTCOMES
 
@@ -93,7 +93,7 @@ def main() -> None:
 def _page() -> Iterable[str]:
     yield HEAD
     yield _text(parser().format_help())
-    for name in COMMANDS:
+    for name in (name for name, command in COMMANDS.items() if command.summary):
         yield from ("", f"## ivrctl {name}", "", _text(parser_of(name).format_help()))
     yield from ("", "## Stops", "", STOPS, "", *_outcomes(), "", JOURNAL)
     yield from ("", "## Output", "", OUTPUT, "", *_table(("format", "what"), FORMATS))

@@ -63,6 +63,7 @@ def _by_sites() -> Iterator[str]:
 def _units() -> dict[str, float]:
     return {
         "a row of `runtimes`, bytes": units.ROW_BYTES,
+        "the same with caller, called number and call id, bytes": units.NUMBERED_ROW_BYTES,
         "a row of `nodes`, bytes": units.NODE_BYTES,
         "a row in a list's answer, bytes as Lambda serialises it": units.SERIALISED_BYTES,
         "write units per row written (table and index)": 2 * units.ROW_WRITE_UNITS,

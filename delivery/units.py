@@ -89,6 +89,10 @@ def _value_bytes(kind: str, value: str) -> int:
 
 
 ROW_BYTES: Final = item_bytes(to_item(ROW)) + len("start_key") + len(f"{ROW.starttime}#{ROW.id}")
+NUMBERS: Final = {"caller": "+12025550143", "called": "+442079460123", "call_id": "5f1e0b3c2d4a6978@192.168.0.12"}
+NUMBERED_ROW_BYTES: Final = ROW_BYTES + sum(len(name) + len(text) for name, text in NUMBERS.items())
+"""Of an engine that tells its calls' numbers."""
+
 NODE_BYTES: Final = item_bytes(to_node_item(NODE))
 JSON_FIELDS: Final = ("id", "site", "node", "domain", "type", "code", "name", "starttime")
 JSON_ROW: Final = json.dumps({name: getattr(ROW, name) for name in JSON_FIELDS}, separators=(",", ":"))

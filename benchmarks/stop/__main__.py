@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from benchmarks.stop.bench import FEW, FLEET, taking_the_engines_place, until
 from benchmarks.stop.endurance import LeaseWatch, steady
-from benchmarks.stop.latency import calls_per_stop, stops
+from benchmarks.stop.latency import calls_per_stop, stops, waited_stops
 from benchmarks.stop.rates import ROUNDS, ROWS, drained, registered
 from stack import Stack, running_stack
 
@@ -38,6 +38,7 @@ async def measure(stack: Stack) -> dict[str, Any]:
 
         await until(adopted)
         found = say(**await stops(bench))
+        found |= say(**await waited_stops(bench))
         found |= say(aws_calls_per_stop=await asyncio.to_thread(calls_per_stop, bench))
         few = watch.per_minute(0)  # before the agent is halted for a while, which delays a renewal
         found |= say(**await drained(bench))

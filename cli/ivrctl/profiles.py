@@ -70,6 +70,15 @@ def resolve(options: Mapping[str, Any], environment: Mapping[str, str] = os.envi
     return _checked(name, values, environment)
 
 
+def names_in(options: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the names of the profiles, `local` among them; of a file that cannot be read none."""
+    try:
+        profiles = _written(_file(options, environment), required=False).get("profiles", {})
+    except UsageError:
+        profiles = {}
+    return sorted({"local", *(profiles if isinstance(profiles, dict) else ())})
+
+
 def _checked(name: str, values: Mapping[str, str], environment: Mapping[str, str]) -> Profile:
     if "url" not in values:
         raise UsageError(f"profile {name}: has no url", remedy="set url in the profile, or IVRCTL_URL")

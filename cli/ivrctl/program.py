@@ -1,4 +1,4 @@
-"""The program: which commands there are, how the line is read, and which exit code an error becomes.
+"""The program: reads the line, calls the command, and turns errors into exit codes.
 
 The composition root. Reads the line in two steps, so that only the module of the command that is called is imported.
 """
@@ -7,39 +7,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, Final, NamedTuple
+from typing import Any
 
-from ivrctl.arguments import Parser, add_common
 from ivrctl.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_PIPE, CliError, UsageError
+from ivrctl.grammar import COMMANDS, PROG, module_of, parser, parser_of
 from ivrctl.terminal import Terminal
-
-
-class Command(NamedTuple):
-    """A command: its module under `commands`, and what it does in a line."""
-
-    module: str
-    summary: str
-
-
-COMMANDS: Final[dict[str, Command]] = {
-    "list": Command("list", "list what runs now"),
-    "get": Command("get", "show one running script"),
-    "stop": Command("stop", "stop running scripts, and prove it"),
-}
-
-PROG: Final = "ivrctl"
-
-DESCRIPTION: Final = "List, watch and stop the IVR scripts that run in your domain, at all sites."
-
-EPILOG: Final = """\
-examples:
-  ivrctl list site=SITE1 'age>10m'
-  ivrctl stop --where site=SITE1 code=player
-
-`ivrctl COMMAND --help` shows a command's arguments and examples. Without a profile it speaks to the local
-stack of `make run`. Exit codes: 0 done, 1 something failed, 2 usage, 3 auth, 4 not found, 5 partial, 6 unavailable.
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,27 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parser() -> Parser:
-    """Return the parser of the program's own options, up to the command's name."""
-    made = Parser(prog=PROG, usage="ivrctl [options] COMMAND [arguments]", description=DESCRIPTION, more=_epilog)
-    made.add_argument("--version", action="store_true", help="show the version and end")
-    add_common(made)
-    made.add_argument("command", nargs="?", help=argparse.SUPPRESS)
-    made.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return made
-
-
-def parser_of(name: str) -> Parser:
-    """Return a command's parser; imports its module."""
-    module = import_module(f"ivrctl.commands.{COMMANDS[name].module}")
-    made = Parser(
-        prog=f"{PROG} {name}", usage=f"{PROG} {name} {module.USAGE}", description=module.DESCRIPTION, more=module.more
-    )
-    module.add(made)
-    add_common(made)
-    return made
-
-
 def _run(given: list[str], terminal: Terminal) -> int:
     options = parser().parse_args(given)
     if options.version:
@@ -95,7 +46,7 @@ def _run(given: list[str], terminal: Terminal) -> int:
         parser().print_help()
         return EXIT_OK
     if options.command not in COMMANDS:
-        raise UsageError(f"{PROG}: no command {options.command!r}", remedy="the commands are " + ", ".join(COMMANDS))
+        raise UsageError(f"{PROG}: no command {options.command!r}", remedy="`ivrctl --help` lists the commands")
     return _called(options, terminal)
 
 
@@ -107,10 +58,9 @@ def _called(options: argparse.Namespace, terminal: Terminal) -> int:
     merged = argparse.Namespace(**{**before, **vars(own)})
     if getattr(merged, "no_color", False):
         terminal.forbid_colour()
-    module = import_module(f"ivrctl.commands.{COMMANDS[options.command].module}")
     call = Call(merged, terminal)
     try:
-        code: int = module.run(call)
+        code: int = module_of(options.command).run(call)
     finally:
         call.close()
     return code
@@ -127,13 +77,3 @@ def _tell(error: CliError, terminal: Terminal, *, as_json: bool) -> None:
     terminal.say(f"{PROG}: {first}", colour="red")
     for line in others:
         terminal.say(line)
-
-
-def _epilog() -> str:
-    wide = max(map(len, COMMANDS))
-    return (
-        "commands:\n"
-        + "".join(f"  {name:<{wide}}  {each.summary}\n" for name, each in COMMANDS.items())
-        + "\n"
-        + EPILOG
-    )

@@ -22,7 +22,7 @@ COMPARISONS: Final = {"=": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=
 OF_AGE: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 """The comparison of `starttime` that says the same of the age."""
 
-_TERM: Final = re.compile(r"([A-Za-z.]+)\s*(!=|<=|>=|!~|=|<|>|~)\s*(.*)", re.DOTALL)
+_TERM: Final = re.compile(r"([A-Za-z._]+)\s*(!=|<=|>=|!~|=|<|>|~)\s*(.*)", re.DOTALL)
 _FORM: Final = "write FIELD=VALUE, with = != < <= > >= ~ (like) or !~ between them; `ivrctl list --help` has examples"
 _COMMA: Final = re.compile(r"(?<!\\),")
 

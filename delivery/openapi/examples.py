@@ -10,6 +10,7 @@ from ivr_runtimes.errors import ApiError
 from ivr_runtimes.fields import DOCUMENTED
 from ivr_runtimes.http.caller import caller_of
 from ivr_runtimes.http.response import problem_response
+from ivr_runtimes.listing.permission import permit
 from ivr_runtimes.query import parse_list_query
 
 SAMPLE: Final = {
@@ -33,6 +34,9 @@ SAMPLE: Final = {
     "ext.call_id": "1572943000.42",
 }
 """A value of each field. The numbers are of a range that is kept for fiction."""
+
+NUMBERS_SCOPE: Final = "ivrscript_runtimes:numbers"
+"""The scope of numbers where the installation has no name of its own for it."""
 
 REQUEST_ID: Final = "JKJaXmPLvHcESHA="
 
@@ -75,5 +79,9 @@ def _refused() -> Iterator[ApiError]:
         yield error
     try:
         caller_of({}, domain_claim="domain")
+    except ApiError as error:
+        yield error
+    try:
+        permit(parse_list_query("mask=id,ext.caller"), (), scope=NUMBERS_SCOPE)
     except ApiError as error:
         yield error

@@ -3,13 +3,13 @@
 from typing import Final
 
 from delivery.openapi.schema import Json
+from ivr_runtimes.command import REASON_LENGTH
 from ivr_runtimes.http.response import COMMON_HEADERS
 from ivr_runtimes.identifiers import KEY_PATTERN, SITE_PATTERN, STOP_ID_PATTERN
 from ivr_runtimes.listing.paging import EXACT_COUNT
-
-LONGEST_WAIT_S: Final = 8
-LONGEST_REASON: Final = 256
-OUTCOMES: Final = ("ended", "post_processing", "already_stopping", "pending")
+from ivr_runtimes.stopping.outcome import StopOutcome
+from ivr_runtimes.stopping.reason import STOP_REASON
+from ivr_runtimes.stopping.request import IDEMPOTENCY_KEY, MAX_WAIT_S
 
 
 def _read(name: str, words: str, example: str, **schema: str | int) -> Json:
@@ -25,7 +25,7 @@ OF_A_LIST: Final = (
 
 OF_A_STOP: Final = (
     _read(
-        "Idempotency-Key",
+        IDEMPOTENCY_KEY,
         "Names this stop, so that a repeat of the request is recognised: send one, a new one for each stop you mean."
         " With quotes or without it is one key, and so is the same key twice; different ones are refused.",
         "8d1b2f0c-6f0e-4a7e-9a51-3c8f3f6f0a11",
@@ -33,16 +33,17 @@ OF_A_STOP: Final = (
     ),
     _read(
         "Prefer",
-        f"`wait=N` (1 to {LONGEST_WAIT_S} seconds) answers once the stop has taken effect, or after N seconds, with"
+        f"`wait=N` (1 to {MAX_WAIT_S} seconds) answers once the stop has taken effect, or after N seconds, with"
         " `Stop-Outcome`. Other preferences are ignored (RFC 7240).",
         "wait=5",
     ),
     _read(
-        "Stop-Reason",
-        f"Why it is stopped, for the logs: 1 to {LONGEST_REASON} characters, percent-encoded UTF-8 where they are not"
-        " ASCII.",
+        STOP_REASON,
+        f"Why it is stopped, for the logs: 1 to {REASON_LENGTH} characters, all but printable ASCII percent-encoded as"
+        " UTF-8, `%` as `%25`.",
         "Queue is closed",
         minLength=1,
+        pattern=r"^[ -~]+$",
     ),
 )
 """What a stop reads."""
@@ -94,9 +95,9 @@ STOPPED: Final = COMMON | {
         " for External Stop runs. `already_stopping`: that branch runs for an earlier stop. `pending`: accepted, and"
         " nothing seen of it yet: ask again with the same key.",
         "ended",
-        enum=list(OUTCOMES),
+        enum=[outcome.value for outcome in StopOutcome],
     ),
-    "Preference-Applied": _told("The preference that was followed.", "wait=5", pattern=rf"^wait=[1-{LONGEST_WAIT_S}]$"),
+    "Preference-Applied": _told("The preference that was followed.", "wait=5", pattern=rf"^wait=[1-{MAX_WAIT_S}]$"),
 }
 """Of a stop."""
 

@@ -32,7 +32,7 @@ def _runtime() -> Json:
 
 
 def _ext() -> Json:
-    words = "More of a runtime: the parts that the mask names, or all."
+    words = "More of a runtime: the parts that the mask names, or all but those that are personal."
     return {"description": words, **obj({field.part: _value(field) for field in FIELDS.values() if field.part})}
 
 

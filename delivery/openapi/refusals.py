@@ -10,7 +10,7 @@ from ivr_runtimes.http.response import PROBLEM_TYPE
 
 ANYWHERE: Final = (errors.InvalidRequestError, errors.DomainClaimError, errors.InternalError)
 RAISED: Final[dict[str, tuple[type[ApiError], ...]]] = {
-    "GET": (*ANYWHERE, errors.ResultTooLargeError, errors.ListUnavailableError),
+    "GET": (*ANYWHERE, errors.InsufficientScopeError, errors.ResultTooLargeError, errors.ListUnavailableError),
     "DELETE": (*ANYWHERE, errors.RuntimeNotFoundError, errors.NodeUnreachableError, errors.OutcomeUnknownError),
 }
 """What each function may refuse with."""
@@ -62,7 +62,8 @@ def _refusal(status: int, ours: list[type[ApiError]]) -> Json:
 
 
 def _headers(status: int, ours: list[type[ApiError]]) -> Json:
-    named: Json = {}
+    """Describe what may stand there: API Gateway's own answers have none of ours."""
+    named: Json = {name: header | {"required": False} for name, header in headers.COMMON.items()} if ours else {}
     if status in (401, 403):
         named["WWW-Authenticate"] = headers.CHALLENGE
     if status == 503:

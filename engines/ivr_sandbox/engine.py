@@ -13,10 +13,11 @@ from random import Random
 
 from ivr_engine.mirror import Mirror
 from ivr_engine.model import Ack, Event, FullState, Result, Snapshot, State, StopType, UnknownRuntimeError
-from ivr_sandbox import ids
+from ivr_sandbox import ids, numbers
 from ivr_sandbox.clock import Scheduler, Timer
 from ivr_sandbox.interpreter import Course, Interpreter
 from ivr_sandbox.library import Library
+from ivr_sandbox.numbers import Numbers
 
 log = logging.getLogger(__name__)
 
@@ -24,12 +25,15 @@ log = logging.getLogger(__name__)
 class Runtime:
     """One call in progress. `stop_ids` are all it accepted; `course` is what its interpreter runs now."""
 
-    __slots__ = ("course", "domain", "id", "interpreter", "starttime", "stop_id", "stop_ids", "stopping", "timer")
+    __slots__ = (
+        *("course", "domain", "id", "interpreter", "numbers", "starttime", "stop_id", "stop_ids", "stopping", "timer"),
+    )
 
-    def __init__(self, runtime_id: str, *, domain: str, starttime: str) -> None:
+    def __init__(self, runtime_id: str, *, domain: str, starttime: str, numbers: Numbers) -> None:
         self.id = runtime_id
         self.domain = domain
         self.starttime = starttime
+        self.numbers = numbers
         self.interpreter: Interpreter
         self.course: Course
         self.timer: Timer | None = None
@@ -53,6 +57,9 @@ class Runtime:
             stop_id=self.stop_id,
             rootcode=None if source is None else source.code,
             rootname=None if source is None else source.name,
+            caller=self.numbers.caller,
+            called=self.numbers.called,
+            call_id=self.numbers.call_id,
         )
 
     def halt(self) -> None:
@@ -91,12 +98,13 @@ class Engine:
         self._runtimes: dict[str, Runtime] = {}
 
     def start(self, code: str, *, domain: str, rng: Random) -> str:
-        """Start a script for a call of the domain; return the runtime's id. `rng` decides what its caller does."""
+        """Start a script for a call of the domain; return the runtime's id. `rng` decides who calls, and does what."""
         started_us = self._now_us()
         runtime = Runtime(
             ids.runtime_id(started_us, node_number=self._node_number, random_bits=secrets.randbits(ids.RANDOM_BITS)),
             domain=domain,
             starttime=ids.starttime(started_us),
+            numbers=numbers.draw(rng, domain=domain, code=code),
         )
         runtime.interpreter = Interpreter(
             self._library[code], library=self._library, rng=rng, changed=partial(self._reached, runtime.id)

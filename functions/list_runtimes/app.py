@@ -17,15 +17,16 @@ from ivr_runtimes.http.edge import answer, unread_rows
 from ivr_runtimes.http.event import Event, header, raw_query
 from ivr_runtimes.http.response import PREFERENCE_APPLIED, Response, json_response
 from ivr_runtimes.listing.paging import EXACT_COUNT, next_link, wants_count
+from ivr_runtimes.listing.permission import permit
 from ivr_runtimes.listing.reader import RuntimeList
 from ivr_runtimes.query import parse_list_query
-from ivr_runtimes.settings import FunctionSettings, load
+from ivr_runtimes.settings import ListSettings, load
 from ivr_runtimes.stores import boto
 from ivr_runtimes.stores.dynamo import NodeTable, RuntimeTable
 
 logger = Logger()
 metrics = Metrics()
-settings = load(FunctionSettings, os.environ)
+settings = load(ListSettings, os.environ)
 notices = unread_rows(logger, metrics, settings.sites)
 client = boto.listing_client(boto.config(connect_timeout_s=0.5, read_timeout_s=2.0, attempts=3))
 listing = RuntimeList(
@@ -40,6 +41,7 @@ def serve(event: Event, caller: Caller) -> Response:
     """Answer one list request."""
     asked, prefer, encodings = raw_query(event), header(event, "prefer"), header(event, "accept-encoding")
     query = parse_list_query(asked)
+    permit(query, caller.scopes, scope=settings.scope_numbers)
     found = listing.select(query, caller.domain, count=wants_count(prefer))
     meter.listed(metrics, rows=len(found.rows), plan=found.plan, read_units=found.cost.read_units)
     logger.info(

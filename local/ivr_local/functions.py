@@ -20,7 +20,14 @@ from ivr_local.template import FunctionSpec
 from ivr_local.worker import ANSWER, LENGTH, READY
 
 WORKERS: Final = 2
-"""Per function: two requests at a time, further ones wait. Lambda would start more; a laptop should not."""
+"""Per function, from the start: two requests at a time."""
+
+MOST_WORKERS: Final = 6
+"""Per function, while requests wait for one: Lambda would start more, a laptop should not. A stop that waits for its
+effect keeps a worker for seconds, and takes hardly any processor time meanwhile."""
+
+CROWDED_S: Final = 0.5
+"""How long a request waits before another worker is started for it: the next free one mostly comes sooner."""
 
 WAIT_FOR_WORKER_S: Final = 30.0
 """How long a request waits for a free worker: API Gateway's longest integration timeout (page http-api-quotas)."""
@@ -81,12 +88,16 @@ class _Worker:
 
 @dataclass(slots=True, kw_only=True)
 class Function:
-    """A function and its workers. `tell` is called with a sentence when a worker ends that should not have."""
+    """A function and its workers: `workers` from the start, at most `most` while requests wait for one.
+
+    `tell` is called with a sentence when a worker ends that should not have.
+    """
 
     spec: FunctionSpec
     surroundings: Surroundings
     tell: Callable[[str], None]
     workers: int = WORKERS
+    most: int = 0
     fault: str = "its workers are starting"
     _idle: asyncio.LifoQueue[_Worker] = field(default_factory=asyncio.LifoQueue)
     _running: set[_Worker] = field(default_factory=set)
@@ -109,8 +120,8 @@ class Function:
 
     @property
     def ready(self) -> bool:
-        """True when every worker has loaded its handler."""
-        return len(self._running) == self.workers
+        """True when every worker of the start has loaded its handler."""
+        return len(self._running) >= self.workers
 
     @property
     def working(self) -> bool:
@@ -124,9 +135,8 @@ class Function:
 
     def start(self) -> None:
         """Start the workers, and from now on replace those that end."""
-        self._keepers = [
-            asyncio.create_task(self._keep(), name=f"worker {number} of {self.name}") for number in range(self.workers)
-        ]
+        for _ in range(self.workers):
+            self._keep_another()
 
     async def stop(self) -> None:
         """End all workers."""
@@ -160,11 +170,28 @@ class Function:
     async def _free_worker(self) -> _Worker:
         try:
             async with asyncio.timeout(WAIT_FOR_WORKER_S):
-                while not (worker := await self._idle.get()).usable:
+                while not (worker := await self._next_worker()).usable:
                     pass  # it died while idle; its keeper replaces it
         except TimeoutError:
             raise FunctionTimeoutError(f"{self.name}: no worker was free within {WAIT_FOR_WORKER_S:g} s") from None
         return worker
+
+    async def _next_worker(self) -> _Worker:
+        while True:
+            try:
+                async with asyncio.timeout(CROWDED_S):
+                    return await self._idle.get()
+            except TimeoutError:
+                self._grow()
+
+    def _grow(self) -> None:
+        """Start one more worker, unless one is starting already, or there are enough."""
+        if 0 < len(self._keepers) == len(self._running) < self.most:
+            self._keep_another()
+
+    def _keep_another(self) -> None:
+        name = f"worker {len(self._keepers)} of {self.name}"
+        self._keepers.append(asyncio.create_task(self._keep(), name=name))
 
     def _invocation(self, event: Mapping[str, Any], request_id: str) -> bytes:
         deadline_ms = int((time.time() + self.spec.timeout_s) * 1000)

@@ -22,7 +22,7 @@ from ivr_local.authorizer import JwtAuthorizer
 from ivr_local.emulator import ACCOUNT_ID, HOST, REGION, Endpoint
 from ivr_local.event import Api
 from ivr_local.fleet import Fleet
-from ivr_local.functions import Function, Surroundings
+from ivr_local.functions import MOST_WORKERS, Function, Surroundings
 from ivr_local.gateway import Gateway
 from ivr_local.issuer import Issuer
 from ivr_local.nodes import Node, NodeSpec, Part, Program, Shared, domains_of_one_node, own_program
@@ -90,7 +90,7 @@ class LocalStack:
             clients={client.id: client for client in plan.fleet.clients},
         )
         self._functions = {
-            spec.logical_id: Function(spec=spec, surroundings=self._surroundings(), tell=tell)
+            spec.logical_id: Function(spec=spec, surroundings=self._surroundings(), tell=tell, most=MOST_WORKERS)
             for spec in plan.template.functions
         }
         self._nodes: dict[str, Node] = {}

@@ -42,7 +42,7 @@ def test_a_message_tells_the_queues_own_time(stores):
     """It is a witness when a deadline is judged: the agent's own clock may be the wrong one."""
     stores.outbox.send(command())
     (message,) = stores.inbox.receive(wait_s=2)
-    assert abs(message.queue_s - time.time()) < 5
+    assert abs(message.queue_s - time.time()) < 30
 
 
 def test_a_received_message_is_hidden_until_it_is_handed_back(stores):
@@ -57,9 +57,9 @@ def test_a_received_message_is_hidden_until_it_is_handed_back(stores):
 def test_visibility_ends_after_the_seconds_asked_for(stores):
     stores.outbox.send(command())
     (message,) = stores.inbox.receive(wait_s=2)
-    stores.inbox.set_visibility([message.receipt], visibility_s=1)
+    stores.inbox.set_visibility([message.receipt], visibility_s=3)
     assert stores.inbox.receive(wait_s=0) == []
-    time.sleep(1.1)
+    time.sleep(3.1)
     assert [m.message_id for m in stores.inbox.receive(wait_s=2)] == [message.message_id]
 
 

@@ -36,6 +36,33 @@ def test_rows_come_back_as_they_were_written(tables):
     assert listed(tables, DOMAIN) == [PLAYER, nested]
 
 
+NUMBERED = replace(PLAYER, caller="+12025550143", called="sip:Ж📞@pbx.example", call_id="")
+
+
+def numbers_of(rows):
+    return {row.id: (row.caller, row.called, row.call_id) for row in rows}
+
+
+def test_numbers_are_read_only_where_they_are_asked_for(tables):
+    tables.runtimes.write(WriteBatch(site=SITE1, puts=[NUMBERED, WELCOME]))
+    ids = [NUMBERED.id, WELCOME.id]
+    for read in (
+        lambda **asked: tables.runtimes.page(DOMAIN, Stretch(), cost=Cost(), **asked).rows,
+        lambda **asked: tables.runtimes.of_ids(ids, [SITE1, SITE2], cost=Cost(), **asked),
+    ):
+        told = ("+12025550143", "sip:Ж📞@pbx.example", "")
+        assert numbers_of(read(numbers=True)) == {NUMBERED.id: told, WELCOME.id: (None, None, None)}
+        assert {row.id: getattr(row, "caller", None) for row in read()} == dict.fromkeys(ids)
+    assert [row.caller for row in tables.runtimes.find(NUMBERED.id, [SITE1])] == [None], "a stop needs none"
+
+
+def test_a_page_may_be_of_one_caller(tables):
+    tables.runtimes.write(WriteBatch(site=SITE1, puts=[NUMBERED, WELCOME]))
+    among = {"caller": frozenset({"+12025550143", "x"})}
+    assert [row.id for row in page(tables, Stretch(among=among), numbers=True).rows] == [NUMBERED.id]
+    assert not page(tables, Stretch(among={"called": frozenset({"x"})}), numbers=True).rows
+
+
 def test_a_domain_sees_only_its_rows_in_start_order_then_id(tables):
     early = numbered(PLAYER, 1, starttime="2019-11-05T08:00:00Z")
     twins = [numbered(PLAYER, n) for n in (3, 2)]

@@ -87,7 +87,7 @@ def test_permissions_are_enforced_in_every_end_to_end_test_that_is_not_said_to_d
 def test_what_a_deployment_passes_on_can_be_seen() -> None:
     (command,) = [line for line in blocks("") if not line.startswith("make ")]
     argv = shlex.split(command.replace(".aws-sam/build", str(built("arm64"))))
-    ran = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    ran = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     given = dict(pair.split("=", 1) for pair in ran.stdout.split())
     assert re.fullmatch("[0-9a-f]{16}", given.pop("Release"))
     assert given.keys() >= {"JwtIssuer", "JwtAudience", "Sites", "Environment"}

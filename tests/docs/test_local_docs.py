@@ -62,7 +62,7 @@ def test_who_follows_the_page_sees_an_engine_of_their_own_in_the_list_and_stops_
         eventually(lambda: stack.rows(token, filter=f'{{"node":"{NODE}"}}'), within_s=40)
         assert "SITE1=3/3" in stack.listing(token).headers["site-nodes"]
         caller = ["/bin/sh", "-c", "set -eu\n" + block("caller", stack.port) + 'echo "stopped $ID"']
-        done = subprocess.run(caller, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(caller, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
         assert "HTTP/1.1 204 No Content" in done.stdout, done.stdout + done.stderr
         stopped = done.stdout.split()[-1]
         eventually(lambda: stopped not in {row["id"] for row in stack.rows(token)}, within_s=20)

@@ -34,6 +34,7 @@ ROW = Runtime(
     code="player",
     name="TEST PLAY",
     starttime="2019-11-05T08:36:40Z",
+    caller="+12025550143",
     lwt="2019-11-05T08:36:41Z",
 )
 

@@ -34,7 +34,7 @@ def test_a_stranger_who_pastes_its_lines_lists_scripts_and_stops_one(stack: Stac
     pasted = [block for block in BLOCKS if "curl" in block]
     assert len(pasted) == 3
     script = "set -eu\n" + "\n".join(pasted).replace("127.0.0.1:3000", f"127.0.0.1:{stack.port}")
-    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "HTTP/1.1 204 No Content" in done.stdout
     assert "stop-outcome: post_processing" in done.stdout.lower()

@@ -19,7 +19,7 @@ FIGURES: dict[str, Any] = json.loads((ROOT / "benchmarks" / "units.json").read_t
 @pytest.fixture(scope="module")
 def printed() -> str:
     command = [sys.executable, "-m", "delivery.scale"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
 def cells(printed: str, row: str) -> list[float]:
@@ -97,3 +97,11 @@ def test_a_site_takes_six_resources_and_75_sites_fit(printed: str) -> None:
     assert len(expanded(3).resources) - len(expanded(1).resources) == 2 * 6
     assert cells(printed, "CloudFormation: resources of a stack")[2] <= 500
     assert cells(printed, "CloudFormation: outputs of a stack")[1:] == [len(expanded(n).outputs) for n in (20, 75)]
+
+
+def test_a_row_with_numbers_costs_no_more_to_write(printed: str) -> None:
+    (plain,) = cells(printed, "a row of `runtimes`, bytes")
+    (numbered,) = cells(printed, "the same with caller")
+    assert f"its rows {numbered - plain:.0f} bytes longer" in PAGE
+    assert plain < numbered <= 1024, "one write unit"
+    assert 0.15 < numbered / plain - 1 < 0.25, "about a fifth more to read"

@@ -17,7 +17,7 @@ from emulators import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.waits, pytest.mark.timeout(900)]
 
-STOPS = {"no_reassertion": 120, "delete_first": 50, "relative": 60, "forgetful": 100}
+STOPS = {"no_reassertion": 120, "delete_first": 50, "relative": 60, "forgetful": 100, "hopeful": 40}
 """How many stops bring each defect to light with certainty enough; the longest run first."""
 
 ENVIRONMENT = dict(os.environ)
@@ -72,6 +72,7 @@ def runs(tmp_path_factory):
         pytest.param("no_reassertion", "ghosts", id="ambiguous writes are not written again"),
         pytest.param("relative", "killed_by_own_retry", id="commands are relative"),
         pytest.param("delete_first", "lost", id="messages are deleted before their effect"),
+        pytest.param("hopeful", "false_outcome", id="rows tell what the engine has not"),
         pytest.param("forgetful", "killed_by_own_retry", id="the engine forgets stop ids"),
     ],
 )

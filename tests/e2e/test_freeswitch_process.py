@@ -14,7 +14,7 @@ from bridges import SAMPLES, bridge, program
 from emulators import free_port
 from ivr_engine.conformance.kit import catalogue
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
 TOKEN = "node-token"
 
@@ -78,7 +78,7 @@ def test_a_bridge_may_come_before_its_engine_and_ends_in_order(tmp_path: Path) -
             ]
             assert back[-1]["runtimes"] == 3
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(30) == 0
             assert process.stderr
             assert "change-me" not in "".join(map(str, [lost, back])) + process.stderr.read()
     assert not Path(f"{tmp_path}/e").exists()
@@ -86,14 +86,14 @@ def test_a_bridge_may_come_before_its_engine_and_ends_in_order(tmp_path: Path) -
 
 def test_wrong_settings_are_told_and_nothing_is_started() -> None:
     with program("ivr_freeswitch", "--config", str(SAMPLES / "h6.toml")) as process:
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=60)
     assert process.returncode == 2
     assert told.startswith("ivr-freeswitch: wrong settings\npassword: ")
 
 
 def test_help_tells_every_setting() -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "ivr_freeswitch", "--help"], capture_output=True, text=True, check=True, timeout=20
+        [sys.executable, "-m", "ivr_freeswitch", "--help"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
     assert "IVR_FREESWITCH_SCRIPTS, required" in told
     assert "IVR_FREESWITCH_PORT, default: 8021" in told

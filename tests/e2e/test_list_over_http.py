@@ -15,6 +15,9 @@ from stack import RESOURCE, Stack, eventually
 
 pytestmark = pytest.mark.e2e
 
+FICTION = r"\+1[2-9][0-9]{2}55501[0-9]{2}|\+447700900[0-9]{3}|\+448081570[0-9]{3}"
+"""The sandbox's numbers: of the ranges that nobody has."""
+
 FIELDS = ["id", "site", "node", "domain", "type", "code", "name", "starttime"]
 
 
@@ -54,6 +57,32 @@ def test_the_answer_is_json_of_the_contracts_media_type_and_tells_its_sites(stac
     answer = stack.listing(token)
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.headers["site-nodes"] == "SITE1=2/2, SITE2=2/2"
+
+
+def test_a_call_is_found_by_its_number_by_whoever_may_see_it_and_by_nobody_else(stack, domain, token):
+    """From the engine to the answer; on the way no process has logged it."""
+    supervisor, mask = stack.token(domain, numbers=True), "id,ext.caller,ext.called,ext.call_id"
+
+    def found():
+        told = [row for row in stack.rows(supervisor, mask=mask) if row["ext"]["caller"]]
+        row = told[-1]  # the youngest, which will not end at once
+        return (
+            row
+            if stack.rows(supervisor, mask=mask, filter=json.dumps({"ext.call_id": row["ext"]["call_id"]})) == [row]
+            else None
+        )
+
+    numbers = eventually(found, within_s=20)["ext"]
+    assert re.fullmatch(FICTION, numbers["caller"])
+    assert re.fullmatch(FICTION, numbers["called"])
+    for parameters in ({"mask": mask}, {"order": "ext.caller"}, {"filter": json.dumps({"ext.caller": "+1"})}):
+        refused = stack.listing(token, **parameters)
+        assert (refused.status, refused.json()["code"]) == (403, "insufficient_scope")
+        assert "ivrscript_runtimes:numbers" in refused.json()["detail"]
+    assert "caller" not in stack.rows(token, mask="ext", limit="1")[0]["ext"]
+    logs = [log.read_text("utf-8", "replace") for log in (stack.state_dir / "logs").iterdir()]
+    assert any("listed" in log for log in logs)
+    assert not [log for log in logs if numbers["call_id"] in log or numbers["caller"] in log]
 
 
 class BasePath(BaseHTTPRequestHandler):

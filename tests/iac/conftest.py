@@ -51,7 +51,7 @@ def sam() -> Sam:
     def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [str(SAM_BIN / program), *arguments]
         return subprocess.run(
-            command, cwd=ROOT, env=inherited | own, capture_output=True, text=True, timeout=150, check=False
+            command, cwd=ROOT, env=inherited | own, capture_output=True, text=True, timeout=280, check=False
         )
 
     return run

@@ -28,14 +28,22 @@ def test_every_route_asks_for_exactly_one_scope_of_its_own(stack: Stack) -> None
 
 def test_a_scope_is_as_long_as_api_gateway_takes_it(expanded_with: Any) -> None:
     """AuthorizationScopes: strings of 1 to 64 characters (API Gateway V2 API reference, "Routes")."""
-    stack = expanded_with(ScopeRead="r" * 64, ScopeStop="s" * 64)
+    stack = expanded_with(ScopeRead="r" * 64, ScopeStop="s" * 64, ScopeNumbers="n" * 64)
     assert {scope for route in stack.routes for scope in route.scopes} == {"r" * 64, "s" * 64}
+    assert stack.outputs["NumbersScope"] == "n" * 64
 
 
 def test_scopes_issuer_and_audiences_are_the_installations(expanded_with: Any) -> None:
     stack = expanded_with(ScopeRead="calls/read", ScopeStop="calls/stop", JwtIssuer="https://i", JwtAudience="a, b")
     assert {scope for route in stack.routes for scope in route.scopes} == {"calls/read", "calls/stop"}
     assert (stack.authorizer.issuer, stack.authorizer.audience) == ("https://i", ("a", "b"))
+
+
+def test_the_list_function_alone_knows_the_scope_of_numbers_and_no_route_asks_for_it(expanded_with: Any) -> None:
+    stack = expanded_with(ScopeNumbers="calls/numbers")
+    told = {function.logical_id: function.environment.get("SCOPE_NUMBERS") for function in stack.functions}
+    assert told == {"ListRuntimesFunction": "calls/numbers", "StopRuntimeFunction": None}
+    assert "calls/numbers" not in {scope for route in stack.routes for scope in route.scopes}
 
 
 def test_every_route_names_the_authorizer_itself(stack: Stack) -> None:
@@ -77,6 +85,7 @@ def test_an_output_tells_whatever_a_client_or_an_agent_needs(stack: Stack, docum
     assert stack.outputs["ApiUrl"].startswith("https://")
     assert (stack.outputs["TokenIssuer"], stack.outputs["TokenAudiences"]) == ("https://issuer.example", "ivr")
     assert {stack.outputs["ReadScope"], stack.outputs["StopScope"]} == set(PUBLIC.values())
+    assert stack.outputs["NumbersScope"] == "ivrscript_runtimes:numbers"
     assert stack.outputs["TokenDomainClaim"] == "domain"
     assert (stack.outputs["Region"], stack.outputs["SiteCodes"]) == ("eu-central-1", "SITE1,SITE2")
     urls = {f"{stack.outputs['StopQueueUrlPrefix']}{site}{end}" for site in ("SITE1", "SITE2") for end in ("", "-dlq")}
@@ -108,6 +117,9 @@ def test_nothing_but_the_api_invokes_a_function(stack: Stack) -> None:
         ("ScopeStop", ""),
         ("ScopeRead", "r" * 65),
         ("ScopeStop", "s" * 65),
+        ("ScopeNumbers", ""),
+        ("ScopeNumbers", "n" * 65),
+        ("ScopeNumbers", "two scopes"),
         ("DomainClaim", "a b"),
         ("LogLevel", "info"),
         ("Architecture", "riscv"),

@@ -36,7 +36,7 @@ def scan(template: Path, *arguments: str) -> dict[str, set[tuple[str, str]]]:
         pytest.skip("checkov is not installed: run `make lint-cloud` (needs Python 3.13)")
     options = ["--framework", "cloudformation", "--skip-download", "--output", "json", *arguments]
     command = [str(CHECKOV), "-f", str(template), *options]
-    ran = subprocess.run(command, cwd=template.parent, capture_output=True, text=True, timeout=150, check=False)
+    ran = subprocess.run(command, cwd=template.parent, capture_output=True, text=True, timeout=280, check=False)
     results = json.loads(ran.stdout)["results"]
     return {
         outcome: {(one["check_id"], one["resource"].rpartition(".")[2]) for one in results[f"{outcome}_checks"]}

@@ -98,7 +98,7 @@ def load(function: Any, aws: Aws, *event: str) -> list[str]:
     command = [sys.executable, "-c", LOAD, *event]
     environment = {**function.environment, **led_here, **own}
     loaded = subprocess.run(
-        command, cwd=function.code_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=function.code_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert loaded.returncode == 0, loaded.stderr
     asked: list[str] = json.loads(loaded.stdout.splitlines()[0])

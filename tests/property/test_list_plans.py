@@ -41,7 +41,16 @@ class Table:
         self._empty = empty
         self.changes: list[Any] = []
 
-    def page(self, domain: Any, stretch: Any, *, cost: Any, resume: Any = None, limit: int | None = None) -> Page:
+    def page(
+        self,
+        domain: Any,
+        stretch: Any,
+        *,
+        cost: Any,
+        resume: Any = None,
+        limit: int | None = None,
+        numbers: bool = False,
+    ) -> Page:
         assert limit is None or 1 <= limit < MAX_LIMIT
         if self.changes:
             self.changes.pop(0)(self.runtimes)
@@ -50,10 +59,10 @@ class Table:
             return Page((), Again(resume))
         resume = resume.resume if isinstance(resume, Again) else resume
         rows = min(limit or self._page_rows, self._page_rows)
-        return self.runtimes.page(domain, stretch, cost=cost, resume=resume, limit=rows)
+        return self.runtimes.page(domain, stretch, cost=cost, resume=resume, limit=rows, numbers=numbers)
 
-    def of_ids(self, ids: Any, sites: Any, *, cost: Any) -> Any:
-        return self.runtimes.of_ids(ids, sites, cost=cost)
+    def of_ids(self, ids: Any, sites: Any, *, cost: Any, numbers: bool = False) -> Any:
+        return self.runtimes.of_ids(ids, sites, cost=cost, numbers=numbers)
 
 
 class Again:
@@ -103,7 +112,7 @@ def test_the_links_lead_through_the_whole_list(
 ) -> None:
     table, matching = Table(world, **shape), worlds.expected(world, asked)
     pages = list(walked(table, data.draw(oracle.written(asked)), count=count))
-    assert [row for page in pages for row in page.rows] == matching
+    assert [(row.site, row.id) for page in pages for row in page.rows] == [(row.site, row.id) for row in matching]
     assert all(len(page.rows) == asked["limit"] for page in pages[:-1])
     assert {page.total for page in pages} == {len(matching) if count else None}
 

@@ -51,6 +51,7 @@ TYPES: tuple[Item, ...] = (
 )
 REQUIRED = ("type", "code", "name", "session", "node", "starttime", "state", "lwt")
 OPTIONAL = ("stoptype", "stop_id", "rootcode", "rootname")
+NUMBERS = ("caller", "called", "call_id")
 KEYS = ("site", "id", "domain", "start_key")
 """Keys of the table and of its index, which DynamoDB takes as texts only."""
 
@@ -105,6 +106,7 @@ READABLE: dict[str, Item] = {
     "a stoptype of a later version": spoiled(stoptype={"S": "hangup"}),
     "a NULL for what need not be set": spoiled(stoptype={"NULL": True}, rootcode={"NULL": True}),
     "no expires_at": spoiled(expires_at=None),
+    **{f"{name} {next(iter(of))}": spoiled(**{name: of}) for name in NUMBERS for of in TYPES},
     "empty texts": spoiled(type={"S": ""}, code={"S": ""}, name={"S": ""}),
     "a leap second": spoiled(
         starttime={"S": "2016-12-31T23:59:60Z"}, start_key={"S": f"2017-01-01T00:00:00Z#{ODD.id}"}
@@ -180,6 +182,8 @@ def queries(*odd: Item) -> dict[str, str]:
         "keys": "filter=" + quote(json.dumps({"id": ids})),
         "narrow mask": "mask=id",
         "wide mask": "mask=id,ext&flat=true",
+        "numbers": "mask=id,ext.caller,ext.called&order=ext.call_id",
+        "numbers, keys": "mask=id,ext.caller&filter=" + quote(json.dumps({"id": ids})),
         "pushed down": "filter=" + quote(json.dumps({"site": GOOD.site})),
         "range": "filter=" + quote(json.dumps([">", ["property", "starttime"], "0001-01-01T00:00:00Z"])),
     }
@@ -346,7 +350,7 @@ def test_a_flood_of_rows_that_cannot_be_read_is_counted_and_some_are_told(tables
     assert (len(tables.told), tables.counted) == (MAX_TOLD, {"nodes": 2 * count})
 
 
-attributes = st.sampled_from(sorted({*to_item(GOOD), *to_node_item(NODE), "stoptype", "rootname", "colour"}))
+attributes = st.sampled_from(sorted({*to_item(GOOD), *to_node_item(NODE), "stoptype", "rootname", "caller", "colour"}))
 numbers = st.sampled_from(["0", "-1", "1.5", "1E125", "9" * 38, str(NOW_S + 15)])
 attribute_values = st.one_of(
     st.sampled_from(TYPES),

@@ -104,7 +104,7 @@ class Deployment:
             env=mine | nobody | there | KEYS | variables,
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=280,
             check=False,
         )
 

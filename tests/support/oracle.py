@@ -16,7 +16,9 @@ from ivr_runtimes.identifiers import Domain, NodeName, RuntimeId, Session, Site,
 from ivr_runtimes.model import Runtime, State, StopType
 
 EIGHT = ("id", "site", "node", "domain", "type", "code", "name", "starttime")
-PARTS = ("ext.state", "ext.stoptype", "ext.stop_id", "ext.rootcode", "ext.rootname", "ext.session", "ext.lwt")
+COMMON = ("ext.state", "ext.stoptype", "ext.stop_id", "ext.rootcode", "ext.rootname", "ext.session", "ext.lwt")
+NUMBERS = ("ext.caller", "ext.called", "ext.call_id")
+PARTS = (*COMMON, *NUMBERS)
 TIMES = ("starttime", "ext.lwt")
 STRINGS = tuple(name for name in (*EIGHT, *PARTS) if name not in TIMES)
 SPELLED = {"and": ("and", "&&"), "or": ("or", "||"), "not": ("not", "!")}
@@ -170,7 +172,7 @@ def shown(row: Runtime, asked: dict[str, Any]) -> dict[str, Any]:
     """A row as the query's answer shows it."""
     wanted = set(asked.get("mask", EIGHT))
     if "ext" in wanted:
-        wanted |= set(PARTS)
+        wanted |= set(COMMON)  # numbers are shown where they are named
     plain = {name: text_of(row, name) for name in EIGHT if name in wanted}
     parts = {name: text_of(row, name) for name in PARTS if name in wanted}
     if asked.get("flat") or not parts:
@@ -197,6 +199,9 @@ runtimes = st.builds(
     stop_id=st.none() | words.map(StopId),
     rootcode=maybe,
     rootname=maybe,
+    caller=maybe,
+    called=maybe,
+    call_id=maybe,
     lwt=seconds,
 )
 rowsets = st.lists(runtimes, max_size=8, unique_by=lambda row: row.id)

@@ -22,7 +22,7 @@ def released() -> Path:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", "wheelhouse", f"DIST={folder}", f"ARCHITECTURE={machine()}"]
     made = subprocess.run(  # make is on every developer's PATH
-        command, cwd=ROOT, env=inherited, capture_output=True, text=True, timeout=170, check=False
+        command, cwd=ROOT, env=inherited, capture_output=True, text=True, timeout=600, check=False
     )
     assert made.returncode == 0, made.stdout + made.stderr
     return folder
@@ -62,5 +62,5 @@ def bare(*command: str, **environment: str) -> "subprocess.CompletedProcess[str]
     own = {"PATH": os.environ["PATH"], "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CONFIG_FILE": os.devnull}
     own |= {"HOME": "/nonexistent", "PIP_NO_CACHE_DIR": "1"}
     return subprocess.run(
-        command, cwd="/", env=own | environment, capture_output=True, text=True, timeout=120, check=False
+        command, cwd="/", env=own | environment, capture_output=True, text=True, timeout=300, check=False
     )

@@ -177,7 +177,7 @@ class ScriptedApi:
     def _act(self, row: Runtime, key: str) -> str:
         seen = self.keys.setdefault(row.id, set())
         if key in seen:
-            return "already_stopping"
+            return "post_processing" if row.in_external_stop else "pending"
         seen.add(key)
         self.acted[row.id] += 1
         if row.code in self.saying_goodbye and not row.in_external_stop:
@@ -219,7 +219,9 @@ def _handler(api: ScriptedApi) -> type[BaseHTTPRequestHandler]:
             path, _, query = self.path.partition("?")
             names = {name.lower(): value for name, value in self.headers.items()}
             status, headers, body = api.answer(Asked(self.command, path, query, names))
-            self.send_response(status)
+            self.send_response_only(status)
+            if "date" not in headers:
+                self.send_header("Date", self.date_time_string())
             for name, value in headers.items():
                 self.send_header(name, value)
             if status != 204:

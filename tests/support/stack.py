@@ -81,19 +81,20 @@ class Stack:
         finally:
             connection.close()
 
-    def client(self, domain: str, *, stop: bool) -> dict[str, Any]:
-        """Return the sample client of a domain that may stop, or the one that may only read."""
+    def client(self, domain: str, *, stop: bool, numbers: bool = False) -> dict[str, Any]:
+        """Return the sample client of a domain that may list, and that may stop, or see numbers, only if so asked."""
+        wanted = {"read", *(["stop"] if stop else []), *(["numbers"] if numbers else [])}
         for client in self.config["clients"]:
-            if client["domain"] == domain and (len(client["scopes"]) > 1) is stop:
+            if client["domain"] == domain and {scope.partition(":")[2] for scope in client["scopes"]} == wanted:
                 found: dict[str, Any] = client
                 return found
         raise LookupError(domain)
 
-    def token(self, domain: str, *, stop: bool = True) -> str:
+    def token(self, domain: str, *, stop: bool = True, numbers: bool = False) -> str:
         """Get an access token as a client would."""
         import base64  # noqa: PLC0415  # one use
 
-        client = self.client(domain, stop=stop)
+        client = self.client(domain, stop=stop, numbers=numbers)
         basic = base64.b64encode(f"{client['id']}:{client['secret']}".encode()).decode()
         headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"}
         answer = self.request("POST", "/oauth2/token", headers, "grant_type=client_credentials")

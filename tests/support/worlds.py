@@ -95,6 +95,9 @@ def _row(chance: random.Random, texts: Sequence[str]) -> Runtime:
         stop_id=chance.choice([None, *map(StopId, texts[:3])]),
         rootcode=chance.choice([None, *texts[:4]]),
         rootname=chance.choice([None, *texts[:4]]),
+        caller=chance.choice([None, *texts[:4]]),
+        called=chance.choice([None, *texts[:4]]),
+        call_id=chance.choice([None, *texts[:4]]),
         lwt=chance.choice(oracle.SECONDS),
     )
 
@@ -115,7 +118,9 @@ def values(name: str) -> st.SearchStrategy[str]:
 def conjuncts(draw: st.DrawFn) -> list[Any]:
     """A test that a plan can make use of."""
     name = draw(
-        st.sampled_from(["id", "id", "site", "node", "code", "type", "domain", "starttime", "starttime", "ext.state"])
+        st.sampled_from(
+            ["id", "id", "site", "node", "code", "type", "domain", "starttime", "starttime", "ext.state", "ext.caller"]
+        )
     )
     if name == "starttime" and draw(st.booleans()):
         sides = [["property", name], draw(values(name))]

@@ -7,7 +7,8 @@ command. `get` is called before each request, `refused` after a 401.
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from threading import RLock
+from typing import Final
 
 from ivrctl.access import cache
 from ivrctl.access.grants import GrantError, Token, granted
@@ -19,12 +20,12 @@ EARLY_S: Final = 30.0
 
 
 class Tokens:
-    """The tokens of a profile. `clock` yields seconds since 1970; `lock` guards renewal, where threads share it."""
+    """The tokens of a profile. `clock` yields seconds since 1970."""
 
-    def __init__(self, profile: Profile, *, clock: Callable[[], float] = time.time, lock: Any = None) -> None:
+    def __init__(self, profile: Profile, *, clock: Callable[[], float] = time.time) -> None:
         self._profile = profile
         self._clock = clock
-        self._lock = lock or _NoLock()
+        self._lock = RLock()
         self._held = Token(profile.token, float("inf")) if profile.token else None
 
     @property
@@ -106,11 +107,3 @@ class Tokens:
 
     def _named(self) -> str:
         return "" if self._profile.name == "local" else f" --profile {self._profile.name}"
-
-
-class _NoLock:
-    """Stands for a lock where one thread is alone: the module `threading` takes its time to import."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...

@@ -129,7 +129,7 @@ class Course:
             self._finish("ended")
         elif not self._wanted.wait_s:
             self._finish("accepted")
-        elif outcome == "post_processing" and not self._second:
+        elif outcome in ("post_processing", "already_stopping") and not self._second:
             self._branch(now_s)
         elif outcome == "pending" and now_s < self._proof_until_s:
             self._send(now_s, now_s)

@@ -237,4 +237,5 @@ def _parse(model: type[AnyBody], reply: Reply) -> AnyBody:
         return model.model_validate_json(reply.body)
     except ValidationError as error:
         what = f"not a {model.__name__} of the schema: {wrong_fields(error)[:400]}"
-        raise Failed(f"{what}; the body begins with {excerpt(reply)}") from None
+        begins = "" if model is FullSnapshot else f"; the body begins with {excerpt(reply)}"  # callers' numbers
+        raise Failed(what + begins) from None

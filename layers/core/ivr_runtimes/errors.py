@@ -5,6 +5,7 @@ IvrRuntimesError
 │   ├── InvalidRequestError       400 invalid_request      a parameter or header is wrong
 │   ├── ResultTooLargeError       400 result_too_large     the answer does not fit one response
 │   ├── DomainClaimError          403 no_domain            the token names no domain
+│   ├── InsufficientScopeError    403 insufficient_scope   the query needs a scope that the token lacks
 │   ├── RuntimeNotFoundError      404 runtime_not_found    no such running script in the caller's domain
 │   ├── NodeUnreachableError      503 node_unreachable     the node's lease lapsed: the call may still run
 │   ├── OutcomeUnknownError       503 outcome_unknown      a stop may or may not have been accepted
@@ -61,12 +62,15 @@ class ApiError(IvrRuntimesError):
         faults: tuple[Fault, ...] = (),
         retry_after_s: int | None = None,
         trail: Mapping[str, str] = NO_TRAIL,
+        logged: str | None = None,
     ) -> None:
         """Keep what the caller is told: `detail` for people, `faults` for each place, `retry_after_s` for programs.
 
         `trail` holds log fields that say what the request was about. Its `stop_id` goes to the caller, too.
+        `logged` is what the log says in place of `detail`, where that may quote somebody's number.
         """
         super().__init__(detail)
+        self.logged = detail if logged is None else logged
         self.trail = trail
         self.detail = detail
         self.faults = faults
@@ -94,6 +98,12 @@ class DomainClaimError(ApiError):
     """The token names no domain."""
 
     code, status, exit_code = "no_domain", 403, 3
+
+
+class InsufficientScopeError(ApiError):
+    """The token lacks a scope that the request needs."""
+
+    code, status, exit_code = "insufficient_scope", 403, 3
 
 
 class RuntimeNotFoundError(ApiError):

@@ -24,12 +24,17 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a runtime. `name` has a dot within `ext`; `value` reads it from a row, None if it is not set."""
+    """A field of a runtime. `name` has a dot within `ext`; `value` reads it from a row, None if it is not set.
+
+    `personal` ones may only be named by callers with a scope of their own (see `listing.permission`), and rows have
+    them only if a query names one.
+    """
 
     name: str
     kind: FieldKind
     meaning: str
     nullable: bool = False
+    personal: bool = False
     value: Callable[[Row], str | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -46,6 +51,12 @@ class Field:
         """The name within `ext`; None for a field outside of it."""
         composite, dot, part = self.name.partition(".")
         return part if dot and composite == COMPOSITE else None
+
+
+def _number(name: str, meaning: str) -> Field:
+    return Field(
+        name, FieldKind.STRING, f"{meaning}, in the engine's own words; personal", nullable=True, personal=True
+    )
 
 
 FIELDS: Final[dict[str, Field]] = {
@@ -66,8 +77,14 @@ FIELDS: Final[dict[str, Field]] = {
         Field("ext.rootname", FieldKind.STRING, "Source script's name, if nested", nullable=True),
         Field("ext.session", FieldKind.STRING, "The life of the engine that runs the handler"),
         Field("ext.lwt", FieldKind.TIME, "Last write time of the row, RFC 3339, UTC"),
+        _number("ext.caller", "Who calls"),
+        _number("ext.called", "Who is called"),
+        _number("ext.call_id", "The id of the call"),
     )
 }
 
 DOCUMENTED: Final = tuple(each for each in FIELDS.values() if each.part is None)
 """The eight fields of the public contract, in its order: what is shown without a mask."""
+
+PERSONAL: Final = tuple(each for each in FIELDS.values() if each.personal)
+"""The numbers: who calls whom in which call."""

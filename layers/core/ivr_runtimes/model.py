@@ -78,6 +78,17 @@ class Row(Protocol):
     def lwt(self) -> str: ...
 
 
+class NumberedRow(Row, Protocol):
+    """A row with who calls whom in which call: personal data, read only for a query that names one of them."""
+
+    @property
+    def caller(self) -> str | None: ...
+    @property
+    def called(self) -> str | None: ...
+    @property
+    def call_id(self) -> str | None: ...
+
+
 def start_key(row: Row) -> str:
     """Return a row's sort key in index `by_domain`, `<starttime>#<id>`, which sorts by start time.
 

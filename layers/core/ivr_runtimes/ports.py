@@ -64,18 +64,29 @@ class RuntimeIndex(Protocol):
     """Runtimes by domain, for the list."""
 
     def page(
-        self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
+        self,
+        domain: Domain,
+        stretch: Stretch,
+        *,
+        cost: Cost,
+        resume: object = None,
+        limit: int | None = None,
+        numbers: bool = False,
     ) -> Page:
         """Read a page, eventually consistent, rows of dead nodes included. Rows that cannot be read are left out.
 
         The store reads at most `limit` rows and returns those that fit `among`: perhaps none, though more follow.
+        With `numbers` the rows are `NumberedRow`s. A number that cannot be read is None: it never hides its row, so
+        that all queries show the same rows.
         """
         ...
 
-    def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> Sequence[Row]:
+    def of_ids(
+        self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost, numbers: bool = False
+    ) -> Sequence[Row]:
         """Return the rows of those ids at those sites, of any domain, strongly consistent, in any order.
 
-        Rows that cannot be read are left out, as by `page`.
+        Rows that cannot be read are left out, and `numbers` are read, as by `page`.
         """
         ...
 

@@ -29,6 +29,13 @@ class FunctionSettings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"
     """The claim of the access token that names the caller's domain."""
 
 
+class ListSettings(FunctionSettings, frozen=True, kw_only=True, rename="upper"):
+    """Further settings of the list function."""
+
+    scope_numbers: Annotated[str, Meta(pattern=r"^[!#-\[\]-~]{1,64}\Z")] = "ivrscript_runtimes:numbers"
+    """The scope of tokens that may ask for callers' numbers (RFC 6749 section 3.3)."""
+
+
 class StopSettings(FunctionSettings, frozen=True, kw_only=True, rename="upper"):
     """Further settings of the stop function."""
 

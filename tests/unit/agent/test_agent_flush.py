@@ -294,7 +294,7 @@ async def test_one_runtime_is_never_in_two_requests_at_once(
     class Slow(MemoryStore):
         def write(self, batch: WriteBatch) -> set[RuntimeId]:
             asked.set()
-            assert answered.wait(5)
+            assert answered.wait(20)
             return table.write(batch)
 
     flush._table = Slow()
@@ -302,7 +302,7 @@ async def test_one_runtime_is_never_in_two_requests_at_once(
     registry.put(S1, 1, state(1))
     time.pass_s(LINGER_S)
     first = asyncio.create_task(flush.step())
-    await asyncio.to_thread(asked.wait, 5)
+    await asyncio.to_thread(asked.wait, 20)
     registry.end(S1, 2, state(1).id)
     time.pass_s(LINGER_S)
     assert ledger.take() == [], "its deletion waits"

@@ -28,7 +28,8 @@ async def client_of(tmp_path, answer: Callable[[str, str, int], int], *, profile
         status = answer(runtime, key, sum(one == (runtime, key) for one in sent))
         if status == 0:
             await asyncio.sleep(3)
-        return web.Response(status=status or 500)
+        waits = request.headers.get("Prefer")
+        return web.Response(status=status or 500, headers={"Stop-Outcome": "ended"} if waits and status == 204 else {})
 
     async def listed(_: web.Request) -> web.Response:
         return web.json_response(RUNTIMES)
@@ -100,6 +101,16 @@ async def test_an_echo_repeats_the_key_of_a_stop_that_was_answered(tmp_path):
     assert all(sent.count((stop.runtime, stop.stop_id)) == 2 for stop in client.log)
 
 
+async def test_a_stop_that_waits_is_kept_with_what_its_answers_said(tmp_path):
+    async with client_of(tmp_path, lambda _, __, attempt: (503, 204)[attempt - 1], stops=20) as (client, _):
+        await client.stop_all()
+    waited = [stop for stop in client.log if stop.wait_s is not None]
+    assert 0 < len(waited) < len(client.log)
+    assert all([claim.outcome for claim in stop.claims] == ["ended"] for stop in waited)
+    assert all(stop.accepted_at <= stop.claims[0].at <= time.time() for stop in waited)
+    assert not any(stop.claims for stop in client.log if stop.wait_s is None)
+
+
 async def test_lists_are_kept_with_their_times(tmp_path):
     async with client_of(tmp_path, lambda *_: 204, stops=1) as (client, _):
         await client.stop_all()
@@ -129,7 +140,7 @@ async def test_an_ill_service_is_left_alone(tmp_path):
 
 async def test_the_last_stops_are_kept_for_what_is_broken_later(tmp_path):
     async with client_of(tmp_path, lambda *_: 204, stops=10) as (client, _):
-        client.kept_until = time.time() + 0.5
+        client.kept_until = time.time() + 3
         await client.stop_all()
     late = [stop for stop in client.log if stop.sent_at >= client.kept_until]
     assert (len(client.log), len(late)) == (10, 2)

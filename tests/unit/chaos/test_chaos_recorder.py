@@ -87,8 +87,19 @@ async def test_a_script_without_branch_is_recorded_as_such(make, tmp_path):
     engine = make()
     runtime = start(engine, "player")
     await engine.external_stop(runtime, stop_id="first")
-    [told] = recorded(tmp_path)[1][runtime].told
-    assert (told.branch, told.ended) == (False, True)
+    life = recorded(tmp_path)[1][runtime]
+    [told] = life.told
+    assert (told.branch, told.ended, life.branch_at) == (False, True, None)
+
+
+async def test_a_branch_is_recorded_when_it_begins_not_when_it_is_due(make, tmp_path, time):
+    engine = make()
+    runtime = start(engine)
+    await engine.external_stop(runtime, stop_id="first")
+    assert recorded(tmp_path)[1][runtime].branch_at is None
+    time.pass_s(2)
+    life = recorded(tmp_path)[1][runtime]
+    assert life.branch_at >= life.told[0].at
 
 
 def test_a_kill_is_laid_to_the_session_of_its_process(make, tmp_path):

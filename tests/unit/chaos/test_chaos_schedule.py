@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from chaos.schedule import FUNCTIONS, SCENARIOS, Kind, Profile, Span, draw, manner
+from chaos.schedule import FUNCTIONS, SCENARIOS, WAITS_S, Kind, Profile, Span, draw, manner, wait_s
 
 NODES = ("a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.2", "d@127.0.0.3")
 FITTING = (Kind.THROTTLED, Kind.CUT, Kind.LOST)
@@ -124,6 +124,13 @@ def test_the_manner_of_a_stop_depends_on_seed_and_number_alone():
     assert 60 < sum(how.second_s is not None for how in manners) < 140
     assert 20 < sum(how.echo_s is not None for how in manners) < 70
     assert 20 < sum(how.patience_s < 2 for how in manners) < 70
+
+
+def test_half_of_the_stops_wait_for_their_effect():
+    waits = [wait_s(1, number, Profile()) for number in range(400)]
+    assert waits == [wait_s(1, number, Profile()) for number in range(400)]
+    assert 160 < waits.count(None) < 240
+    assert set(waits) == {None, *WAITS_S}
 
 
 def test_a_span_without_a_place_is_everywhere():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.history import Before, Hidden, History, Life, Receipt, Sample, Session, Stop, Told, Trouble
+from chaos.history import Before, Claim, Hidden, History, Life, Receipt, Sample, Session, Stop, Told, Trouble
 from chaos.verdict import UNTOLD, VIOLATIONS, Verdict, findings, judge
 
 NODE, PEER, DOMAIN = "a@127.0.0.1", "b@127.0.0.1", "test.rootdomain.ru"
@@ -25,11 +25,13 @@ def killing(at, stop_id, **changes):
     return told(at, stop_id, **({"verb": "terminate", "before": Before.BRANCH, "branch": True} | changes))
 
 
-def history(*commands, ended_at=None, killed_at=None, accepted_at=ACCEPTED, **changes):
+def history(*commands, ended_at=None, killed_at=None, accepted_at=ACCEPTED, branch_at=None, claims=(), **changes):
     """One runtime on one node, one stop `k` of it."""
     session = Session(session="s", node=NODE, pid=1, began_at=BEGAN - 10, killed_at=killed_at)
     life = Life(runtime="r", session="s", domain=DOMAIN, began_at=BEGAN, ended_at=ended_at, told=list(commands))
+    life.branch_at = branch_at
     stop = Stop(stop_id="k", runtime="r", sent_at=accepted_at or ACCEPTED, accepted_at=accepted_at, attempts=1)
+    stop.claims = list(claims)
     defaults = {
         "sites": {NODE: "SITE1", PEER: "SITE1"},
         "ended_at": END,
@@ -152,7 +154,8 @@ def test_kills_faults_and_requests_are_told():
 def test_the_result_has_exactly_the_documented_fields():
     assert list(judge(history()).as_json()) == [
         "stops_accepted", "took_effect", "already_ended", "node_died", "lost", "told_late", "killed_by_own_retry",
-        "terminated_without_acknowledged_branch", "branch_skipped", "ghosts", "missing", "kills", "faults", "requests",
+        "terminated_without_acknowledged_branch", "branch_skipped", "false_outcome", "ghosts", "missing", "kills",
+        "faults", "requests",
     ]  # fmt: skip
     assert set(VIOLATIONS) < set(Verdict.__annotations__)
 
@@ -244,6 +247,52 @@ def test_a_terminate_of_a_script_without_branch_had_none_either():
 
 def test_a_stop_that_ends_a_script_with_a_branch_skipped_it():
     assert only(judge(history(told(branch=True))), branch_skipped=1)
+
+
+# --- what answers said of the effect ---
+
+
+def claimed(outcome, at, *commands, **changes):
+    return judge(history(*commands, claims=[Claim(outcome, at)], **changes))
+
+
+@pytest.mark.parametrize(("after_s", "false"), [(-0.01, {"false_outcome": 1}), (0.0, {}), (60.0, {})])
+def test_an_end_that_is_claimed_before_it_came_is_false(after_s, false):
+    at = ACCEPTED + 0.1
+    assert only(claimed("ended", at + after_s, told(at), ended_at=at), **false)
+    killed = claimed("ended", at + after_s, killed_at=at)
+    assert only(killed, **false)
+
+
+def test_an_end_of_a_runtime_that_outlived_the_run_is_false():
+    assert only(claimed("ended", ACCEPTED + 1, into_branch(), branch_at=ACCEPTED + 0.1), false_outcome=1)
+    assert claimed("ended", ACCEPTED + 1, lives={}).false_outcome == 1
+
+
+@pytest.mark.parametrize(("after_s", "false"), [(-0.01, {"false_outcome": 1}), (0.0, {}), (5.0, {})])
+def test_a_branch_that_is_claimed_before_it_began_is_false(after_s, false):
+    at = ACCEPTED + 0.1
+    assert only(claimed("post_processing", at + after_s, into_branch(at), branch_at=at), **false)
+    another = into_branch(at, "other"), into_branch(at + 9, before=Before.BRANCH)
+    assert only(claimed("already_stopping", at + after_s, *another, branch_at=at), **false)
+
+
+def test_a_branch_by_another_stop_is_not_this_ones():
+    other = into_branch(stop_id="other"), into_branch(ACCEPTED + 5, before=Before.BRANCH)
+    assert only(claimed("post_processing", ACCEPTED + 4, *other, branch_at=ACCEPTED), false_outcome=1)
+    assert only(claimed("post_processing", ACCEPTED + 6, *other, branch_at=ACCEPTED))
+
+
+def test_a_branch_that_is_claimed_long_after_its_end_is_false_unless_its_node_was_in_trouble():
+    over = {"ended_at": ACCEPTED + 5, "branch_at": ACCEPTED}
+    assert only(claimed("post_processing", ACCEPTED + 14.9, into_branch(ACCEPTED), **over))
+    assert only(claimed("post_processing", ACCEPTED + 15.1, into_branch(ACCEPTED), **over), false_outcome=1)
+    cut = [Trouble(NODE, "link", ACCEPTED + 4, ACCEPTED + 14)]
+    assert only(claimed("post_processing", ACCEPTED + 15.1, into_branch(ACCEPTED), troubles=cut, **over))
+
+
+def test_what_is_not_claimed_is_not_false():
+    assert only(claimed("pending", ACCEPTED + 9, told(), ended_at=ACCEPTED + 0.1))
 
 
 # --- lists ---

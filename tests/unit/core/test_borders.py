@@ -14,7 +14,7 @@ from ivr_runtimes.http.caller import SUBJECT_LENGTH, caller_of
 from ivr_runtimes.identifiers import fold_domain, fold_id, host_of, is_runtime_id, is_stop_id, stop_id_of
 from ivr_runtimes.model import Verb
 from ivr_runtimes.ports import MAX_SITES
-from ivr_runtimes.settings import FunctionSettings, StopSettings, load
+from ivr_runtimes.settings import FunctionSettings, ListSettings, StopSettings, load
 from rows import PLAYER
 
 ENVIRONMENT = {
@@ -163,6 +163,18 @@ def test_a_subject_that_sqs_would_not_take_does_not_spoil_the_stop(odd):
         "requestContext": {"authorizer": {"jwt": {"claims": {"domain": "a.example", "sub": f"anna{odd}\U0001f4f0"}}}}
     }
     assert caller_of(event, domain_claim="domain").subject == "anna\ufffd\U0001f4f0"
+
+
+@pytest.mark.parametrize("scope", ["x", "n" * 64, "calls/numbers", "!#[]~"])
+def test_the_scope_of_numbers_is_one_scope(scope):
+    assert load(ListSettings, ENVIRONMENT).scope_numbers == "ivrscript_runtimes:numbers"
+    assert load(ListSettings, {**ENVIRONMENT, "SCOPE_NUMBERS": scope}).scope_numbers == scope
+
+
+@pytest.mark.parametrize("scope", ["", "n" * 65, "two scopes", 'a"b', "a\\b", "é", "a\n"])
+def test_a_scope_that_no_token_can_carry_keeps_the_function_from_starting(scope):
+    with pytest.raises(SettingsError, match="SCOPE_NUMBERS"):
+        load(ListSettings, {**ENVIRONMENT, "SCOPE_NUMBERS": scope})
 
 
 def test_settings_are_read_from_the_environment():

@@ -149,7 +149,7 @@ def test_a_window_waits_for_all_sites_that_claim_the_id_at_its_end():
 def pages(contents):
     """An index that has just those pages."""
 
-    def page(_domain, _stretch, *, cost, resume=None, limit=None):  # a port's signature
+    def page(_domain, _stretch, *, cost, resume=None, limit=None, numbers=False):  # a port's signature
         cost.add()
         at = resume or 0
         return Page(contents[at], at + 1 if at + 1 < len(contents) else None)
@@ -221,7 +221,7 @@ class Endless:
         self._each_page = each_page
         self.limits = []
 
-    def __call__(self, _domain, _stretch, *, cost, resume=None, limit=None):
+    def __call__(self, _domain, _stretch, *, cost, resume=None, limit=None, numbers=False):  # noqa: ARG002  # a port's
         self._each_page()
         self.limits.append(limit)
         begin = resume or 0

@@ -54,8 +54,8 @@ class Service:
         headers = {"x-amz-crc32": str(self.crc32 or zlib.crc32(body)), "date": "Tue, 05 Nov 2019 08:36:40 GMT"}
         return AWSResponse(request.url, status, headers, Raw(body))
 
-    def page(self, cost=None, **stretch):
-        return self.table.page(DOMAIN, Stretch(**stretch), cost=cost or Cost())
+    def page(self, cost=None, *, numbers=False, **stretch):
+        return self.table.page(DOMAIN, Stretch(**stretch), cost=cost or Cost(), numbers=numbers)
 
 
 def error(code):
@@ -94,6 +94,26 @@ def test_a_query_is_decoded_into_rows_that_read_like_runtimes(caplog):
     assert page.resume == {"site": {"S": "SITE1"}, "id": {"S": WELCOME.id}}
     assert cost == Cost(calls=1, read_units=1.5, rows_read=7)
     assert not caplog.records
+
+
+def test_numbers_do_not_leave_the_table_unless_they_are_asked_for():
+    told = json.dumps({"Items": [to_item(replace(PLAYER, caller="+12025550143"))], "ScannedCount": 1}).encode()
+    service = Service((200, told), (200, told))
+    plain, numbered = service.page(), service.page(numbers=True)
+    without, with_numbers = (set(sent["ProjectionExpression"].split(",")) for sent in service.requests)
+    assert with_numbers - without == {"#caller", "#called", "#call_id"}
+    assert not hasattr(plain.rows[0], "caller")
+    assert (numbered.rows[0].caller, numbered.rows[0].called) == ("+12025550143", None)
+
+
+def test_a_number_that_cannot_be_read_is_none_and_hides_no_row():
+    """Which rows are listed must not depend on what is asked of them."""
+    odd = [{"N": "1"}, {"NULL": True}, {"BOOL": True}, {"M": {"S": {"S": "x"}}}, {"L": []}, {"SS": ["x"]}, {"S": "x"}]
+    items = [{**to_item(PLAYER), "called": of} for of in odd]
+    answer = {"Items": items, "ScannedCount": len(items)}
+    page = Service((200, json.dumps(answer).encode())).page(numbers=True)
+    assert [row.called for row in page.rows] == [None] * (len(odd) - 1) + ["x"]
+    assert [row.called for row in parser.read_page(answer, numbers=True).rows] == [row.called for row in page.rows]
 
 
 def test_other_operations_keep_botocores_parser():

@@ -39,12 +39,26 @@ def compare(operator, name, constant):
         ('limit=50&filter={"site":"SITE1","code":["a","b"]}', "page+code+site"),
         ('filter={"starttime":"2019-11-05T08:36:40Z","node":"n@h"}&order=name', "sort+range+node"),
         ('filter={"id":"x"}', "keys"),
+        ('filter={"ext.caller":"%2B12025550143","site":"SITE1"}', "walk+caller+site"),
+        ('limit=50&filter={"ext.call_id":["a","b"],"ext.called":"c"}', "page+call_id+called"),
         ('filter={"domain":"other.example"}', "nothing"),
         ('filter={"domain":["other.example","test.rootdomain.ru"],"type":"ivr"}', "walk+type"),
     ],
 )
 def test_a_query_is_read(raw, name):
     assert planned(raw).name == name
+
+
+@pytest.mark.parametrize("query", ["", "limit=5", "order=name", 'filter={"id":"x"}'])
+def test_rows_have_numbers_only_if_the_query_names_one(query):
+    assert not planned(query).numbers
+    assert not planned(f"{query}&mask=ext,ext.lwt").numbers
+    assert planned(f"{query}&mask=ext.called").numbers
+
+
+def test_a_number_in_the_filter_or_the_order_has_numbers_read():
+    assert planned("order=ext.caller").numbers
+    assert planned(filter=["or", compare("==", "site", "a"), ["not", ["isnull", ["property", "ext.call_id"]]]]).numbers
 
 
 @pytest.mark.parametrize(

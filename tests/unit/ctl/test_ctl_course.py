@@ -44,6 +44,7 @@ def course(wanted: Wanted | None = None, target: Target = TARGET) -> Course:
     [
         (accepted("ended"), "ended"),
         (accepted("post_processing"), "post_processing"),
+        (accepted("already_stopping"), "post_processing"),
         (GONE, "already_ended"),
         (Answer(403, {}, b'{"message":"Forbidden"}'), "refused"),
         (problem(400, "invalid_request"), "refused"),

@@ -49,14 +49,14 @@ def granted(stack: template.Stack, claims: dict[str, Any], method: str) -> Grant
 def answered(cloud, invoke):
     """Take a token with these claims the whole way; return the function's answer."""
     cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[PLAYER]))
-    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 15), now_s=time.time())
+    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 50), now_s=time.time())
 
-    def answered(sample: dict[str, Any], claims: dict[str, Any], method: str) -> dict[str, Any]:
+    def answered(sample: dict[str, Any], claims: dict[str, Any], method: str, query: str = "") -> dict[str, Any]:
         stack = expanded(sample)
         route = route_of(stack, method)
         request = event.HttpRequest(
             method=method,
-            target=route.path.format(id=PLAYER.id),
+            target=route.path.format(id=PLAYER.id) + query,
             protocol="HTTP/1.1",
             headers=[("host", "api.example")],
             body=b"",
@@ -82,6 +82,18 @@ def test_a_token_of_each_issuer_lists_its_domains_scripts(answered, name):
     answer = answered(SAMPLES[name], SAMPLES[name]["claims"], "GET")
     assert answer["statusCode"] == 200
     assert [row["id"] for row in json.loads(answer["body"])] == [PLAYER.id]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_token_of_each_issuer_shows_numbers_only_with_the_scope_of_its_own(answered, name):
+    sample, claim = SAMPLES[name], "scp" if "scp" in SAMPLES[name]["claims"] else "scope"
+    needed = sample["parameters"].get("ScopeNumbers", "ivrscript_runtimes:numbers")
+    held = sample["claims"][claim]
+    more = {**sample["claims"], claim: [*held, needed] if isinstance(held, list) else f"{held} {needed}"}
+    statuses = [
+        answered(sample, claims, "GET", "?mask=ext.caller")["statusCode"] for claims in (sample["claims"], more)
+    ]
+    assert statuses == [403, 200]
 
 
 @pytest.mark.parametrize("name", SAMPLES)

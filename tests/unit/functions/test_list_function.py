@@ -51,7 +51,7 @@ def event(name="list", **changes):
 def seeded(cloud):
     cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[PLAYER, WELCOME]))
     for row in (PLAYER, WELCOME):
-        cloud.nodes.renew(node_of(row, lease_until_s=time.time() + 15), now_s=time.time())
+        cloud.nodes.renew(node_of(row, lease_until_s=time.time() + 50), now_s=time.time())
     return cloud
 
 
@@ -78,7 +78,7 @@ def test_every_parameter_at_once(seeded, invoke):
 def test_rows_of_a_lapsed_lease_and_of_a_replaced_session_are_not_listed(seeded, invoke):
     lapsed = node_of(PLAYER, lease_until_s=time.time() - 2.5)
     seeded.nodes.renew(lapsed, now_s=time.time(), dead=lapsed.agent_id)
-    seeded.nodes.renew(node_of(WELCOME, lease_until_s=time.time() + 15, session=Session("new")), now_s=time.time())
+    seeded.nodes.renew(node_of(WELCOME, lease_until_s=time.time() + 50, session=Session("new")), now_s=time.time())
     answer = invoke(LIST, event())
     assert json.loads(answer["body"]) == []
     assert answer["headers"]["site-nodes"] == "SITE1=1/2, SITE2=0/0"

@@ -28,7 +28,7 @@ def event(name: str, **changes: Any) -> dict[str, Any]:
 @pytest.fixture
 def emitted(cloud, invoke, capsys):
     cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[PLAYER]))
-    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 15), now_s=time.time())
+    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 50), now_s=time.time())
 
     def emitted(function: str, sent: dict[str, Any]) -> dict[tuple[str, ...], float]:
         """Invoke the function; return its metrics by name and dimensions' values."""
@@ -103,7 +103,7 @@ def test_rows_that_cannot_be_read_are_counted_by_table_and_told_once_in_a_functi
     cloud, load_function, context, capsys, caplog
 ) -> None:
     """A row of a site and a node's name, nothing else, once made every list of every tenant a 500."""
-    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 15), now_s=time.time())
+    cloud.nodes.renew(node_of(PLAYER, lease_until_s=time.time() + 50), now_s=time.time())
     cloud.runtimes.write(WriteBatch(site=Site("SITE1"), puts=[PLAYER]))
     for site in ("SITE1", "OLDSITE"):
         item = {"site": {"S": site}, "node": {"S": "x@127.0.0.1"}}

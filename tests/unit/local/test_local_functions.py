@@ -63,7 +63,7 @@ async def start(tmp_path: Path, told: list[str]) -> AsyncIterator[StartFunction]
     """Start a function of the given source; every one is stopped afterwards."""
     async with AsyncExitStack() as running:
 
-        async def started(source: str = HANDLER, *, workers: int = 1, timeout_s: int = 30) -> Function:
+        async def started(source: str = HANDLER, *, workers: int = 1, most: int = 0, timeout_s: int = 30) -> Function:
             (tmp_path / "app.py").write_text(source)
             spec = FunctionSpec(
                 logical_id="Fn",
@@ -80,7 +80,7 @@ async def start(tmp_path: Path, told: list[str]) -> AsyncIterator[StartFunction]
                 stack_name="st",
                 logs=tmp_path,
             )
-            function = Function(spec=spec, surroundings=surroundings, tell=told.append, workers=workers)
+            function = Function(spec=spec, surroundings=surroundings, tell=told.append, workers=workers, most=most)
             running.push_async_callback(function.stop)
             function.start()
             return function
@@ -191,6 +191,16 @@ async def test_calls_run_side_by_side_on_as_many_workers_as_there_are(start: Sta
     pairs = zip(names, ("b", "a", "d", "c"), strict=True)
     answers = await asyncio.gather(*(invoke(function, do="meet", own=own, other=other) for own, other in pairs))
     assert len({answer["pid"] for answer in answers}) == 2, "each call waited for its partner beside it"
+
+
+async def test_another_worker_is_started_while_a_request_waits_for_one(start: StartFunction) -> None:
+    """Two stops that wait for their effect would hold up all others."""
+    function = await start(workers=1, most=2)
+    calls = (invoke(function, do="meet", own=own, other=other) for own, other in (("a", "b"), ("b", "a")))
+    assert len({answer["pid"] for answer in await asyncio.gather(*calls)}) == 2
+    assert function.ready
+    await function.stop()
+    assert not function.working
 
 
 async def test_a_caller_that_goes_away_leaves_no_worker_in_the_middle_of_a_call(start: StartFunction) -> None:

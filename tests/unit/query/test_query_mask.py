@@ -54,6 +54,15 @@ def test_a_part_beside_its_composite_changes_nothing(mask: str) -> None:
     assert parse_list_query(f"mask={mask}").mask == parse_list_query("mask=ext").mask
 
 
+def test_the_composite_leaves_out_numbers_that_the_mask_does_not_name(make_runtime: Make) -> None:
+    row = make_runtime(caller="+12025550143", call_id="5f1e@pbx")
+    assert "caller" not in str(rendered("mask=ext", row))
+    beside = rendered("mask=ext.caller,ext", row)["ext"]
+    assert isinstance(beside, dict)
+    assert list(beside) == ["state", "stoptype", "stop_id", "rootcode", "rootname", "session", "lwt", "caller"]
+    assert rendered("mask=ext.called,ext.call_id&flat=true", row) == {"ext.called": None, "ext.call_id": "5f1e@pbx"}
+
+
 def test_flat_turns_the_composite_into_dotted_keys(make_runtime: Make) -> None:
     row = make_runtime(state=State.POST_PROCESSING, stoptype=StopType.STOP)
     shown = rendered("flat=true&mask=ext.stoptype,ext.state,code", row)

@@ -2,6 +2,7 @@ import gc
 import logging
 import weakref
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from random import Random
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ivr_engine.model import Ack, Changed, Ended, Event, FullState, Result, State, StopType, UnknownRuntimeError
 from ivr_sandbox.clock import VirtualTime
 from ivr_sandbox.engine import Engine
+from ivr_sandbox.numbers import draw
 
 PLAIN = "{code: plain, name: Plain, main: [start, pause: {duration_s: 60}]}"
 GOODBYE = """
@@ -42,7 +44,7 @@ def ends(events: list[Event]) -> list[StopType]:
 
 
 def test_a_start_is_reported_in_full(make_engine: MakeEngine, events: list[Event], rng: Random) -> None:
-    engine = make_engine(PLAIN)
+    engine, drawn = make_engine(PLAIN), draw(deepcopy(rng), domain="test.rootdomain.ru", code="plain")
     runtime_id = engine.start("plain", domain="test.rootdomain.ru", rng=rng)
     assert runtime_id[8:] == "-0624-e639-8061-a80000000006"
     [event] = events
@@ -60,6 +62,9 @@ def test_a_start_is_reported_in_full(make_engine: MakeEngine, events: list[Event
         "stop_id": None,
         "rootcode": None,
         "rootname": None,
+        "caller": drawn.caller,
+        "called": drawn.called,
+        "call_id": drawn.call_id,
     }
 
 

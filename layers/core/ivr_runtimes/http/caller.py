@@ -1,4 +1,4 @@
-"""Who calls: the domain and the subject, taken only from the verified claims of the caller's token.
+"""Who calls: the domain, the subject and the scopes, taken only from the verified claims of the caller's token.
 
 API Gateway's JWT authorizer verified the token before the function was invoked; its claims arrive as strings in
 `requestContext.authorizer.jwt.claims` (AWS: "Working with AWS Lambda proxy integrations for HTTP APIs", payload 2.0).
@@ -23,10 +23,11 @@ NULL: Final = "<nil>"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The tenant, and who acts for it. The subject is empty if the token names nobody."""
+    """The tenant, who acts for it, and the scopes of the token. The subject is empty if the token names nobody."""
 
     domain: Domain
     subject: str
+    scopes: frozenset[str] = frozenset()
 
     @property
     def anonymous(self) -> bool:
@@ -41,7 +42,7 @@ def caller_of(event: Mapping[str, Any], *, domain_claim: str) -> Caller:
     domain = fold_domain(value) if isinstance(value, str) else None
     if domain is None:
         raise _no_domain(domain_claim, claims)
-    return Caller(domain=domain, subject=_subject(claims.get("sub")))
+    return Caller(domain=domain, subject=_subject(claims.get("sub")), scopes=_scopes(claims))
 
 
 def _subject(value: object) -> str:
@@ -52,6 +53,19 @@ def _subject(value: object) -> str:
     if not isinstance(value, str) or value == NULL or not value.strip():
         return ""
     return "".join(character if character.isprintable() else "\ufffd" for character in value[:SUBJECT_LENGTH])
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """Return the token's scopes: claim `scope`, else `scp`, as API Gateway reads them; a list arrives as `[a b]`.
+
+    The event's own `scopes` are not read: what they hold beside the route's scope is not documented.
+    """
+    held = claims.get("scope", claims.get("scp"))
+    if not isinstance(held, str) or held == NULL:
+        return frozenset()
+    if held.startswith("[") and held.endswith("]"):
+        held = held[1:-1]
+    return frozenset(scope for scope in held.split(" ") if scope)
 
 
 def _no_domain(name: str, claims: Mapping[str, Any]) -> DomainClaimError:

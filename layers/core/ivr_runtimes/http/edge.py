@@ -54,7 +54,7 @@ def _refusal(error: ApiError, event: object, *, logger: Logger, metrics: Metrics
     level = logger.warning if error.status < InternalError.status else logger.error
     causes = list(_causes(error))
     extra = {**error.trail, **({"cause": causes} if causes else {})}
-    level(error.title(), action="refused", code=error.code, status=error.status, detail=error.detail, extra=extra)
+    level(error.title(), action="refused", code=error.code, status=error.status, detail=error.logged, extra=extra)
     return problem_response(error, request_id=str(found_at(event, "requestContext", "requestId") or ""))
 
 

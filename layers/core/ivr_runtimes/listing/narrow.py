@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Final, cast
 
-from ivr_runtimes.fields import FieldKind
+from ivr_runtimes.fields import PERSONAL, FieldKind
 from ivr_runtimes.identifiers import Domain
 from ivr_runtimes.model import Row
 from ivr_runtimes.query.evaluate import compiled, passing
-from ivr_runtimes.query.expression import And, Compare, Expression, In, Not, Or
+from ivr_runtimes.query.expression import And, Compare, Expression, In, named_in
 from ivr_runtimes.query.instants import Instant
 
-SOUGHT: Final = frozenset({"id", "site", "node", "code", "type"})
+SOUGHT: Final = frozenset({"id", "site", "node", "code", "type", *(field.name for field in PERSONAL)})
 """The fields by whose values a store can select rows."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +55,7 @@ def narrow(expression: Expression, domain: Domain) -> Narrowed:
     """Read a filter for the rows of one domain."""
     narrowed = Narrowed()
     for part in _conjuncts(expression):
-        if fields_of(part) == {"domain"}:
+        if {named.name for named in named_in(part)} == {"domain"}:
             # All rows that are read have this domain, so the result is known beforehand.
             narrowed.impossible |= not passing(compiled(part), [cast("Row", SimpleNamespace(domain=domain))])
             continue
@@ -65,16 +65,6 @@ def narrow(expression: Expression, domain: Domain) -> Narrowed:
     if narrowed.first_s is not None and narrowed.last_s is not None and narrowed.first_s > narrowed.last_s:
         narrowed.impossible = True
     return narrowed
-
-
-def fields_of(expression: Expression) -> set[str]:
-    """Return the attributes that an expression tests."""
-    match expression:
-        case And(parts) | Or(parts):
-            return set[str]().union(*map(fields_of, parts))
-        case Not(part):
-            return fields_of(part)
-    return {expression.field.attribute}
 
 
 def _conjuncts(expression: Expression) -> Iterator[Expression]:
@@ -95,9 +85,9 @@ def _take_values(narrowed: Narrowed, part: Expression) -> None:
         case _:
             return
     if sought.name in SOUGHT:
-        known = narrowed.among.get(sought.name)
+        known = narrowed.among.get(sought.attribute)
         both = cast("frozenset[str]", values if known is None else values & known)
-        narrowed.among[sought.name] = both
+        narrowed.among[sought.attribute] = both
         narrowed.impossible |= not both
 
 

@@ -7,6 +7,7 @@ applies filter, liveness and window to all that was read. So a plan may cost too
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from ivr_runtimes.identifiers import Domain, RuntimeId, Site
@@ -46,8 +47,9 @@ class AccessPath(StrEnum):
 class Plan:
     """What to read.
 
-    `enough` is how many rows fill the window of a `PAGE`, and one more, which tells whether others follow. Rows must
-    still pass `test` (None: all pass) and follow the cursor `after`, if there is one.
+    `enough` is how many rows fill the window of a `PAGE`, and one more, which tells whether others follow. Rows have
+    numbers only if the query names one (`numbers`). They must still pass `test` (None: all pass) and follow the cursor
+    `after`, if there is one.
     """
 
     path: AccessPath
@@ -57,6 +59,7 @@ class Plan:
     ids: Sequence[RuntimeId] = ()
     sites: Sequence[Site] = ()
     enough: int = 0
+    numbers: bool = False
 
     @property
     def name(self) -> str:
@@ -74,14 +77,15 @@ def plan(query: ListQuery, *, domain: Domain, sites: Sequence[Site], count: bool
     if narrowed.impossible or empty or (query.limit == 0 and not count):
         return Plan(path=AccessPath.NOTHING)
     test = compiled(And(tuple(narrowed.rest))) if narrowed.rest else None
+    by = partial(Plan, test=test, after=after, numbers=bool(query.personal))
     keyed = _keys(narrowed, sites)
     if keyed is not None:
-        return Plan(path=AccessPath.KEYS, test=test, after=after, ids=keyed[0], sites=keyed[1])
+        return by(path=AccessPath.KEYS, ids=keyed[0], sites=keyed[1])
     if query.start_order is None:
-        return Plan(path=AccessPath.SORT, test=test, after=after, stretch=stretch)
+        return by(path=AccessPath.SORT, stretch=stretch)
     if query.limit is None or count:
-        return Plan(path=AccessPath.WALK, test=test, after=after, stretch=stretch)
-    return Plan(path=AccessPath.PAGE, test=test, after=after, stretch=stretch, enough=query.offset + query.limit + 1)
+        return by(path=AccessPath.WALK, stretch=stretch)
+    return by(path=AccessPath.PAGE, stretch=stretch, enough=query.offset + query.limit + 1)
 
 
 def _keys(narrowed: Narrowed, sites: Sequence[Site]) -> tuple[list[RuntimeId], list[Site]] | None:

@@ -107,7 +107,7 @@ class RuntimeList:
         if chosen.path is AccessPath.NOTHING:
             return []
         if chosen.path is AccessPath.KEYS:
-            found = self._runtimes.of_ids(chosen.ids, chosen.sites, cost=cost) if chosen.ids and chosen.sites else ()
+            found = self._of_ids(chosen, cost) if chosen.ids and chosen.sites else ()
             active.add([row for row in _passing(found, chosen) if row.domain == domain])
             return query.sort(active.rows)
         until_s = self._timer() + BUDGET_S
@@ -120,13 +120,18 @@ class RuntimeList:
         in_order = chosen.path is not AccessPath.SORT and _distinct(active.rows)
         return active.rows if in_order else query.sort(active.rows)
 
+    def _of_ids(self, chosen: Plan, cost: Cost) -> Sequence[Row]:
+        return self._runtimes.of_ids(chosen.ids, chosen.sites, cost=cost, numbers=chosen.numbers)
+
     def _pages(self, chosen: Plan, domain: Domain, cost: Cost) -> Iterator[Page]:
         """Read page after page: for a window a small one first, then larger ones; else as much as each call gives."""
         limit = chosen.enough + SLACK_ROWS if chosen.path is AccessPath.PAGE else MAX_LIMIT
         resume: object = None
         while True:
             ask = limit if limit < MAX_LIMIT else None
-            page = self._runtimes.page(domain, chosen.stretch, cost=cost, resume=resume, limit=ask)
+            page = self._runtimes.page(
+                domain, chosen.stretch, cost=cost, resume=resume, limit=ask, numbers=chosen.numbers
+            )
             yield page
             if page.resume is None:
                 return

@@ -1,9 +1,11 @@
 """A filter as plain data: the tree that `filter` builds, `evaluate` compiles and the planner reads.
 
-Owns types only. They are msgspec's: making such a class takes a fifth of a dataclass's time, which counts at every cold
-start. Operators are named as in `operators`; a comparison has its field on the left.
+Owns the types, and which fields an expression names. The types are msgspec's: making such a class takes a fifth of a
+dataclass's time, which counts at every cold start. Operators are named as in `operators`; a comparison has its field on
+the left.
 """
 
+from collections.abc import Iterator
 from typing import Final, TypeAlias
 
 from msgspec import Struct
@@ -65,3 +67,15 @@ class IsNull(Struct, frozen=True):
 
 MATCH_ALL: Final = And(())
 """The filter of a list that asks for none."""
+
+
+def named_in(expression: Expression) -> Iterator[Field]:
+    """Yield the fields that an expression tests, each as often as it stands there."""
+    match expression:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from named_in(part)
+        case Not(part):
+            yield from named_in(part)
+        case Compare() | In() | Like() | IsNull():
+            yield expression.field

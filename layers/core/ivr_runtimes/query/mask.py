@@ -20,7 +20,7 @@ Rendering: TypeAlias = Callable[[Sequence[Row]], list[msgspec.Struct]]
 
 _SHOWN: Final[dict[str, tuple[Field, ...]]] = {
     **{field.name: (field,) for field in DOCUMENTED},
-    COMPOSITE: PARTS,
+    COMPOSITE: tuple(part for part in PARTS if not part.personal),  # a mask names each number itself
     **{part.name: (part,) for part in PARTS},
 }
 

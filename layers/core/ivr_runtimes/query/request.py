@@ -4,7 +4,7 @@ Owns which parameters there are and which go together. Collects the faults of al
 them in one go. Called by the list function and by `listing`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -16,7 +16,7 @@ from ivr_runtimes.fields import DOCUMENTED, Field
 from ivr_runtimes.model import Row
 from ivr_runtimes.query import cursor, filter, mask, order, params, window  # noqa: A004  # the parameter's name
 from ivr_runtimes.query.cursor import Cursor
-from ivr_runtimes.query.expression import MATCH_ALL, Expression
+from ivr_runtimes.query.expression import MATCH_ALL, Expression, named_in
 from ivr_runtimes.query.faults import invalid, merged
 from ivr_runtimes.query.order import OrderKey
 
@@ -54,6 +54,13 @@ class ListQuery:
         """The key of starttime if the index has this order (start order or its reverse); else None."""
         return order.start_order(self.order)
 
+    @property
+    def personal(self) -> dict[str, list[str]]:
+        """The names of the personal fields in each parameter that names one."""
+        named = {"filter": named_in(self.filter), "mask": self.mask, "order": (key.field for key in self.order)}
+        found = {place: dict.fromkeys(field.name for field in of if field.personal) for place, of in named.items()}
+        return {place: list(names) for place, names in found.items() if names}
+
     def sort(self, runtimes: Iterable[Row]) -> list[Row]:
         """Return the runtimes in the query's order."""
         return order.ordered(runtimes, self.order)
@@ -70,16 +77,18 @@ class ListQuery:
 def parse_list_query(raw_query_string: str) -> ListQuery:
     """Parse a raw, still encoded query string; raises `InvalidRequestError` with one fault per wrong parameter."""
     parsed: dict[str, Any] = {}
-    errors: list[InvalidRequestError] = []
+    errors: dict[str, InvalidRequestError] = {}
     for name, encoded in params.group(raw_query_string).items():
         try:
             params.check_name(name, PARAMETERS)
             parsed[name] = PARAMETERS[name](params.value(name, encoded))
         except InvalidRequestError as error:
-            errors.append(error)
-    _raise(errors)
+            errors[name] = error
+    if errors:
+        raise _refusal(errors)
     query = ListQuery(**parsed)
-    _raise(list(_misplaced(query, parsed)))
+    if misplaced := list(_misplaced(query, parsed)):
+        raise merged(misplaced)
     return query
 
 
@@ -96,6 +105,10 @@ def _misplaced(query: ListQuery, given: Iterable[str]) -> Iterable[InvalidReques
         yield invalid("after", "was made for the reverse order", remedy="keep the order that the page before it had")
 
 
-def _raise(errors: Sequence[InvalidRequestError]) -> None:
-    if errors:
-        raise merged(errors)
+def _refusal(errors: Mapping[str, InvalidRequestError]) -> InvalidRequestError:
+    """Join the errors of several parameters. The log names the parameters alone: any of them may hold a number."""
+    refusal = merged(list(errors.values()))
+    known = [name for name in PARAMETERS if name in errors]
+    named = known if len(known) == len(errors) else [*known, "an unknown one"]
+    refusal.logged = f"wrong parameters: {', '.join(named)}"
+    return refusal

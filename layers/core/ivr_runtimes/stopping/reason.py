@@ -15,7 +15,7 @@ from ivr_runtimes.errors import Fault, InvalidRequestError
 STOP_REASON: Final = "Stop-Reason"
 """The header's name."""
 
-_PLAIN: Final = re.compile(r"(?:[ -$&-~]|%[0-9A-Fa-f]{2})*")
+_PLAIN: Final = re.compile(r"(?:[ -$&-~]|%[0-9A-Fa-f]{2})+")
 """Printable ASCII, in which `%` begins an escape."""
 
 
@@ -46,6 +46,8 @@ def _once(value: str) -> str:
 
 
 def _decoded(value: str) -> str:
+    if not value:
+        raise _invalid("is empty")
     if not _PLAIN.fullmatch(value):
         raise _invalid("is not ASCII with percent escapes")
     try:

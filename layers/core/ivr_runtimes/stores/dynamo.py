@@ -69,29 +69,39 @@ class RuntimeTable:
         sends_own_bodies(client, "BatchWriteItem")
 
     def page(
-        self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
+        self,
+        domain: Domain,
+        stretch: Stretch,
+        *,
+        cost: Cost,
+        resume: object = None,
+        limit: int | None = None,
+        numbers: bool = False,
     ) -> Page:
         """Read a page of the index by one Query, decoded by `parser` if the client has it."""
-        request = _query(self._table, domain, stretch)
+        request = _query(self._table, domain, stretch, numbers=numbers)
         if resume is not None:
             request["ExclusiveStartKey"] = resume
         if limit is not None:
             request["Limit"] = limit
         answer = self._call(self._client.query, ReturnConsumedCapacity="TOTAL", **request)
         body = parser.body_of(answer)
-        page = parser.read_page(answer) if body is None else parser.decode(body)
+        page = parser.read_page(answer, numbers=numbers) if body is None else parser.decode(body, numbers=numbers)
         cost.add(read_units=page.read_units, rows=page.scanned)
         self._tell(page.unreadable)
         return Page(page.rows, page.resume)
 
-    def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Row]:
+    def of_ids(
+        self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost, numbers: bool = False
+    ) -> list[Row]:
         """Read the ids' rows at every site by strongly consistent BatchGetItems of at most 100 keys.
 
         As strict as `page`, so that every plan shows the same rows.
         """
         keys = [{"site": {"S": site}, "id": {"S": runtime_id}} for runtime_id in ids for site in sites]
         batches = [keys[at : at + MAX_KEYS] for at in range(0, len(keys), MAX_KEYS)]
-        rows, unreadable = parser.read_rows(item for batch in batches for item in self._get(batch, cost))
+        items = (item for batch in batches for item in self._get(batch, cost))
+        rows, unreadable = parser.read_rows(items, numbers=numbers)
         self._tell(unreadable)
         return rows
 
@@ -266,8 +276,11 @@ def _units(capacity: Mapping[str, Any] | None) -> float:
     return float((capacity or {}).get("CapacityUnits", 0.0))
 
 
-def _query(table: str, domain: Domain, stretch: Stretch) -> dict[str, Any]:
-    """Make the request for a stretch. All names are aliased, as many are DynamoDB's reserved words."""
+def _query(table: str, domain: Domain, stretch: Stretch, *, numbers: bool) -> dict[str, Any]:
+    """Make the request for a stretch; numbers stay in the table unless they are asked for.
+
+    All names are aliased, as many are DynamoDB's reserved words.
+    """
     names = {"#domain": "domain"}
     values: dict[str, dict[str, str]] = {":domain": {"S": domain}}
     request: dict[str, Any] = {
@@ -281,8 +294,9 @@ def _query(table: str, domain: Domain, stretch: Stretch) -> dict[str, Any]:
     if stretch.among:
         tests = [_membership(name, stretch.among[name], names, values) for name in sorted(stretch.among)]
         request["FilterExpression"] = " AND ".join(tests)
-    names |= {f"#{name}": name for name in parser.ROW_ATTRIBUTES}
-    request["ProjectionExpression"] = ",".join(f"#{name}" for name in sorted(parser.ROW_ATTRIBUTES))
+    shown = parser.ROW_ATTRIBUTES | parser.NUMBERS if numbers else parser.ROW_ATTRIBUTES
+    names |= {f"#{name}": name for name in shown}
+    request["ProjectionExpression"] = ",".join(f"#{name}" for name in sorted(shown))
     return request
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ivr_runtimes.command import Command
@@ -35,7 +35,14 @@ class MemoryStore:
         return iter(sorted(rows, key=_place))
 
     def page(
-        self, domain: Domain, stretch: Stretch, *, cost: Cost, resume: object = None, limit: int | None = None
+        self,
+        domain: Domain,
+        stretch: Stretch,
+        *,
+        cost: Cost,
+        resume: object = None,
+        limit: int | None = None,
+        numbers: bool = False,
     ) -> Page:
         """Return a page as of now; a row that comes or goes between pages may be seen or missed."""
         rows = sorted(self.of_domain(domain), key=_place, reverse=stretch.descending)
@@ -46,23 +53,28 @@ class MemoryStore:
         looked_at = following[:limit]
         cost.add(rows=len(looked_at))
         wanted = [row for row in looked_at if all(getattr(row, n) in values for n, values in stretch.among.items())]
-        return Page(wanted, _place(looked_at[-1]) if len(looked_at) < len(following) else None)
+        shown = wanted if numbers else [_unnumbered(row) for row in wanted]
+        return Page(shown, _place(looked_at[-1]) if len(looked_at) < len(following) else None)
 
-    def of_ids(self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost) -> list[Runtime]:
+    def of_ids(
+        self, ids: Sequence[RuntimeId], sites: Sequence[Site], *, cost: Cost, numbers: bool = False
+    ) -> list[Runtime]:
         """Return the ids' rows at the given sites."""
-        found = [row for runtime_id in ids for row in self.find(runtime_id, sites)]
+        found = [row for runtime_id in ids for row in self._found(runtime_id, sites)]
         cost.add(rows=len(found))
-        return found
+        return found if numbers else [_unnumbered(row) for row in found]
 
     def find(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
         """Return the id's rows at the given sites."""
+        return [_unnumbered(row) for row in self._found(runtime_id, sites)]
+
+    def _found(self, runtime_id: RuntimeId, sites: Sequence[Site]) -> list[Runtime]:
         with self._lock:
             return [row for site in sites if (row := self._runtimes.get((site, runtime_id)))]
 
     def present(self, site: Site, runtime_id: RuntimeId) -> Runtime | None:
         """Return the id's row at that site."""
-        with self._lock:
-            return self._runtimes.get((site, runtime_id))
+        return next(iter(self.find(runtime_id, [site])), None)
 
     def write(self, batch: WriteBatch) -> set[RuntimeId]:
         """Apply the batch; memory never throttles."""
@@ -103,6 +115,12 @@ class MemoryStore:
 def _place(row: Runtime) -> tuple[str, int]:
     """Order rows as the index does. Rows of one key (two sites) have no order that callers may rely on."""
     return row.start_key, zlib.crc32(row.site.encode())
+
+
+def _unnumbered(row: Runtime) -> Runtime:
+    """Return a row as it is read for a query that names no number: without them, as from the real table."""
+    unset = row.caller is row.called is row.call_id is None
+    return row if unset else replace(row, caller=None, called=None, call_id=None)
 
 
 def _within(row: Runtime, stretch: Stretch) -> bool:

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from ivr_runtimes.errors import StoreUnavailableError
-from ivr_runtimes.model import Row, State
+from ivr_runtimes.model import NumberedRow, Row, State
 from ivr_runtimes.stores import soundness
 from ivr_runtimes.unreadable import Unreadable, unread
 
@@ -34,10 +34,16 @@ READS: Final = frozenset({"QueryOutput", "ScanOutput"})
 BODY: Final = "ivr_runtimes.body"
 """The key of the undecoded body in a parsed answer."""
 
-ROW_ATTRIBUTES: Final = frozenset(name for name, kind in vars(Row).items() if isinstance(kind, property)) | {
-    "start_key"
-}
-"""Every attribute of a row that the list reads."""
+
+def _properties(kind: type) -> frozenset[str]:
+    return frozenset(name for name, of in vars(kind).items() if isinstance(of, property))
+
+
+NUMBERS: Final = _properties(NumberedRow)
+"""The attributes that the list reads only for a query that names one of them."""
+
+ROW_ATTRIBUTES: Final = _properties(Row) | {"start_key"}
+"""Every other attribute of a row that the list reads."""
 
 REQUIRED: Final = ROW_ATTRIBUTES - {"stoptype", "stop_id", "rootcode", "rootname"}
 """Those that every row has. A row that lacks one is not listed, whatever the query asks for, so that the fields shown
@@ -135,6 +141,12 @@ class _Unset(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     NULL: bool = True
 
 
+class _Number(msgspec.Struct, frozen=True, gc=False):
+    """The value of a number: a text, else nothing. It never makes its row unreadable, so that all queries show it."""
+
+    S: str | None = None
+
+
 class Capacity(msgspec.Struct, gc=False):
     """What a call consumed."""
 
@@ -149,31 +161,42 @@ class _Envelope(msgspec.Struct, gc=False):
     ConsumedCapacity: Capacity | None = None
 
 
-_DecodedRow: Final = msgspec.defstruct(
-    "DecodedRow",
-    [
-        *((f"{name}_", _State if name == "state" else _Text) for name in sorted(REQUIRED)),
-        *((f"{name}_", _Unset, _Unset()) for name in sorted(ROW_ATTRIBUTES - REQUIRED)),
-    ],
-    # A property with a getter in C costs almost nothing, and rows read like `model.Runtime`.
-    namespace={"PATH": "{}_.S", **{name: property(attrgetter(f"{name}_.S")) for name in ROW_ATTRIBUTES}},
-    rename=lambda name: name[:-1],
-    # Rows have no cycles; tracking them would make Python's garbage collector run again and again.
-    gc=False,
-)
-
-
-class _Page(_Envelope, gc=False, kw_only=True):
-    Items: list[_DecodedRow]  # type: ignore[valid-type]
-
-
 class _LoosePage(_Envelope, gc=False, kw_only=True):
     Items: list[msgspec.Raw]
 
 
-_page: Final = msgspec.json.Decoder(_Page)
 _loose_page: Final = msgspec.json.Decoder(_LoosePage)
-_row: Final = msgspec.json.Decoder(_DecodedRow)
+
+
+class _Decoders(NamedTuple):
+    """One kind of row, and the decoders of a page of such rows and of one of them."""
+
+    kind: type[msgspec.Struct]
+    page: msgspec.json.Decoder[Any]
+    row: msgspec.json.Decoder[Any]
+
+
+@cache
+def _decoders(numbers: bool) -> _Decoders:
+    attributes = ROW_ATTRIBUTES | NUMBERS if numbers else ROW_ATTRIBUTES
+    kind = msgspec.defstruct(
+        "DecodedRow",
+        [
+            *((f"{name}_", _State if name == "state" else _Text) for name in sorted(REQUIRED)),
+            *((f"{name}_", _Unset, _Unset()) for name in sorted(ROW_ATTRIBUTES - REQUIRED)),
+            *((f"{name}_", _Number, _Number()) for name in sorted(attributes - ROW_ATTRIBUTES)),
+        ],
+        # A property with a getter in C costs almost nothing, and rows read like `model.Runtime`.
+        namespace={"PATH": "{}_.S", **{name: property(attrgetter(f"{name}_.S")) for name in attributes}},
+        rename=lambda name: name[:-1],
+        # Rows have no cycles; tracking them would make Python's garbage collector run again and again.
+        gc=False,
+    )
+    page = msgspec.defstruct("Page", [("Items", list[kind])], bases=(_Envelope,), kw_only=True, gc=False)  # type: ignore[valid-type]  # made just now
+    return _Decoders(kind, msgspec.json.Decoder(page), msgspec.json.Decoder(kind))
+
+
+_decoders(False)  # at the cold start; those of rows with numbers when they are first asked for
 
 
 class QueryPage(NamedTuple):
@@ -186,41 +209,41 @@ class QueryPage(NamedTuple):
     read_units: float
 
 
-def decode(body: bytes) -> QueryPage:
-    """Decode a body into rows; skips all else in it.
+def decode(body: bytes, *, numbers: bool = False) -> QueryPage:
+    """Decode a body into rows, with `numbers` into `model.NumberedRow`s; skips all else in it.
 
     Raises `StoreUnavailableError` for what is no Query's answer, such as half of one.
     """
     try:
-        page, rows, unreadable = _decode(body)
+        page, rows, unreadable = _decode(body, _decoders(numbers))
     except msgspec.DecodeError as error:
         raise StoreUnavailableError(f"the answer to a Query cannot be read: {error}") from error
     units = page.ConsumedCapacity.CapacityUnits if page.ConsumedCapacity else 0.0
     return QueryPage(rows, unreadable, page.LastEvaluatedKey or None, page.ScannedCount, units)
 
 
-def read_page(answer: Mapping[str, Any]) -> QueryPage:
+def read_page(answer: Mapping[str, Any], *, numbers: bool = False) -> QueryPage:
     """Read a Query's answer that botocore has parsed."""
-    rows, unreadable = read_rows(answer["Items"])
+    rows, unreadable = read_rows(answer["Items"], numbers=numbers)
     units = float((answer.get("ConsumedCapacity") or {}).get("CapacityUnits", 0.0))
     return QueryPage(rows, unreadable, answer.get("LastEvaluatedKey") or None, answer.get("ScannedCount", 0), units)
 
 
-def _decode(body: bytes) -> tuple[Any, list[Row], list[Unreadable]]:
+def _decode(body: bytes, decoders: _Decoders) -> tuple[Any, list[Row], list[Unreadable]]:
     """Decode the page as a whole if all its rows are valid, else row by row."""
     try:
-        page: Any = _page.decode(body)
+        page: Any = decoders.page.decode(body)
         if soundness.all_sound(page.Items):
             return page, page.Items, []
     except msgspec.ValidationError:
         pass
     loose = _loose_page.decode(body)
-    return loose, *_sorted_out(loose.Items, _row.decode, msgspec.json.decode)
+    return loose, *_sorted_out(loose.Items, decoders.row.decode, msgspec.json.decode)
 
 
-def read_rows(items: Iterable[Mapping[str, Any]]) -> tuple[list[Row], list[Unreadable]]:
+def read_rows(items: Iterable[Mapping[str, Any]], *, numbers: bool = False) -> tuple[list[Row], list[Unreadable]]:
     """Read items that botocore has parsed; return the rows, and the unreadable items."""
-    return _sorted_out(items, partial(msgspec.convert, type=_DecodedRow), lambda item: item)
+    return _sorted_out(items, partial(msgspec.convert, type=_decoders(numbers).kind), lambda item: item)
 
 
 def _sorted_out(
