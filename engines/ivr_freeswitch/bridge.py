@@ -25,7 +25,7 @@ from ivr_freeswitch.scripts import Scripts
 log = logging.getLogger(__name__)
 
 LOOKS: Final = 32
-"""Channels asked for at the same time: half of the commands under way, so that a stop need not wait."""
+"""Channels asked for at the same time, three commands each: of 128 commands under way some are left for stops."""
 
 TRIES: Final = 3
 """How often a channel is asked for while its events overtake the answer."""

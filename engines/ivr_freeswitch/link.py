@@ -31,7 +31,7 @@ ANSWER_S: Final = 3.0
 LOGIN_S: Final = 5.0
 """How long login and subscription may take together."""
 
-JOBS: Final = 64
+JOBS: Final = 128
 """Commands under way at most: each is a thread in the engine."""
 
 CHUNK: Final = 256 * 1024

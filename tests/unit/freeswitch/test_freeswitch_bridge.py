@@ -9,7 +9,9 @@ import pytest
 
 from esl.dialplan import Action
 from esl.world import FAST, World, until
-from ivr_engine.model import AwayError, Changed, Ended, State
+from ivr_engine.model import AwayError, Changed, Ended, Result, State
+from ivr_freeswitch.bridge import LOOKS
+from ivr_freeswitch.link import JOBS
 
 
 async def call_of(world: World, number: str, context: str = "ivr") -> str:
@@ -313,3 +315,23 @@ async def test_an_id_that_is_given_anew_is_another_call(world: World) -> None:
         world.switch.hang_up(uuid)
         await until(lambda: not world.rows())
         await until(lambda: uuid not in world.switch.channels)
+
+
+async def test_a_stop_waits_for_no_resynchronisation(unstarted: World) -> None:
+    """While each channel is asked for there are commands left for stops."""
+    assert 3 * LOOKS < JOBS
+    calls = [unstarted.switch.originate("survey") for _ in range(200)]
+    await asyncio.sleep(2 * unstarted.switch.list_lag_s)
+    unstarted.start()
+    await unstarted.ready()
+    assert set(unstarted.rows()) == set(calls)
+    assert unstarted.server.most_jobs <= JOBS
+
+
+async def test_of_many_calls_stopped_at_once_each_is_stopped_once(world: World) -> None:
+    calls = [world.switch.originate("welcome") for _ in range(40)]
+    await until(lambda: len(world.rows()) == 40)
+    stops = [world.bridge.external_stop(call, stop_id="one") for call in calls for _ in range(2)]
+    results = [ack.result for ack in await asyncio.gather(*stops)]
+    assert (results.count(Result.ACTED), results.count(Result.ALREADY_STOPPING)) == (40, 40)
+    assert {world.switch.channels[call].transfers for call in calls} == {1}
