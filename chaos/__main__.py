@@ -66,6 +66,7 @@ def _options(given: argparse.Namespace) -> Options:
         folder=(given.folder or Path(".local") / f"chaos-{seed}").absolute(),
         profile=PROFILES[sabotage] if sabotage else SCENARIOS.get(given.scenario, Profile()),
         sabotage=sabotage,
+        asterisk=given.asterisk,
     )
 
 
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--folder", type=Path, help="logs, records and history.json (default: .local/chaos-<seed>)")
     add("--scenario", choices=sorted(SCENARIOS), help="break nothing but this (default: everything)")
     add("--sabotage", choices=[one.value for one in Sabotage], help="put this defect in, to see it found")
+    add("--asterisk", action="store_true", help="one node is an Asterisk with its bridge (see docs/chaos.md)")
     return parser
 
 

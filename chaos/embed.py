@@ -21,6 +21,9 @@ SCRIPTS: Final = HERE / "scripts"
 SWAPPING: Final = ("site1_a@127.0.0.1", "site1_b@127.0.0.1")
 """Two nodes of one host address."""
 
+PBX: Final = "site1_c@127.0.0.2"
+"""The node that is an Asterisk in a mixed fleet; it shares its site with two sandboxes."""
+
 DEPTHS: Final = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",

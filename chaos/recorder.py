@@ -16,12 +16,16 @@ from chaos.history import Before, Life, Session, Told
 
 
 class Recorder:
-    """Writes the file of one engine process."""
+    """Writes the file of one engine process, or of one life of an engine that lives in no process of its own.
 
-    def __init__(self, folder: Path, *, node: str, session: str) -> None:
-        file = folder / f"{node}-{os.getpid()}.jsonl"
-        self._fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.note("session", session=session, node=node, pid=os.getpid())
+    Without a session it writes what befell the runtimes of another file.
+    """
+
+    def __init__(self, folder: Path, *, node: str, session: str | None = None, life: int | None = None) -> None:
+        pid = os.getpid() if life is None else life
+        self._fd = os.open(folder / f"{node}-{pid}.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if session is not None:
+            self.note("session", session=session, node=node, pid=pid)
 
     def note(self, what: str, **fields: Any) -> None:
         """Write down that something happened now."""
@@ -38,6 +42,7 @@ def read(folder: Path, killed: dict[int, float]) -> tuple[dict[str, Session], di
     sessions: dict[str, Session] = {}
     lives: dict[str, Life] = {}
     counted: Counter[str] = Counter()
+    told: list[dict[str, Any]] = []
     for file in sorted(folder.glob("*.jsonl")):
         session = ""
         for line in _lines(file):
@@ -52,8 +57,12 @@ def read(folder: Path, killed: dict[int, float]) -> tuple[dict[str, Session], di
                 )
             elif line["what"] in COUNTED:
                 counted[line["what"]] += 1
+            elif line["what"] == "told":
+                told.append(line)
             else:
                 _apply(line, session, lives)
+    for line in told:  # of a bridge in another file than the lives
+        _tell(line, lives)
     return sessions, lives, counted
 
 
@@ -72,15 +81,18 @@ def _apply(line: dict[str, Any], session: str, lives: dict[str, Life]) -> None:
             lives[runtime].branch_at = at
         case "ended":
             lives[runtime].ended_at = at
-        case "told" if runtime in lives:
-            lives[runtime].told.append(
-                Told(
-                    at=at,
-                    runtime=runtime,
-                    stop_id=line["stop_id"],
-                    verb=line["verb"],
-                    before=Before(line["before"]),
-                    branch=line["branch"],
-                    ended=line["ended"],
-                )
+
+
+def _tell(line: dict[str, Any], lives: dict[str, Life]) -> None:
+    if (life := lives.get(line["runtime"])) is not None:
+        life.told.append(
+            Told(
+                at=line["at"],
+                runtime=line["runtime"],
+                stop_id=line["stop_id"],
+                verb=line["verb"],
+                before=Before(line["before"]),
+                branch=line["branch"],
+                ended=line["ended"],
             )
+        )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
@@ -33,6 +33,9 @@ from ivr_local.emulator import Endpoint
 from ivr_local.nodes import NodeSpec, Part, Program
 from ivr_local.stack import LocalStack, Seams
 
+if TYPE_CHECKING:
+    from chaos.pbx import Pbx
+
 READY_WITHIN_S: Final = 120.0
 EMPTY_WITHIN_S: Final = 180.0
 
@@ -47,6 +50,7 @@ class Options:
     folder: Path
     profile: Profile
     sabotage: Sabotage | None = None
+    asterisk: bool = False
 
 
 def tell(line: str) -> None:
@@ -67,7 +71,9 @@ class Run:
             nodes=tuple(self.sites),
             swapping=embed.SWAPPING,
             profile=options.profile,
+            pbx=embed.PBX if options.asterisk else None,
         )
+        self.pbx = self._pbx() if options.asterisk else None
         self.http = http
         inside = 2 * len(embed.SWAPPING)
         gateway, upstream, *ports = emulator.free_ports(3 + len(self.sites) + inside)
@@ -90,12 +96,16 @@ class Run:
     async def through(self) -> History:
         """Run everything to its end; return the history."""
         await self.proxy.start()
+        if self.pbx:
+            await self.pbx.start()
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self.stack.start()
             return await self._havoc()
         finally:
             await self.stack.stop()
+            if self.pbx:
+                await self.pbx.stop()
             await self.proxy.close()
 
     async def _havoc(self) -> History:
@@ -104,7 +114,9 @@ class Run:
         client = await self._client()
         listing = asyncio.create_task(client.list_for_ever())
         self._begin()
-        raging = asyncio.create_task(havoc.rage())
+        raging = [asyncio.create_task(havoc.rage())]
+        if self.pbx:
+            raging.append(asyncio.create_task(self.pbx.rage(self.schedule.upsets)))
         stopping = asyncio.create_task(client.stop_all())
         while not stopping.done() and not self._proven(havoc, client):
             await asyncio.wait({stopping}, timeout=1.0 if self.options.sabotage else 15.0)
@@ -117,7 +129,8 @@ class Run:
             await stopping
             await self._past_an_outage()
         self.peace_at = time.time()
-        await _cancelled(raging)
+        for task in raging:
+            await _cancelled(task)
         if not proven:
             await self._peace(havoc, client)
         await _cancelled(listing)
@@ -170,16 +183,19 @@ class Run:
             await asyncio.sleep(min(1.0, left_s))
 
     def _sum_up(self, havoc: Havoc, client: Client) -> None:
-        _, _, counted = recorder.read(self._records, havoc.killed)
+        _, _, counted = recorder.read(self._records, self._killed(havoc))
         kinds = {str(kind): count for kind, count in self.proxy.faults.most_common()}
         tell(f"faults by kind: {kinds}, slow answers: {counted['slow']}; {client.attempts} DELETEs")
+        if self.pbx:
+            tell(f"upsets of the Asterisk: {dict(self.pbx.upsets)}")
         tell(f"swaps: {dict(havoc.swaps)}, refused for a wrong token: {counted['refused']}")
         if self.proxy.stalls:
             tell(f"the machine was starved, which made links slow, so many times: {dict(self.proxy.stalls)}")
 
     def _history(self, havoc: Havoc, client: Client) -> History:
         ended_at = time.time()
-        sessions, lives, counted = recorder.read(self._records, havoc.killed)
+        sessions, lives, counted = recorder.read(self._records, self._killed(havoc))
+        upset = self.pbx.troubles if self.pbx else []
         return History(
             sites=self.sites,
             ended_at=ended_at,
@@ -187,12 +203,22 @@ class Run:
             lives=lives,
             stops=client.log,
             samples=client.samples,
-            troubles=[*self.proxy.troubles, *havoc.troubles, *self._scheduled()],
+            troubles=[*self.proxy.troubles, *havoc.troubles, *upset, *self._scheduled()],
             hidden=self.proxy.hidden,
             receipts=self.proxy.receipts,
             kills=havoc.kills,
-            faults=self.proxy.faults.total() + counted["slow"],
+            faults=self.proxy.faults.total() + counted["slow"] + (self.pbx.upsets.total() if self.pbx else 0),
         )
+
+    def _killed(self, havoc: Havoc) -> dict[int, float]:
+        """Return when processes, and lives of the Asterisk, ended."""
+        return havoc.killed | (self.pbx.killed if self.pbx else {})
+
+    def _pbx(self) -> "Pbx":
+        from chaos.pbx import Pbx  # noqa: PLC0415  # its Asterisk is the tests' own: only a run with one needs it
+
+        domains = [domain.name for domain in self.fleet.domains]
+        return Pbx(node=embed.PBX, records=self._records, domains=domains, seed=self.options.seed)
 
     def _scheduled(self) -> Iterator[Trouble]:
         def troubles(spans: tuple[Span, ...], what: str) -> Iterator[Trouble]:
@@ -228,7 +254,11 @@ class Run:
             common[sabotage.VARIABLE] = self.options.sabotage
         if part is Part.ENGINE:
             settings = {"records": str(self._records), "seed": self.options.seed, "slow": str(self._slow(spec.name))}
-            return Program("chaos.engine", {**common, engine_program.SETTINGS: json.dumps(settings)})
+            common[engine_program.SETTINGS] = json.dumps(settings)
+            if self.pbx and spec.name == self.pbx.node:
+                where = {"IVR_ASTERISK_LISTEN": spec.engine_address, "IVR_ASTERISK_AGENT": spec.agent_address}
+                return Program("chaos.bridge", {**common, **where, **self.pbx.environment()})
+            return Program("chaos.engine", common)
         clocks = self.schedule.clocks[spec.name]
         clock_s = clocks[self._lives[spec.name] % len(clocks)]
         self._lives[spec.name] += 1

@@ -87,6 +87,7 @@ SCENARIOS: Final = {
         impatience=0.0,
         second=0.0,
         echo=0.0,
+        wait=0.0,
     )
 }
 """What a run may be confined to. `late_writes`: agents are killed while writes of theirs are held, and nothing else."""
@@ -118,9 +119,32 @@ class Blow:
     down_s: float
 
 
+class Upsetting(StrEnum):
+    """What an Asterisk does to its bridge; see `pbx` for each."""
+
+    CUT = "cut"
+    HUNG = "hung"
+    LATE = "late"
+    DRAIN = "drain"
+    RESTART = "restart"
+    GRACEFUL = "graceful"
+
+
+@dataclass(frozen=True, slots=True)
+class Upset:
+    """An Asterisk upset at an instant, for so long."""
+
+    at_s: float
+    what: Upsetting
+    for_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Everything that is broken. `clocks` holds each node's wrong clocks, one per life of its agent, in turn (s)."""
+    """Everything that is broken. `clocks` holds each node's wrong clocks, one per life of its agent, in turn (s).
+
+    `upsets` are those of the node with an Asterisk, if there is one.
+    """
 
     seed: int
     profile: Profile
@@ -129,6 +153,7 @@ class Schedule:
     outages: tuple[Span, ...]
     slow: tuple[Span, ...]
     blows: tuple[Blow, ...]
+    upsets: tuple[Upset, ...]
     clocks: dict[str, tuple[float, ...]]
 
     def fault(self, link: str, number: int, fitting: tuple[Kind, ...], *, at_s: float) -> tuple[Kind, Random] | None:
@@ -172,9 +197,15 @@ def wait_s(seed: int, number: int, profile: Profile) -> int | None:
 
 
 def draw(
-    seed: int, *, duration_s: float, nodes: tuple[str, ...], swapping: tuple[str, str], profile: Profile
+    seed: int,
+    *,
+    duration_s: float,
+    nodes: tuple[str, ...],
+    swapping: tuple[str, str],
+    profile: Profile,
+    pbx: str | None = None,
 ) -> Schedule:
-    """Draw the schedule of a run. `swapping` are two nodes of one host address."""
+    """Draw the schedule of a run. `swapping` are two nodes of one host address, `pbx` is one with an Asterisk."""
     storms: list[Span] = [] if profile.ambush else list(_storms(seed, duration_s, profile))
     cuts: list[Span] = []
     slow: list[Span] = []
@@ -202,6 +233,7 @@ def draw(
         outages=tuple(_outages(seed, duration_s)) if profile.outage else (),
         slow=tuple(slow),
         blows=tuple(sorted(_confined(blows, profile.victims), key=lambda blow: blow.at_s)),
+        upsets=tuple(_upsets(seed, pbx, duration_s, profile)) if pbx and not profile.ambush else (),
         clocks={node: _clocks(f"{seed}/{node}/clock") for node in nodes},
     )
 
@@ -226,6 +258,17 @@ def _blows(node: str, since_s: float, until_s: float, chance: Random) -> Iterato
         at_s = chance.uniform(since_s, until_s)
         down_s = chance.uniform(18.0, 24.0) if chance.random() < 0.06 else chance.uniform(0.0, 2.0)
         yield Blow(at_s, (node,), _parts(chance.random()), down_s)
+
+
+def _upsets(seed: int, node: str, duration_s: float, profile: Profile) -> Iterator[Upset]:
+    """Yield one or two upsets for each bad time of the node with an Asterisk, each kind in its turn."""
+    chance = Random(f"{seed}/upset")
+    kinds = itertools.cycle(chance.sample(tuple(Upsetting), len(Upsetting)))
+    for since_s, until_s, _ in _turbulences(f"{seed}/{node}", duration_s, profile):
+        at_s = since_s
+        for _ in range(chance.choice((1, 2))):
+            yield Upset(at_s, next(kinds), chance.uniform(1.0, 3.0))
+            at_s = chance.uniform(since_s + 4.0, until_s)
 
 
 def _swaps(seed: int, nodes: tuple[str, str], duration_s: float, profile: Profile) -> Iterator[Blow]:

@@ -161,7 +161,7 @@ class Bridge:
                 await self._join(connection)
                 for loop in (self._ping, self._look, self._audit):
                     tasks.create_task(loop(connection))
-        except* (OSError, AmiError, ValueError) as group:
+        except* (OSError, AmiError) as group:
             reason = _telling(group)
         finally:
             self._connection = None
@@ -195,7 +195,10 @@ class Bridge:
         ]
         status = (await connection.ask("CoreStatus")).response
         started = f"{status.get('CoreStartupDate')} {status.get('CoreStartupTime')}"
-        return Life(system, entity or self._login.node, started)
+        try:
+            return Life(system, entity or self._login.node, started)
+        except ValueError as error:
+            raise AmiError(str(error)) from None
 
     async def _resynchronise(self, connection: Connection) -> None:
         began = self._time()
@@ -292,4 +295,4 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _why(reason: BaseException) -> str:
-    return str(reason) if isinstance(reason, AmiError | ValueError) else told(reason)
+    return str(reason) if isinstance(reason, AmiError) else told(reason)

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
-from ivr_asterisk.dialogue import Answer, Dialogue
+from ivr_asterisk.dialogue import Answer, Dialogue, UnsendableError
 from ivr_asterisk.framing import Message
 
 READ: Final = 256 * 1024
@@ -37,7 +37,11 @@ class NoAnswerError(AmiError):
 
 
 class RefusedError(AmiError):
-    """The server refused an action; the message is the server's."""
+    """The server refused an action; `said` are its words."""
+
+    def __init__(self, action: str, said: str) -> None:
+        super().__init__(f"{action}: {said}")
+        self.said = said
 
 
 class DrainingError(RefusedError):
@@ -96,7 +100,10 @@ class Connection:
 
         `take` gets the answer at its place among the events, before any that came after it.
         """
-        action_id, data = self._dialogue.ask(action, fields or {})
+        try:
+            action_id, data = self._dialogue.ask(action, fields or {})
+        except UnsendableError as error:
+            raise AmiError(f"{action}: {error}") from None
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[action_id] = (future, take)
         try:
@@ -110,7 +117,7 @@ class Connection:
             self._dialogue.forget(action_id)
         if not answer.accepted:
             said = answer.said.partition(":")[0]  # what follows may be a channel's name, and so a caller's number
-            raise (DrainingError if said == SHUTTING_DOWN else RefusedError)(f"{action}: {said}")
+            raise (DrainingError if said == SHUTTING_DOWN else RefusedError)(action, said)
         return answer
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 from ivr_asterisk import accepted, naming
 from ivr_asterisk.channel import Channel
@@ -21,6 +22,9 @@ from ivr_engine.mirror import Mirror
 from ivr_engine.model import FullState, State, StopType, UnknownRuntimeError
 
 log = logging.getLogger(__name__)
+
+NO_CHANNEL: Final = "No such channel"
+"""What Asterisk says of a channel that is gone."""
 
 
 class Publisher:
@@ -96,17 +100,15 @@ class Publisher:
 
     def looked_up(self, uniqueid: str, answer: Answer) -> None:
         """Take in the answer to a Status of one channel."""
-        if answer.torn:
+        if answer.torn or len(answer.rows) > 1:
             self.again[uniqueid] = None
         elif answer.accepted and answer.rows:
-            before = self._model.channels.get(uniqueid)
-            if before and before.cause is not None:
-                self.again[uniqueid] = None
             (row,) = answer.rows
+            self._note_contradiction(uniqueid)
             if row.get("Uniqueid") == uniqueid and (channel := self._model.seen(row)):
                 channel.nested_in(row)
                 self._settle(uniqueid, sure=True)
-        elif answer.accepted or answer.said == "No such channel":
+        elif answer.accepted or answer.said == NO_CHANNEL:
             self._gone(uniqueid)
 
     def doubt(self, uniqueid: str) -> None:
@@ -141,6 +143,7 @@ class Publisher:
         self.doubted.clear()
         for row in answer.rows:
             if counted[uniqueid := row.get("Uniqueid")] == 1:
+                self._note_contradiction(uniqueid)
                 self._model.seen(row)
             else:
                 self.doubt(uniqueid)
@@ -173,6 +176,11 @@ class Publisher:
             self._watched[uniqueid].remove(watcher)
             if not self._watched[uniqueid]:
                 del self._watched[uniqueid]
+
+    def _note_contradiction(self, uniqueid: str) -> None:
+        """Look once more at a channel that is found although its hang-up was told: one of the two may be late."""
+        if (channel := self._model.channels.get(uniqueid)) and channel.cause is not None:
+            self.again[uniqueid] = None
 
     def _settle(self, uniqueid: str, *, sure: bool) -> None:
         channel = self._model.channels.get(uniqueid)

@@ -15,7 +15,7 @@ from ivr_asterisk.accepted import VARIABLE
 from ivr_asterisk.channel import STACK, Channel
 from ivr_asterisk.connection import AmiError, Connection, DrainingError, RefusedError
 from ivr_asterisk.dialogue import Answer
-from ivr_asterisk.publisher import Publisher
+from ivr_asterisk.publisher import NO_CHANNEL, Publisher
 from ivr_engine.model import Ack, AwayError, Result, State, UnknownRuntimeError
 
 COMMAND_S: Final = 3.5
@@ -169,7 +169,6 @@ async def look_up(connection: Connection, publisher: Publisher, uniqueid: str) -
             {"Channel": uniqueid, "Variables": ",".join(STACK)},
             take=lambda answer: publisher.looked_up(uniqueid, answer),
         )
-    except DrainingError:
-        raise
-    except RefusedError:
-        pass  # no such channel: the publisher has taken it in
+    except RefusedError as refusal:
+        if refusal.said != NO_CHANNEL:  # that one the publisher has taken in
+            raise

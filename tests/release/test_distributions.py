@@ -27,6 +27,7 @@ from small_engine import TOKEN, SmallEngine
 pytestmark = pytest.mark.build
 
 AGENT = Distribution.of(ROOT / "distributions" / "agent")
+ASTERISK = Distribution.of(ROOT / "distributions" / "asterisk")
 CTL = Distribution.of(ROOT / "distributions" / "ctl")
 SAMPLES = ROOT / "agent" / "samples"
 
@@ -82,6 +83,16 @@ def test_the_programs_tell_their_help_and_version() -> None:
     assert told.returncode == 0
     assert "--config FILE.toml" in told.stdout
     assert "lease_ttl_s" in told.stdout
+
+
+@pytest.mark.e2e
+def test_the_bridge_to_asterisk_is_installed_without_the_agent_and_tells_its_help() -> None:
+    there = names_in(installed("ivr-asterisk"))
+    assert there == {"ivr-asterisk", "ivr-engine-kit", *(pin.name for pin in pins(ASTERISK.lock))}
+    told = bare(str(installed("ivr-asterisk") / "bin" / "ivr-asterisk"), "--help")
+    assert (told.returncode, "IVR_ASTERISK_SCRIPTS" in told.stdout) == (0, True), told.stderr
+    for name in ("ivr-asterisk@.service", "samples/manager.conf", "samples/extensions.conf", "samples/h6.toml"):
+        assert (installed("ivr-asterisk") / "share" / "ivr-asterisk" / name).is_file()
 
 
 @pytest.mark.e2e

@@ -4,8 +4,9 @@ Owns the loop. Whole conversations of minutes are over in milliseconds, in the s
 """
 
 import asyncio
+import functools
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -39,3 +40,13 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     """Run something to its end in a loop of its own."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(work)
+
+
+def timeless(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Make a test of a coroutine that runs in a virtual loop."""
+
+    @functools.wraps(test)
+    def outside(*given: Any, **named: Any) -> None:
+        run(test(*given, **named))
+
+    return outside

@@ -121,7 +121,7 @@ class Asterisk:
 
     def identify(self) -> str:
         """Return the next Uniqueid."""
-        own = f"{int(time.time())}.{next(self.ids)}"
+        own = f"{int(max(time.time(), self.started_at))}.{next(self.ids)}"
         named = self.settings.system_name and self.quirks.systemname_is_told
         return f"{self.settings.system_name}-{own}" if named else own
 

@@ -38,6 +38,8 @@ class Bridge:
             self.members.append(channel)
             self._tell("BridgeEnter", channel)
         one, other = channels
+        if not self.asterisk.quirks.optimisation_keeps_names:
+            self.asterisk.rename(other, f"{other.name}<MASQ>")
         self.asterisk.set_variable(one, "BRIDGEPEER", other.name)
         self.asterisk.set_variable(other, "BRIDGEPEER", one.name)
 
@@ -47,9 +49,9 @@ class Bridge:
             return
         channel.bridge = None
         self.members.remove(channel)
-        self.asterisk.set_variable(channel, "BRIDGEPEER", "")
         if not self.asterisk.quirks.dial_shows_after_redirect:
             channel.application = ""
+        self.asterisk.set_variable(channel, "BRIDGEPEER", "")
         self.asterisk.publish(channel)
         self._tell("BridgeLeave", channel)
         if not self.members:

@@ -6,6 +6,7 @@ Owns parsing and looking up; runs nothing. A step is what stands at one priority
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final, NamedTuple
 
 _STEP: Final = re.compile(r"(?P<priority>\d+|n)(?:\((?P<label>[\w-]+)\))?,(?P<call>.*)")
@@ -73,8 +74,10 @@ class Dialplan:
         """Yield the contexts and extensions that match, the best first, each with its steps."""
         if (found := self.contexts.get(context)) is None:
             return
-        for name, steps in found.named():
-            if name == exten or (name.startswith("_") and re.fullmatch(_pattern(name), exten, re.DOTALL)):
+        if exten in found.extensions:
+            yield context, exten, found.extensions[exten]
+        for name, steps in found.extensions.items():
+            if name.startswith("_") and name != exten and _pattern(name).fullmatch(exten):
                 yield context, name, steps
         for included in found.includes:
             yield from self.extensions(included, exten)
@@ -114,10 +117,12 @@ def _uncommented(line: str) -> str:
     return re.sub(r"(?<!\\);.*", "", line).strip().replace("\\;", ";")
 
 
-def _pattern(name: str) -> str:
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
     """Return a pattern of Asterisk's as a regular expression."""
     sets = re.split(r"(\[[^\]]+\])", name[1:])
-    return "".join(
+    text = "".join(
         part if part.startswith("[") else "".join(_CLASSES.get(char, re.escape(char)) for char in part)
         for part in sets
     )  # fmt: skip
+    return re.compile(text, re.DOTALL)

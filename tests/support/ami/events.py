@@ -41,21 +41,21 @@ def message(headers: Iterable[tuple[str, str]], *, end: str = "\r\n") -> bytes:
 def told(channel: Channel, variables: Iterable[str], *, prefix: str = "") -> list[tuple[str, str]]:
     """Return the headers that tell a channel, with the variables of the setting channelvars."""
     context, exten, priority = channel.shown
-    headers = {
-        "Channel": channel.name,
-        "ChannelState": str(channel.state),
-        "ChannelStateDesc": STATES[channel.state],
-        "CallerIDNum": channel.caller_number or "<unknown>",
-        "CallerIDName": escaped(channel.caller_name) or "<unknown>",
-        "ConnectedLineNum": channel.connected_number or "<unknown>",
-        "ConnectedLineName": escaped(channel.connected_name) or "<unknown>",
-        "Language": "en",
-        "AccountCode": "",
-        "Context": context,
-        "Exten": exten,
-        "Priority": str(priority),
-        "Uniqueid": channel.uniqueid,
-        "Linkedid": channel.linkedid,
-    }
-    values = [("ChanVariable", f"{name}={escaped(channel.get(name) or '')}") for name in variables]
-    return [(prefix + name, value) for name, value in [*headers.items(), *values]]
+    headers = [
+        ("Channel", channel.name),
+        ("ChannelState", str(channel.state)),
+        ("ChannelStateDesc", STATES[channel.state]),
+        ("CallerIDNum", channel.caller_number or "<unknown>"),
+        ("CallerIDName", escaped(channel.caller_name) or "<unknown>"),
+        ("ConnectedLineNum", channel.connected_number or "<unknown>"),
+        ("ConnectedLineName", escaped(channel.connected_name) or "<unknown>"),
+        ("Language", "en"),
+        ("AccountCode", ""),
+        ("Context", context),
+        ("Exten", exten),
+        ("Priority", str(priority)),
+        ("Uniqueid", channel.uniqueid),
+        ("Linkedid", channel.linkedid),
+        *(("ChanVariable", f"{name}={escaped(channel.get(name) or '')}") for name in variables),
+    ]
+    return [(prefix + name, value) for name, value in headers] if prefix else headers

@@ -30,7 +30,7 @@ class Quirks:
     legs_keep_odd_positions: bool = True
     """9: dialled legs show an empty Exten; in a Bridge action a script keeps its position without application."""
     optimisation_keeps_names: bool = True
-    """10: when Local channels are folded away the others keep name and Uniqueid; off: names change by Rename."""
+    """10: channels keep name and Uniqueid in bridges; off: a Rename gives one another name."""
     gosub_shows_priority_zero: bool = True
     """11: with channelvars the first Newexten of a Gosub has priority 0 and Application Gosub."""
     return_keeps_variables: bool = True
@@ -58,7 +58,7 @@ class Quirks:
     draining_refuses_everything: bool = True
     """23: while it drains every action is refused, and events still come."""
     login_before_boot: bool = True
-    """24: a login can succeed before the boot is over; FullyBooted comes later."""
+    """24: a login can succeed before the boot is over; FullyBooted comes later. Off: it is refused until then."""
     refused_logins_are_slow: bool = True
     """25: a refused login is answered after a second, and the connection is closed."""
     removed_users_stay: bool = True

@@ -1,6 +1,6 @@
-"""Lets managers in over TCP or TLS, and ends the engine's life as the console can.
+"""Lets managers in over TCP, TLS or a Unix socket, and ends the engine's life as the console can.
 
-Owns sockets and connections. `async with Server(asterisk)` listens; `port` is where.
+Owns sockets and connections. `async with Server(asterisk)` listens; `port` (or `path`) is where.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from ami.asterisk import Asterisk
 from ami.calls import request_hangup
 from ami.events import Event
 from ami.session import Session
+from ami.users import User
 
 UNREAD_BYTES: Final = 16 * 1024 * 1024
 """More than this unread, and a connection is cut off."""
@@ -28,11 +29,12 @@ class Server:
         asterisk: Asterisk,
         *,
         port: int = 0,
+        path: str = "",
         tls: ssl.SSLContext | None = None,
         unread_bytes: int = UNREAD_BYTES,
     ) -> None:
         self.asterisk = asterisk
-        self.port = port
+        self.port, self.path = port, path
         self.connections: set[Connection] = set()
         self.logins = 0
         self._tls, self._unread_bytes = tls, unread_bytes
@@ -50,10 +52,18 @@ class Server:
         self.cut()
         await self.asterisk.close()
 
+    @property
+    def listening(self) -> bool:
+        """Whether it takes connections."""
+        return self._server is not None
+
     async def listen(self) -> None:
         """Take connections."""
         make = lambda: Connection(self, unread_bytes=self._unread_bytes)  # noqa: E731  # a factory
         loop = asyncio.get_running_loop()
+        if self.path:
+            self._server = await loop.create_unix_server(make, self.path)
+            return
         self._server = await loop.create_server(make, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -79,6 +89,13 @@ class Server:
         self.asterisk.begin()
         await asyncio.sleep(down_s)
         await self.listen()
+
+    def let_in(self, *users: User) -> None:
+        """Let in these manager users from now on, as a reload of `manager.conf` does."""
+        self.asterisk.users = {user.name: user for user in users}
+        if not self.asterisk.quirks.removed_users_stay:
+            for connection in list(self.connections):
+                connection.end()
 
     def drain(self) -> None:
         """Begin to restart gracefully: once no channel is left."""

@@ -26,7 +26,9 @@ SHUTTING_DOWN: Final = "Asterisk is shutting down"
 
 
 class Life(Protocol):
-    """Who can end an engine's life: the server."""
+    """Who can end an engine's life: the server. It counts logins."""
+
+    logins: int
 
     def command(self, line: str, answer: Callable[[list[str]], None]) -> None:
         """Carry a command of the console out; its output may come much later."""
@@ -97,9 +99,11 @@ class Session:
     def _answer(self, request: Request) -> None:
         if not self._asterisk.quirks.events_follow_lists and self._events:
             self._flush()
+        said = []
         for headers in self._answers(request):
-            is_row = headers[0][0] == "Event" and "EventList" not in dict(headers)
-            self._write(self._reply(request, headers, is_row=is_row))
+            is_row = headers[0][0] == "Event" and ("EventList", "Complete") not in headers
+            said.append(self._reply(request, headers, is_row=is_row))
+        self._write(b"".join(said))
 
     def _reply(self, request: Request, headers: Headers, *, is_row: bool) -> bytes:
         faults, action_id = self._asterisk.faults, request.get("ActionID")
@@ -139,8 +143,10 @@ class Session:
     def _login(self, request: Request) -> Answer:
         if self.user is not None:
             return success("Already authenticated")
+        self._life.logins += 1
         user = self._asterisk.users.get(request.get("Username"))
-        if user is None or not user.allowed or not self._knows_secret(user, request):
+        too_early = self._boot_left_s() > 0 and not self._asterisk.quirks.login_before_boot
+        if user is None or not user.allowed or too_early or not self._knows_secret(user, request):
             return self._refuse(request)
         self.user = user
         self._mask = _mask(request.get("Events") or "on")

@@ -333,12 +333,13 @@ def test_boot_that_ends_after_the_login_leads_to_another_list() -> None:
 def test_ten_thousand_channels_are_listed() -> None:
     async def story() -> None:
         async with bridged() as world:
-            world.asterisk.listeners.clear()
-            for _ in range(5000):
-                incoming(world.asterisk, "ivr", "welcome")
-                incoming(world.asterisk, "outside", "s")
-            await asyncio.sleep(5)
+            world.asterisk.listeners.clear()  # what is made here is not told
+            for number in range(10_000):
+                place = Position("ivr" if number % 2 else "outside", "welcome", 2)
+                channel = world.asterisk.channel(f"PJSIP/trunk-{number:08x}", place, state=6)
+                channel.application = "Wait"
+                channel.set("IVR_DOMAIN", "test.rootdomain.ru")
             world.wires[-1].end()
-            await world.until(lambda: len(world.bridge.snapshot().runtimes) == 5000)
+            await world.until(lambda: len(world.bridge.snapshot().runtimes) == 5_000)
 
     virtual.run(story())

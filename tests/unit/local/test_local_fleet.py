@@ -1,6 +1,7 @@
 """samplesconfig.toml: what it may say, and how it is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,44 @@ class TestTheSampleFleet:
         mean_life_s = 35
         for domain in fleet.domains:
             assert 30 <= domain.calls_per_minute / 60 * mean_life_s <= 50
+
+
+BRIDGED = """
+[[bridges]]
+node = "a@127.0.0.1"
+program = "ivr_asterisk"
+settings = { ami = "tcp://127.0.0.1:5038", audit_s = 30, scripts = [{ context = "ivr" }] }
+"""
+
+
+def test_the_engine_of_a_node_may_be_a_real_one_behind_a_bridge(tmp_path: Path) -> None:
+    fleet = loaded(tmp_path, GOOD + BRIDGED)
+    (bridge,) = fleet.bridges
+    assert bridge.environment() == {
+        "IVR_ASTERISK_AMI": "tcp://127.0.0.1:5038",
+        "IVR_ASTERISK_AUDIT_S": "30",
+        "IVR_ASTERISK_SCRIPTS": '[{"context": "ivr"}]',
+    }
+    (share,) = json.loads(domains_of_one_node(fleet))
+    assert share["calls_per_minute"] == 30, "the other node's sandbox has all calls"
+
+
+def test_the_samples_bridge_is_right_once_its_comment_signs_are_off(tmp_path: Path) -> None:
+    text = (ROOT / "samplesconfig.toml").read_text(encoding="utf-8")
+    before, _, commented = text.partition("# [[bridges]]")
+    (bridge,) = loaded(tmp_path, before + "[[bridges]]" + commented.replace("\n# ", "\n")).bridges
+    assert (bridge.program, set(bridge.settings)) == ("ivr_asterisk", {"ami", "username", "secret", "scripts"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "place"),
+    [
+        (BRIDGED.replace("a@", "z@"), "bridges[0].node: no such node; name one of a@127.0.0.1, b@127.0.0.2"),
+        (BRIDGED.replace("ami =", "listen ="), "settings.listen: the stack sets it"),
+        (BRIDGED + BRIDGED, "bridges: node 'a@127.0.0.1' stands there twice"),
+        (BRIDGED.replace("ivr_asterisk", "ivr_other"), "bridges[0].program"),
+    ],
+)
+def test_a_wrong_bridge_is_named_with_its_place(tmp_path: Path, wrong: str, place: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(place)):
+        loaded(tmp_path, GOOD + wrong)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from ivr_agent import settings as agent_settings
-from ivr_local.nodes import Node, NodeSpec, Shared
+from ivr_asterisk.settings import Settings as AsteriskSettings
+from ivr_local.fleet import BridgeConfig
+from ivr_local.nodes import Node, NodeSpec, Part, Shared
 from ivr_sandbox.settings import Settings as SandboxSettings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,3 +61,17 @@ def test_both_mean_the_same_two_sockets(tmp_path: Path) -> None:
     engine, agent = one.engine_environment(), one.agent_environment()
     assert engine["IVR_SANDBOX_LISTEN"] == agent["IVR_AGENT_ENGINE"] == f"unix:{tmp_path}/3e"
     assert engine["IVR_SANDBOX_AGENT"] == agent["IVR_AGENT_LISTEN"] == f"unix:{tmp_path}/3a"
+
+
+def test_a_bridge_takes_the_sandboxs_place_and_understands_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"username": "ivr-bridge", "secret": "of-manager.conf", "scripts": [{"context": "ivr"}]}
+    bridge = BridgeConfig(node="site1_a@127.0.0.1", program="ivr_asterisk", settings=settings)
+    one = node(tmp_path, bridge=bridge)
+    assert one.shared.program(one.spec, Part.ENGINE).module == "ivr_asterisk"
+    for name, value in one.engine_environment().items():
+        monkeypatch.setenv(name, value)
+    chosen = AsteriskSettings.load(None)
+    assert (chosen.node, str(chosen.listen)) == ("site1_a@127.0.0.1", one.spec.engine_address)
+    assert [rule.context for rule in chosen.scripts] == ["ivr"]

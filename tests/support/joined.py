@@ -1,0 +1,171 @@
+"""The bridge, as it is wired, beside an Asterisk of the tests' own, in one loop and without a network.
+
+Owns the wiring for tests and the words in which they ask: `rows` is what the agent would be told.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import ivr_asterisk.__main__ as program
+from ami import Asterisk, Dialplan, Faults, Quirks, Server, Settings
+from ami.calls import incoming
+from ami.channel import Channel
+from ami.recording import FOLDER
+from ivr_asterisk.bridge import Bridge
+from ivr_asterisk.naming import runtime_id
+from ivr_asterisk.settings import Settings as BridgeSettings
+from ivr_engine.model import Ended, Event, FullState
+from ivr_engine.reporter import Reporter
+
+RECORDED: Final = (FOLDER / "config" / "extensions.conf").read_text()
+"""The dialplan of the recordings."""
+
+CHANNELVARS: Final = ("IVR_NAME", "IVR_DOMAIN", "IVR_STOPS", "IVR_STARTED")
+
+CONTEXTS: Final = "ivr(-player|-menu|-plain)?"
+
+DOMAIN: Final = "test.rootdomain.ru"
+
+SCRIPTS: Final = ({"context": CONTEXTS, "domain": DOMAIN},)
+
+SOON_S: Final = 30.0
+
+
+class Told(Reporter):
+    """Keeps what the agent would be told."""
+
+    def __init__(self) -> None:
+        super().__init__(session="", time=asyncio.get_running_loop().time)
+        self.events: list[Event] = []
+        self.sessions: list[str] = []
+
+    def put(self, event: Event) -> None:
+        self.events.append(event)
+
+    def begin(self, session: str) -> None:
+        self.sessions.append(session)
+
+
+@dataclass(slots=True)
+class Joined:
+    """A bridge and its Asterisk. `bridge` is the one that was started last."""
+
+    asterisk: Asterisk
+    server: Server
+    settings: BridgeSettings
+    told: Told
+    bridge: Bridge
+    running: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    @property
+    def rows(self) -> dict[str, FullState]:
+        """The runtimes by id, as a snapshot shows them."""
+        return {row.id: row for row in self.bridge.snapshot().runtimes}
+
+    def id_of(self, channel: Channel) -> str:
+        """Return the id of the runtime on a channel."""
+        return runtime_id(self.bridge.session or "", channel.uniqueid)
+
+    def row(self, channel: Channel) -> FullState | None:
+        """Return the runtime on a channel; None if there is none."""
+        return self.rows.get(self.id_of(channel))
+
+    def code(self, channel: Channel) -> str:
+        """Return the code of the runtime on a channel, "" if there is none."""
+        row = self.row(channel)
+        return row.code if row else ""
+
+    def ends(self, channel: Channel) -> list[str]:
+        """Return the termination types with which the channel's runtime was said to end."""
+        return [
+            str(one.stoptype) for one in self.told.events if isinstance(one, Ended) and one.id == self.id_of(channel)
+        ]
+
+    async def call(self, exten: str, *, context: str = "ivr", **caller: str) -> Channel:
+        """Let a call in and wait until it is listed."""
+        channel = incoming(self.asterisk, context, exten, **caller)
+        await self.until(lambda: self.row(channel) is not None)
+        return channel
+
+    async def until(self, holds: Callable[[], object], *, within_s: float = SOON_S) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(within_s):
+            while not holds():  # noqa: ASYNC110  # any condition
+                await asyncio.sleep(0.01)
+
+    async def settled(self, seconds: float = 6.0) -> None:
+        """Let everything that is on its way arrive: events, look-ups, pings."""
+        await asyncio.sleep(seconds)
+
+    async def reachable(self) -> None:
+        """Wait until the bridge has listed all channels."""
+        await self.until(lambda: self.bridge.reachable)
+
+    async def start(self) -> None:
+        """Start the bridge, or another one in its place."""
+        self.bridge = _built(self.settings, self.told, self.server)
+        self.running.append(asyncio.get_running_loop().create_task(self.bridge.run()))
+        await self.reachable()
+
+    async def stop(self) -> None:
+        """End the bridge."""
+        for task in self.running:
+            task.cancel()
+        await asyncio.gather(*self.running, return_exceptions=True)
+        self.running.clear()
+
+
+@asynccontextmanager
+async def joined(
+    dialplan: str = RECORDED,
+    *,
+    quirks: Quirks | None = None,
+    faults: Faults | None = None,
+    scripts: Iterable[dict[str, Any]] = SCRIPTS,
+    calls: int = 0,
+    **settings: Any,
+) -> AsyncIterator[Joined]:
+    """Run an Asterisk and a bridge beside it; `calls` are there before the bridge."""
+    chosen = Settings(**{"channelvars": CHANNELVARS, **settings})
+    asterisk = Asterisk(Dialplan(dialplan), chosen, quirks or Quirks(), faults or Faults())
+    with tempfile.TemporaryDirectory() as folder:
+        async with Server(asterisk, path=str(Path(folder) / "ami")) as server:
+            for _ in range(calls):
+                incoming(asterisk, "ivr", "welcome")
+            await asyncio.sleep(0.1)
+            bridge_settings = _settings(scripts)
+            told = Told()
+            one = Joined(asterisk, server, bridge_settings, told, _built(bridge_settings, told, server))
+            await one.start()
+            try:
+                yield one
+            finally:
+                await one.stop()
+
+
+def _settings(scripts: Iterable[dict[str, Any]]) -> BridgeSettings:
+    return BridgeSettings.model_validate(
+        {
+            "listen": "unix:/nowhere/engine.sock",
+            "agent": "unix:/nowhere/agent.sock",
+            "node": "site1_p@127.0.0.1",
+            "username": "ivr",
+            "secret": "secret",
+            "scripts": json.dumps(list(scripts)),
+        }
+    )
+
+
+def _built(settings: BridgeSettings, told: Told, server: Server) -> Bridge:
+    """Return the bridge of the program, but for the socket on which it calls."""
+
+    async def dial() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(server.path, limit=256 * 1024)
+
+    return program.build(settings, told, asyncio.get_running_loop(), dial=dial)
