@@ -44,7 +44,8 @@ client_secret_file = "~/.config/ivrctl/prod.secret"
 ```
 
 The command line wins over the environment, the environment over the profile. Where a URL is not https, it must be of
-this machine: a token in the clear is anybody's."""
+this machine: a token in the clear is anybody's. `HTTPS_PROXY` and `NO_PROXY` name a proxy for https,
+`SSL_CERT_FILE` the certificates to trust."""
 
 TOKENS: Final = """\
 With login `client` a token is fetched when one is needed; with `browser` and `device` somebody signs in with

@@ -123,7 +123,7 @@ def test_one_refused_stop_is_exit_code_1_and_names_the_id(ctl: Callable[..., Any
 
 def test_a_goodbye_is_left_alone_and_completely_ends_it(ctl: Callable[..., Any]) -> None:
     (survey,) = some(ctl, "code=survey", "state=running", "--order=-starttime", "--limit", "1")
-    first = ctl("stop", survey, "--yes", "-o", "jsonl")
+    first = ctl("stop", survey, "--yes", "-o", "jsonl", "--reason", 'Änderung 4711, 100 % "sicher"')
     assert json.loads(first.stdout)["outcome"] in ("post_processing", "ended", "already_ended")
     last = ctl("stop", survey, "--yes", "-o", "jsonl", "--completely")
     assert last.returncode == 0

@@ -156,9 +156,11 @@ def test_the_engine_of_a_node_may_be_a_real_one_behind_a_bridge(tmp_path: Path) 
 
 def test_the_samples_bridge_is_right_once_its_comment_signs_are_off(tmp_path: Path) -> None:
     text = (ROOT / "samplesconfig.toml").read_text(encoding="utf-8")
-    before, _, commented = text.partition("# [[bridges]]")
-    (bridge,) = loaded(tmp_path, before + "[[bridges]]" + commented.replace("\n# ", "\n")).bridges
-    assert (bridge.program, set(bridge.settings)) == ("ivr_asterisk", {"ami", "username", "secret", "scripts"})
+    before, *commented = text.split("# [[bridges]]")
+    blocks = [block.partition("\n\n")[0].replace("\n# ", "\n") for block in commented]
+    asterisk, freeswitch = loaded(tmp_path, "[[bridges]]".join([before, *(f"{block}\n" for block in blocks)])).bridges
+    assert (asterisk.program, set(asterisk.settings)) == ("ivr_asterisk", {"ami", "username", "secret", "scripts"})
+    assert (freeswitch.program, set(freeswitch.settings)) == ("ivr_freeswitch", {"port", "user", "password", "scripts"})
 
 
 @pytest.mark.parametrize(
