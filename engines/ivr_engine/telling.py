@@ -22,7 +22,8 @@ def told(error: BaseException) -> str:
     """Return one line about an error: its type and, if there is one, the system's or TLS's reason."""
     kind, cause = type(error).__name__, getattr(error, "os_error", error)  # aiohttp keeps the system's error there
     if isinstance(cause, ssl.SSLError):  # its number is TLS's own, not the system's
-        return f"{kind}: {cause.reason}" if cause.reason else kind
+        reason = getattr(cause, "reason", None)
+        return f"{kind}: {reason}" if reason else kind
     number = cause.errno if isinstance(cause, OSError) else None
     return f"{kind}: {os.strerror(number)}" if isinstance(number, int) and number > 0 else kind
 
