@@ -5,6 +5,7 @@ and core do not import each other.
 """
 
 import os
+import ssl
 import traceback
 from collections.abc import Iterable
 from typing import Final
@@ -18,8 +19,11 @@ MAX_FAULTS: Final = 5
 
 
 def told(error: BaseException) -> str:
-    """Return one line about an error: its type and, if there is one, the system's reason."""
+    """Return one line about an error: its type and, if there is one, the system's or TLS's reason."""
     kind, cause = type(error).__name__, getattr(error, "os_error", error)  # aiohttp keeps the system's error there
+    if isinstance(cause, ssl.SSLError):  # its number is TLS's own, not the system's
+        reason = getattr(cause, "reason", None)
+        return f"{kind}: {reason}" if reason else kind
     number = cause.errno if isinstance(cause, OSError) else None
     return f"{kind}: {os.strerror(number)}" if isinstance(number, int) and number > 0 else kind
 

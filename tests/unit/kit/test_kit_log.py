@@ -1,8 +1,10 @@
 import json
 import logging
+import ssl
 import sys
 
 from ivr_engine.log import JsonLines
+from ivr_engine.telling import told
 
 
 def line(record: logging.LogRecord) -> dict[str, object]:
@@ -41,3 +43,10 @@ def test_an_exception_stays_on_the_line() -> None:
     trace = str(line(failed)["exception"])
     assert "Traceback" in trace
     assert trace.endswith("ValueError")
+
+
+def test_a_failed_handshake_is_told_by_the_reason_of_tls_not_by_a_number_of_the_system() -> None:
+    refused = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    refused.reason = "CERTIFICATE_VERIFY_FAILED"
+    assert told(refused) == "SSLCertVerificationError: CERTIFICATE_VERIFY_FAILED"
+    assert told(ssl.SSLError(1, "text of a library")) == "SSLError"
