@@ -39,7 +39,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite generators \
 	bench bench-list bench-page bench-cold bench-cli bench-filter bench-stop bench-units bench-asterisk \
-	build-here openapi openapi-check cli-docs scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
+	build-here openapi openapi-check cli-docs screenshots scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,14 +126,17 @@ openapi: setup ## write docs/openapi.json anew
 openapi-check: setup ## look for what breaks programs made for the last release (docs/released/openapi.json)
 	@$(BIN)/python -m delivery.openapi.breaking
 
+screenshots: setup ## render the pictures of the command line into docs/images
+	@PYTHONPATH=tests/support $(BIN)/python -m delivery.screenshots docs/images
+
 cli-docs: setup ## write docs/cli.md anew
 	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, asterisk_process, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it; agent_credentials, agent_dates
-# and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too; chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and
-# make_run, which are about starting and ending; iam, which enforces permissions by itself. A test sees to it that no module
-# is forgotten.
+# agent_names, asterisk_process, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it;
+# agent_credentials, agent_dates and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too;
+# chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and make_run, which are about starting
+# and ending; iam, which enforces permissions by itself. A test sees to it that no module is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
 	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py asterisk_fleet.py)
 

@@ -7,9 +7,10 @@ came, and what its runtime did then. Started by the stack in the place of an eng
 import json
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from unittest import mock
 
 from chaos.engine import SETTINGS
@@ -17,17 +18,22 @@ from chaos.history import Before
 from chaos.recorder import Recorder
 from ivr_asterisk import __main__ as program
 from ivr_asterisk.bridge import Bridge
-from ivr_engine.model import Ack, State, UnknownRuntimeError
+from ivr_engine.model import Ack, AwayError, FullState, State, UnknownRuntimeError
 
 WITH_BRANCH: Final = frozenset({"survey", "endless", "goodbye"})
 """Codes for which chaos/extensions.conf has an External Stop branch."""
 
 
 class RecordedBridge(Bridge):
-    """The bridge, and a note of every command that was answered.
+    """The bridge, and a note of every command that had an effect or was answered, as of its arrival.
 
-    One that is refused as temporary is none: it comes again, and what it may have done is seen then.
+    One that is refused as temporary is none unless the runtime is in its branch for it: it comes again.
     """
+
+    def __init__(self, **wiring: Any) -> None:
+        super().__init__(**wiring)
+        records = Path(json.loads(os.environ[SETTINGS])["records"])
+        self._recorder = Recorder(records, node=os.environ["IVR_ASTERISK_NODE"])
 
     async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
         """Carry out and write down."""
@@ -38,30 +44,32 @@ class RecordedBridge(Bridge):
         return await self._told("terminate", super().terminate, runtime_id, stop_id)
 
     async def _told(self, verb: str, act: Callable[..., Awaitable[Ack]], runtime_id: str, stop_id: str) -> Ack:
-        before, branch = self._before(runtime_id)
+        row = self._row(runtime_id)
+        told = {"at": time.time(), "runtime": runtime_id, "stop_id": stop_id, "verb": verb, **_before(row)}
         try:
             ack = await act(runtime_id, stop_id=stop_id)
         except UnknownRuntimeError:
-            self._note(runtime_id, stop_id, verb, before=Before.UNKNOWN, branch=False, ended=False)
+            self._recorder.note("told", **{**told, "before": Before.UNKNOWN, "branch": False, "ended": False})
             raise
-        self._note(runtime_id, stop_id, verb, before=before, branch=branch, ended=ack.state is State.ENDED)
+        except AwayError:
+            now = self._row(runtime_id)
+            if now and (now.state, now.stop_id) == (State.POST_PROCESSING, stop_id):
+                self._recorder.note("told", **told, ended=False)
+            raise
+        self._recorder.note("told", **told, ended=ack.state is State.ENDED)
         return ack
 
-    def _note(self, runtime_id: str, stop_id: str, verb: str, *, before: Before, branch: bool, ended: bool) -> None:
-        recorder = Recorder(_records(), node=os.environ["IVR_ASTERISK_NODE"])
-        recorder.note("told", runtime=runtime_id, stop_id=stop_id, verb=verb, before=before, branch=branch, ended=ended)
-
-    def _before(self, runtime_id: str) -> tuple[Before, bool]:
-        row = next((row for row in self._mirror.snapshot().runtimes if row.id == runtime_id), None)
-        if row is None:
-            return Before.UNKNOWN, False
-        if row.state is State.POST_PROCESSING:
-            return Before.BRANCH, True
-        return (Before.STOPPING if row.stop_id else Before.RUNNING), row.code in WITH_BRANCH
+    def _row(self, runtime_id: str) -> FullState | None:
+        return next((row for row in self._mirror.snapshot().runtimes if row.id == runtime_id), None)
 
 
-def _records() -> Path:
-    return Path(json.loads(os.environ[SETTINGS])["records"])
+def _before(row: FullState | None) -> dict[str, Any]:
+    """Return what a runtime did when a command came, and whether its script has a branch."""
+    if row is None:
+        return {"before": Before.UNKNOWN, "branch": False}
+    if row.state is State.POST_PROCESSING:
+        return {"before": Before.BRANCH, "branch": True}
+    return {"before": Before.STOPPING if row.stop_id else Before.RUNNING, "branch": row.code in WITH_BRANCH}
 
 
 def main() -> int:

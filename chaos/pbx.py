@@ -27,7 +27,8 @@ from ivr_asterisk.naming import Life, runtime_id
 from ivr_local.emulator import HOST
 
 DIALPLAN: Final = Path(__file__).parent / "extensions.conf"
-CONTEXTS: Final = frozenset({"ivr", "ivr-nested", "ivr-external-stop"})
+BRANCHES: Final = "ivr-external-stop"
+CONTEXTS: Final = frozenset({"ivr", "ivr-nested", BRANCHES})
 SCRIPTS: Final = ({"context": "ivr(-nested)?"},)
 CODES: Final = ("survey", "endless", "player", "stubborn", "nested", "survey")
 VARIABLES: Final = ("IVR_NAME", "IVR_DOMAIN", "IVR_STOPS", "IVR_STARTED")
@@ -56,6 +57,7 @@ class Pbx:
     _recorder: Recorder = field(init=False)
     _session: str = field(init=False)
     _running: set[str] = field(default_factory=set)
+    _branched: set[str] = field(default_factory=set)
     _lives: int = 0
     _calls: "asyncio.Task[None] | None" = None
 
@@ -100,7 +102,7 @@ class Pbx:
                 await self._upset(upset)
             finally:
                 self.upsets[upset.what] += 1
-                self._calm_down()
+                await self._calm_down()
                 what = "process" if upset.what in {Upsetting.RESTART, Upsetting.GRACEFUL} else "slow"
                 self.troubles.append(Trouble(self.node, what, since, time.time() + BACK_S))
 
@@ -127,9 +129,12 @@ class Pbx:
                 await asyncio.sleep(0.5)
                 await self._restart(0.5)
 
-    def _calm_down(self) -> None:
+    async def _calm_down(self) -> None:
+        """End every upset, also one that peace has cut short."""
         faults = self._asterisk.faults
         faults.hung, faults.events_late_s, self._asterisk.draining = False, 0.0, False
+        if not self._server.listening:
+            await self._server.listen()
 
     async def _restart(self, down_s: float) -> None:
         await self._server.deafen()
@@ -138,12 +143,12 @@ class Pbx:
         self._asterisk.begin()
         self._begin()
         await asyncio.sleep(down_s)
-        await self._server.listen()
 
     def _begin(self) -> None:
         """Begin a life's record."""
         self._lives += 1
         self._running.clear()
+        self._branched.clear()
         started = datetime.fromtimestamp(self._asterisk.started_at).astimezone()
         settings = self._asterisk.settings
         life = Life(settings.system_name, settings.entity_id, f"{started:%Y-%m-%d %H:%M:%S}")
@@ -160,6 +165,9 @@ class Pbx:
             channel = self._asterisk.channels[told["Channel"]]
             self._running.add(uniqueid)
             self._recorder.note("began", runtime=runtime_id(self._session, uniqueid), domain=channel.get("IVR_DOMAIN"))
+        elif event.name == "Newexten" and told["Context"] == BRANCHES and uniqueid not in self._branched:
+            self._branched.add(uniqueid)
+            self._recorder.note("branch", runtime=runtime_id(self._session, uniqueid))
         elif event.name == "Hangup" and uniqueid in self._running:
             self._running.discard(uniqueid)
             self._recorder.note("ended", runtime=runtime_id(self._session, uniqueid), stoptype="")

@@ -37,6 +37,7 @@ SHOWS: Final = {
 
 PROFILES: Final = {
     Sabotage.RELATIVE: Profile(
+        wait=0.0,
         weights={Kind.TWICE: 1.0},
         chance=0.7,
         always=True,
@@ -48,6 +49,7 @@ PROFILES: Final = {
         settle_s=0.0,
     ),
     Sabotage.DELETE_FIRST: Profile(
+        wait=0.0,
         always=True,
         chance=0.05,
         victims=("agent",),
@@ -56,6 +58,7 @@ PROFILES: Final = {
         settle_s=0.0,
     ),
     Sabotage.FORGETFUL: Profile(
+        wait=0.0,
         weights={Kind.LOST: 1.0, Kind.CUT: 1.0},
         chance=0.05,
         victims=(),
@@ -67,6 +70,7 @@ PROFILES: Final = {
         settle_s=0.0,
     ),
     Sabotage.NO_REASSERTION: Profile(
+        wait=0.0,
         weights={Kind.HELD: 1.0},
         chance=0.5,
         always=True,

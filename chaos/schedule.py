@@ -87,6 +87,7 @@ SCENARIOS: Final = {
         impatience=0.0,
         second=0.0,
         echo=0.0,
+        wait=0.0,
     )
 }
 """What a run may be confined to. `late_writes`: agents are killed while writes of theirs are held, and nothing else."""

@@ -29,8 +29,9 @@ folder `make setup` installs it as `.venv/bin/ivrctl`; elsewhere install the dis
 
 PROFILES: Final = """\
 A profile says whom to speak to and as whom. The profile `local` is built in: the stack of `make run`
-([local.md](local.md)) and its sample client `operator`, whose published secret goes to this machine alone. Others
-stand in `~/.config/ivrctl/config.toml`:
+([local.md](local.md)) and its sample client `operator`, whose published secret goes to this machine alone. So is
+`local-user`, for its sample users, who sign in with a browser. Others stand in
+`~/.config/ivrctl/config.toml`:
 
 ```toml
 default = "prod"
@@ -46,6 +47,11 @@ The command line wins over the environment, the environment over the profile. Wh
 this machine: a token in the clear is anybody's."""
 
 TOKENS: Final = """\
+With login `client` a token is fetched when one is needed; with `browser` and `device` somebody signs in with
+`ivrctl login` first. `browser` is the authorization code with PKCE (S256): the issuer's page sends the browser back to
+`http://127.0.0.1:<port>/callback`, on a free port; register that address for the client, without a port where the
+issuer takes any (RFC 8252). `device` works where the issuer announces a `device_authorization_endpoint` (RFC 8628).
+
 Access tokens are kept in the cache folder, in files that their owner alone may read (mode 0600), and renewed half a
 minute before they expire, or when the API does not accept one."""
 

@@ -23,6 +23,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "get": Command("get", "show one running script"),
     "stop": Command("stop", "stop running scripts, and prove it"),
     "watch": Command("watch", "show what runs, live"),
+    "login": Command("login", "get a token and keep it"),
+    "logout": Command("logout", "remove the token from this machine"),
     "doctor": Command("doctor", "say what is wrong"),
     "completion": Command("completion", "print a script for bash, zsh or fish"),
     "complete-line": Command("complete", ""),

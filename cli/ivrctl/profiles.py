@@ -39,6 +39,8 @@ VARIABLES: Final[dict[str, str]] = {
 """The environment, for people and docs/cli.md."""
 
 LOCAL: Final = {"url": "http://127.0.0.1:3000", "client_id": "operator", "login": "client"}
+LOCAL_USER: Final = {"url": "http://127.0.0.1:3000", "client_id": "ivrctl", "login": "browser"}
+BUILT_IN: Final = {"local": LOCAL, "local-user": LOCAL_USER}
 LOCAL_SECRET: Final = "sample-operator-secret"  # noqa: S105  # a published sample (docs/local.md); sent to loopback only
 
 
@@ -76,7 +78,7 @@ def names_in(options: Mapping[str, Any], environment: Mapping[str, str] = os.env
         profiles = _written(_file(options, environment), required=False).get("profiles", {})
     except UsageError:
         profiles = {}
-    return sorted({"local", *(profiles if isinstance(profiles, dict) else ())})
+    return sorted({*BUILT_IN, *(profiles if isinstance(profiles, dict) else ())})
 
 
 def _checked(name: str, values: Mapping[str, str], environment: Mapping[str, str]) -> Profile:
@@ -144,8 +146,8 @@ def _profile(written: Mapping[str, Any], name: str, file: str) -> dict[str, str]
         raise UsageError(f"{file}: {odd[0]}: no such setting", remedy='write default = "NAME" and [profiles.NAME]')
     profiles = written.get("profiles", {})
     found = profiles.get(name) if isinstance(profiles, dict) else None
-    if found is None and name == "local":
-        return dict(LOCAL)
+    if found is None and name in BUILT_IN:
+        return dict(BUILT_IN[name])
     if not isinstance(found, dict):
         raise UsageError(
             f"there is no profile {name!r}", remedy=f"write [profiles.{name}] into {file}, or name another"
@@ -155,7 +157,7 @@ def _profile(written: Mapping[str, Any], name: str, file: str) -> dict[str, str]
             raise UsageError(f"{file}: profiles.{name}.{key}: no such setting", remedy="name one of " + ", ".join(KEYS))
         if not isinstance(value, str) or not value:
             raise UsageError(f"{file}: profiles.{name}.{key}: is not a text", remedy=f'write {key} = "…"')
-    return {**(LOCAL if name == "local" else {}), **found}
+    return {**BUILT_IN.get(name, {}), **found}
 
 
 def _secret(

@@ -132,6 +132,7 @@ def _welcome(plan: Plan, opened: state.StateDir) -> str:
     runtimes = f"{plan.url}/rest/v1/uc/ivrscript_runtimes"
     ask = 'curl -s -H "Authorization: Bearer $TOKEN"'
     some = """--data-urlencode 'mask=id,site,code,ext.state' --data-urlencode 'filter={"site":"SITE"}'"""
+    ivrctl = shlex.quote(str(Path(sys.executable).with_name("ivrctl")))
     return f"""
 Ready. In another terminal (as client {client.id} of domain {client.domain}; samplesconfig.toml has more):
 
@@ -142,7 +143,13 @@ Ready. In another terminal (as client {client.id} of domain {client.domain}; sam
   {ask} -G {runtimes} {some.replace("SITE", plan.fleet.sites[0].code)}
 
   export ID=$({ask} '{runtimes}?limit=1&order=-starttime' | sed -E 's/.*"id": ?"([^"]*)".*/\\1/')
-  curl -i -X DELETE -H "Authorization: Bearer $TOKEN" {runtimes}/$ID
+  curl -i -X DELETE -H "Authorization: Bearer $TOKEN" -H 'Prefer: wait=5' {runtimes}/$ID
+
+Or with the command line (docs/cli.md):
+
+  export IVRCTL_URL={plan.url} IVRCTL_CLIENT_ID={client.id} IVRCTL_CLIENT_SECRET={client.secret}
+  {ivrctl} list
+  {ivrctl} watch
 
 Logs: {opened.logs}
 What runs where: {opened.path / "stack.json"}

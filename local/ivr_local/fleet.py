@@ -1,4 +1,4 @@
-"""samplesconfig.toml: the sites, nodes, domains and clients of the embedded stack.
+"""samplesconfig.toml: the sites, nodes, domains, clients and users of the embedded stack.
 
 Owns what that file may contain, and the errors in it. Starts nothing. Read once, by `__main__`.
 """
@@ -80,6 +80,28 @@ class ClientConfig(_Part):
     scopes: Annotated[tuple[Annotated[str, StringConstraints(pattern=SCOPE_PATTERN)], ...], Field(min_length=1)]
 
 
+class UserConfig(_Part):
+    """A person whom one may pick on the sign-in page: of one domain, with only these scopes."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    domain: Annotated[str, StringConstraints(pattern=DOMAIN_PATTERN)]
+    scopes: Annotated[tuple[Annotated[str, StringConstraints(pattern=SCOPE_PATTERN)], ...], Field(min_length=1)]
+
+
+class PublicClientConfig(_Part):
+    """A program without a secret through which users sign in, and where their browser may be sent back to.
+
+    A path alone belongs to the stack's own address; of a loopback address without a port any port will do.
+    """
+
+    id: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
+    redirect_uris: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^(?:/|https?://)[\x21-\x7e]{0,256}$")], ...],
+        Field(min_length=1),
+    ]
+
+
 class SandboxConfig(_Part):
     """Settings of all engines. `external_stop_delay_ms` delays the start of External Stop branches."""
 
@@ -115,6 +137,8 @@ class Fleet(_Part):
     sites: Annotated[tuple[SiteConfig, ...], Field(min_length=1)]
     domains: Annotated[tuple[DomainConfig, ...], Field(min_length=1)]
     clients: Annotated[tuple[ClientConfig, ...], Field(min_length=1)]
+    users: tuple[UserConfig, ...] = ()
+    public_clients: tuple[PublicClientConfig, ...] = ()
     sandbox: SandboxConfig = SandboxConfig()
     bridges: tuple[BridgeConfig, ...] = ()
 

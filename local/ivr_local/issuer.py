@@ -1,7 +1,8 @@
-"""The token endpoint of the embedded stack: OAuth 2.0 client credentials, as an Amazon Cognito user pool grants them.
+"""The token endpoint of the embedded stack: OAuth 2.0 as an Amazon Cognito user pool grants it.
 
 Owns the signing key, the access tokens, and the answers of `/oauth2/token` and of the two well-known documents. Never
-checks a token (`authorizer` does, by the published keys). The server calls it.
+checks a token (`authorizer` does, by the published keys). Clients with a secret get tokens by their credentials, public
+ones by what `authorization` holds: codes and refresh tokens. The server calls it.
 """
 
 import base64
@@ -20,12 +21,21 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from ivr_local.authorization import Authorization, RefusedError
 from ivr_local.fleet import ClientConfig
 
 TOKEN_TTL_S: Final = 3600
 """How long an access token is valid: Cognito's default."""
 
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105  # a path, not a password
+GRANTS: Final[dict[str, tuple[str, ...]]] = {
+    "client_credentials": (),
+    "authorization_code": ("code", "client_id", "redirect_uri", "code_verifier"),
+    "refresh_token": ("refresh_token", "client_id"),
+}
+"""The grants, and the parameters that each needs."""
+
+AUTHORIZE_PATH: Final = "/oauth2/authorize"
 JWKS_PATH: Final = "/.well-known/jwks.json"
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 
@@ -46,6 +56,8 @@ class Issuer:
     url: str
     audience: str
     clients: Mapping[str, ClientConfig]
+    authorization: Authorization | None = None
+    """Where users sign in; without it there are only clients with a secret."""
     key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
     clock: Callable[[], float] = time.time
 
@@ -65,7 +77,7 @@ class Issuer:
 
     def discovery(self) -> dict[str, Any]:
         """Return the OpenID Connect discovery document."""
-        return {
+        document: dict[str, Any] = {
             "issuer": self.url,
             "token_endpoint": self.url + TOKEN_PATH,
             "jwks_uri": self.url + JWKS_PATH,
@@ -76,6 +88,16 @@ class Issuer:
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
         }
+        if self.authorization is None:
+            return document
+        return document | {
+            "authorization_endpoint": self.url + AUTHORIZE_PATH,
+            "grant_types_supported": list(GRANTS),
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": True,
+        }
 
     def pem(self) -> bytes:
         """Return the private key, for tests that need tokens which this issuer would never sign."""
@@ -85,15 +107,18 @@ class Issuer:
 
     def mint(self, client: ClientConfig, scopes: tuple[str, ...]) -> str:
         """Sign an access token for a client."""
+        return self._signed(subject=client.id, client_id=client.id, domain=client.domain, scopes=scopes)
+
+    def _signed(self, *, subject: str, client_id: str, domain: str, scopes: tuple[str, ...]) -> str:
         now_s = int(self.clock())
         claims = {
             "iss": self.url,
-            "sub": client.id,
+            "sub": subject,
             "aud": self.audience,
-            "client_id": client.id,
+            "client_id": client_id,
             "token_use": "access",
             "scope": " ".join(scopes),
-            "domain": client.domain,
+            "domain": domain,
             "iat": now_s,
             "exp": now_s + TOKEN_TTL_S,
             "jti": str(uuid.uuid4()),
@@ -103,20 +128,28 @@ class Issuer:
     def grant(self, authorizations: Sequence[str], form: bytes) -> TokenAnswer:
         """Answer a token request: its Authorization headers and its form body (RFC 6749 sections 4.4 and 5)."""
         try:
-            fields = _fields(form)
+            fields = _fields(form, public=self.authorization is not None)
+            if fields["grant_type"] != "client_credentials":
+                return self._by_user(fields)
             client = self._client(authorizations)
             scopes = _granted(client, fields)
         except _GrantError as error:
             return error.answer()
-        return _answer(
-            200,
-            {
-                "access_token": self.mint(client, scopes),
-                "token_type": "Bearer",
-                "expires_in": TOKEN_TTL_S,
-                "scope": " ".join(scopes),
-            },
+        except RefusedError as refused:
+            return _GrantError(refused.code, str(refused)).answer()
+        return _bearer(self.mint(client, scopes), scopes)
+
+    def _by_user(self, fields: Mapping[str, str]) -> TokenAnswer:
+        """Answer a public client: it has no secret, but a code and its verifier, or a refresh token."""
+        if self.authorization is None:
+            raise _GrantError("unsupported_grant_type", "use client_credentials")
+        by_code = fields["grant_type"] == "authorization_code"
+        redeem = self.authorization.exchange if by_code else self.authorization.refresh
+        granted = redeem(fields)
+        token = self._signed(
+            subject=granted.user.id, client_id=granted.client_id, domain=granted.user.domain, scopes=granted.scopes
         )
+        return _bearer(token, granted.scopes, refresh_token=granted.refresh)
 
     def _client(self, authorizations: Sequence[str]) -> ClientConfig:
         if len(authorizations) > 1:  # section 5.2: "includes multiple credentials"
@@ -147,7 +180,12 @@ def _answer(status: int, body: dict[str, Any], headers: Mapping[str, str] | None
     return TokenAnswer(status, body, {"Cache-Control": "no-store", "Pragma": "no-cache", **(headers or {})})
 
 
-def _fields(form: bytes) -> dict[str, str]:
+def _bearer(token: str, scopes: tuple[str, ...], **more: str) -> TokenAnswer:
+    body = {"access_token": token, "token_type": "Bearer", "expires_in": TOKEN_TTL_S, "scope": " ".join(scopes)}
+    return _answer(200, {**body, **more})
+
+
+def _fields(form: bytes, *, public: bool) -> dict[str, str]:
     try:
         pairs = parse_qsl(form.decode("utf-8"), strict_parsing=True, errors="strict") if form else []
     except ValueError:  # not a form, or not UTF-8
@@ -157,8 +195,11 @@ def _fields(form: bytes) -> dict[str, str]:
         raise _GrantError("invalid_request", "a parameter is repeated")
     if "grant_type" not in fields:
         raise _GrantError("invalid_request", "grant_type is missing; use client_credentials")
-    if fields["grant_type"] != "client_credentials":
-        raise _GrantError("unsupported_grant_type", "use client_credentials")
+    known = list(GRANTS) if public else ["client_credentials"]
+    if fields["grant_type"] not in known:
+        raise _GrantError("unsupported_grant_type", f"use {' or '.join(known)}")
+    if missing := [name for name in GRANTS[fields["grant_type"]] if name not in fields]:
+        raise _GrantError("invalid_request", f"{missing[0]} is missing")
     return fields
 
 

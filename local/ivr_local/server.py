@@ -1,4 +1,4 @@
-"""The HTTP server of the embedded stack: the gateway, the token endpoint, health, and the restart of a node.
+"""The HTTP server of the embedded stack: gateway, token and authorization endpoints, health, the restart of a node.
 
 Owns the listening socket and which path goes where. The gateway gets all paths that are not its own. `stack` starts it.
 """
@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
+from ivr_local import signin
 from ivr_local.emulator import HOST
 from ivr_local.gateway import MAX_BODY_BYTES, Gateway
 from ivr_local.issuer import DISCOVERY_PATH, JWKS_PATH, TOKEN_PATH, Issuer
@@ -102,6 +103,8 @@ def application(*, gateway: Gateway, issuer: Issuer, behind: Behind, admin_token
     app.router.add_post(TOKEN_PATH, _token(issuer))
     app.router.add_get(JWKS_PATH, _constant(issuer.jwks()), allow_head=False)
     app.router.add_get(DISCOVERY_PATH, _constant(issuer.discovery()), allow_head=False)
+    if issuer.authorization is not None:
+        app.router.add_routes(signin.routes(issuer.authorization))
     app.router.add_get(HEALTH_PATH, _health(behind), allow_head=False)
     app.router.add_post(RESTART_PATH, _restart(behind, admin_token))
     app.router.add_route("*", "/{path:.*}", gateway.handle)

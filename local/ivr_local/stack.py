@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from ivr_local import access, emulator, server
+from ivr_local.authorization import Authorization
 from ivr_local.authorizer import JwtAuthorizer
 from ivr_local.emulator import ACCOUNT_ID, HOST, REGION, Endpoint
 from ivr_local.event import Api
@@ -88,6 +89,11 @@ class LocalStack:
             url=plan.template.authorizer.issuer,
             audience=AUDIENCE,
             clients={client.id: client for client in plan.fleet.clients},
+            authorization=Authorization(
+                issuer=plan.template.authorizer.issuer,
+                users={user.id: user for user in plan.fleet.users},
+                clients={client.id: client for client in plan.fleet.public_clients},
+            ),
         )
         self._functions = {
             spec.logical_id: Function(spec=spec, surroundings=self._surroundings(), tell=tell, most=MOST_WORKERS)

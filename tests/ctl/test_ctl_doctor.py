@@ -90,7 +90,7 @@ def test_commands_options_fields_and_values_are_offered(ctl: Ctl, api: ScriptedA
     assert offered(ctl, "ivrctl li") == ["list"]
     assert "--fail-on-partial" in offered(ctl, "ivrctl list --")
     assert offered(ctl, "ivrctl list -o j") == ["json", "jsonl"]
-    assert offered(ctl, "ivrctl --profile ") == ["local"]
+    assert offered(ctl, "ivrctl --profile ") == ["local", "local-user"]
     assert offered(ctl, "ivrctl list site") == ["site="]
     assert offered(ctl, "ivrctl list site=") == ["site=SITE1", "site=SITE2"]
     assert offered(ctl, "ivrctl list code=player,") == ["code=player,welcome"]

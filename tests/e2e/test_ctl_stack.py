@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -79,6 +80,17 @@ def test_list_works_with_no_set_up(ctl: Callable[..., Any], busy: Stack) -> None
     assert ctl("list", "-o", "json").returncode == 0
 
 
+def test_the_readmes_lines_run_as_they_stand(environment: dict[str, str]) -> None:
+    (block,) = re.findall(r"```sh ivrctl\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    *lines, last = block.splitlines()
+    assert last.endswith("ivrctl watch"), "it waits for keys, so its own test drives it"
+    script = "set -eu\n" + "\n".join(lines).replace(".venv/bin/ivrctl", f"{sys.executable} -m ivrctl")
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "would be stopped; nothing was" in done.stderr) == (0, True), done.stderr
+
+
 def test_many_are_stopped_while_calls_come_and_go_and_every_id_shown_ends_in_one_outcome(
     ctl: Callable[..., Any], environment: dict[str, str], busy: Stack
 ) -> None:
@@ -117,3 +129,30 @@ def test_a_goodbye_is_left_alone_and_completely_ends_it(ctl: Callable[..., Any])
     assert last.returncode == 0
     assert json.loads(last.stdout)["outcome"] in ("ended", "already_ended")
     eventually(lambda: ctl("get", survey).returncode == 4, within_s=20)
+
+
+def test_a_person_signs_in_in_a_browser_and_the_login_is_renewed(
+    ctl: Callable[..., Any], environment: dict[str, str], busy: Stack, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "ivrctl", "login", "--profile", "local-user", "--no-browser"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stderr is not None
+        program.stderr.readline()
+        page = program.stderr.readline().strip()
+        assert page.startswith(f"http://127.0.0.1:{busy.port}/oauth2/authorize?")
+        shown = busy.request("GET", page.partition(str(busy.port))[2])
+        assert (shown.status, "frame-ancestors 'none'" in shown.headers["content-security-policy"]) == (200, True)
+        (request_id,) = re.findall(r'name="request" value="([^"]+)"', shown.body.decode())
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        chosen = busy.request("POST", "/oauth2/authorize", form, f"request={request_id}&user=olga")
+        assert chosen.status == 303
+        with urlopen(chosen.headers["location"]) as back:  # noqa: S310  # loopback
+            assert b"go back to the terminal" in back.read()
+        assert program.wait(20) == 0
+        assert "sub olga, domain test.rootdomain.ru" in program.stderr.read()
+    assert ctl("list", "--profile", "local-user").returncode == 0
+    (file,) = Path(tmp_path, ".cache", "ivrctl", "tokens").iterdir()
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps({**kept, "expires_at_s": 0}))
+    assert ctl("list", "--profile", "local-user").returncode == 0
+    assert json.loads(file.read_text())["refresh"] != kept["refresh"], "each refresh token is good once"

@@ -76,20 +76,25 @@ def test_a_signal_ends_all_of_it_within_20_s_and_a_second_stack_goes_on(stack, t
             shutil.rmtree(ended.state_dir, ignore_errors=True)
 
 
-def test_the_printed_curl_lines_list_and_stop_a_running_script(stack):
+def test_the_printed_lines_list_and_stop_a_running_script(stack, tmp_path):
     """A stranger copies what `make run` prints into a shell, line by line."""
     printed = (stack.state_dir.parent / "stack.log").read_text()
-    lines = [
-        line.strip() for line in printed.splitlines() if re.match(r"\s*(export TOKEN=|curl |ID=|export ID=)", line)
-    ]
-    assert len(lines) >= 4
+    lines = [line.strip() for line in printed.splitlines() if re.match(r"\s*(export |curl |\S*ivrctl list)", line)]
+    assert len(lines) == 7
     token = stack.token(stack.domains[0])
     eventually(lambda: len(stack.rows(token)) >= 2, within_s=20)
     script = "\n".join(["set -eu", *lines])
-    done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    kept = {name: str(tmp_path / name) for name in ("IVRCTL_CACHE", "IVRCTL_STATE", "IVRCTL_CONFIG")}
+    Path(kept["IVRCTL_CONFIG"]).touch()
+    done = subprocess.run(
+        ["/bin/bash", "-c", script], capture_output=True, text=True, timeout=60, check=False, env=os.environ | kept
+    )
     assert done.returncode == 0, f"{shlex.quote(script)}\n{done.stderr}"
     assert '"starttime"' in done.stdout
     assert "204" in done.stdout
+    assert "stop-outcome: " in done.stdout.lower()
+    assert "test.rootdomain.ru" in done.stdout
+    assert re.search(r"^ID +SITE +NODE ", done.stdout, re.MULTILINE)
 
 
 def test_a_taken_port_is_a_clear_error_and_starts_nothing(stack, tmp_path):

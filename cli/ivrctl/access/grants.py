@@ -72,6 +72,14 @@ def granted(profile: Profile, form: Mapping[str, str], *, now_s: float | None = 
     return _read(answer, time.time() if now_s is None else now_s)
 
 
+def by_secret(profile: Profile) -> Token:
+    """Ask for a token by the client's credentials; raises `AuthError` if there is no secret."""
+    if profile.secret is None:
+        remedy = "set client_secret_file in the profile, or IVRCTL_CLIENT_SECRET"
+        raise AuthError(f"profile {profile.name}: has no client secret", remedy=remedy)
+    return granted(profile, {"grant_type": "client_credentials"})
+
+
 def posted(url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
     """Post a form."""
     parts = urlsplit(url)

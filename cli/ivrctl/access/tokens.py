@@ -11,7 +11,7 @@ from threading import RLock
 from typing import Final
 
 from ivrctl.access import cache
-from ivrctl.access.grants import GrantError, Token, granted
+from ivrctl.access.grants import GrantError, Token, by_secret, granted
 from ivrctl.errors import AuthError, UsageError
 from ivrctl.profiles import Profile
 
@@ -82,19 +82,13 @@ class Tokens:
         if not profile.client_id:
             raise UsageError(f"profile {profile.name}: has no client_id", remedy="set it there, or IVRCTL_CLIENT_ID")
         if profile.login == "client":
-            token = self._by_secret()
+            token = by_secret(profile)
         elif cached is not None and cached.refresh is not None:
             token = self._by_refresh(cached.refresh)
         else:
             raise AuthError(f"profile {profile.name}: nobody is logged in", remedy=f"run `ivrctl login{self._named()}`")
         self.keep(token)
         return token
-
-    def _by_secret(self) -> Token:
-        if self._profile.secret is None:
-            remedy = "set client_secret_file in the profile, or IVRCTL_CLIENT_SECRET"
-            raise AuthError(f"profile {self._profile.name}: has no client secret", remedy=remedy)
-        return granted(self._profile, {"grant_type": "client_credentials"})
 
     def _by_refresh(self, refresh: str) -> Token:
         try:

@@ -74,7 +74,7 @@ class WatchApp(App[int]):
             yield DataTable(id="table", cursor_type="row", zebra_stripes=True)
             with Vertical(id="side"):
                 yield Static(id="counts", markup=False)
-                yield RichLog(id="log", max_lines=LOG_LINES, markup=False, wrap=True)
+                yield RichLog(id="log", max_lines=LOG_LINES, min_width=20, markup=False, wrap=True)
         yield Footer()
 
     def on_mount(self) -> None:

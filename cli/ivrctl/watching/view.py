@@ -12,7 +12,8 @@ from ivrctl.neutral import neutral
 
 Row = Mapping[str, Any]
 
-COLUMNS: Final = ("id", "site", "node", "code", "name", "state", "age")
+COLUMNS: Final = ("id", "site", "node", "code", "state", "age", "name")
+"""The name comes last: it may be long, and a narrow screen cuts it first."""
 
 SORTS: Final[dict[str, Callable[[Row], Any]]] = {
     "oldest": lambda row: (str(row.get("starttime")), str(row.get("id"))),
@@ -25,9 +26,12 @@ SORTS: Final[dict[str, Callable[[Row], Any]]] = {
 
 def texts(row: Row, now: datetime, *, unseen: bool) -> dict[str, str]:
     """Return a row's texts by column."""
-    state = "not seen" if unseen else str(row.get("ext.state"))
-    shown = {name: neutral(str(row.get(name))) for name in COLUMNS[:5]}
-    return {**shown, "state": neutral(state), "age": times.age(str(row.get("starttime")), now)}
+    of_row = {
+        **{name: str(row.get(name)) for name in COLUMNS},
+        "state": "not seen" if unseen else str(row.get("ext.state")),
+        "age": times.age(str(row.get("starttime")), now),
+    }
+    return {name: neutral(of_row[name]) for name in COLUMNS}
 
 
 def chosen(rows: Iterable[Row], *, typed: str, sort: str) -> list[Row]:

@@ -52,6 +52,11 @@ class Server:
         self.cut()
         await self.asterisk.close()
 
+    @property
+    def listening(self) -> bool:
+        """Whether it takes connections."""
+        return self._server is not None
+
     async def listen(self) -> None:
         """Take connections."""
         make = lambda: Connection(self, unread_bytes=self._unread_bytes)  # noqa: E731  # a factory

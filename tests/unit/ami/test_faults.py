@@ -210,3 +210,5 @@ async def test_a_restarted_bridge_tells_the_same_session_and_ids_and_a_seq_above
         ack = await one.bridge.external_stop(one.id_of(call), stop_id="s1")
         assert (ack.state, ack.result) == (State.POST_PROCESSING, Result.ALREADY_STOPPING)
         assert call.position.priority == 3  # still in the branch's Wait: it has not begun again
+        ack = await one.bridge.terminate(one.id_of(call), stop_id="s1")
+        assert (ack.result, call.ending) == (Result.ALREADY_STOPPING, False)

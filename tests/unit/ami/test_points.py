@@ -190,6 +190,22 @@ async def test_09_a_dialled_leg_is_never_a_runtime_and_a_bridged_script_stays_on
         assert one.row(first).state is State.POST_PROCESSING
 
 
+@pytest.mark.parametrize("listed_only", [False, True])
+@timeless
+async def test_09_a_leg_that_rings_in_a_scripts_context_is_no_runtime(listed_only: bool) -> None:
+    text = RECORDED.replace(
+        "[ivr-player]", "exten => rings,1,Answer()\n same => n,Dial(Local/ringing@ivr/n,600)\n[ivr-player]"
+    )
+    async with joined(text) as one:
+        await one.call("rings")
+        await one.settled()
+        if listed_only:
+            await one.stop()
+            await one.start()
+        assert len(one.asterisk.channels) == 3  # the caller, the leg, and the leg's far half in its script
+        assert sorted(row.code for row in one.rows.values()) == ["ringing", "rings"]
+
+
 @timeless
 async def test_09_a_bridged_script_goes_on_where_it_stood_when_it_is_alone_again() -> None:
     text = RECORDED.replace(

@@ -119,8 +119,8 @@ class TestTheSampleFleet:
 
     def test_each_domain_has_a_client_that_may_stop_and_one_that_may_only_read(self, fleet: Fleet) -> None:
         for domain in fleet.domains:
-            scopes = sorted(len(client.scopes) for client in fleet.clients if client.domain == domain.name)
-            assert scopes == [1, 2]
+            scopes = {len(client.scopes) for client in fleet.clients if client.domain == domain.name}
+            assert {1, 2} <= scopes
 
     def test_each_domain_runs_scripts_with_and_without_an_external_stop_branch(self, fleet: Fleet) -> None:
         for domain in fleet.domains:
