@@ -38,7 +38,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite generators \
-	bench bench-list bench-page bench-cold bench-cli bench-filter bench-stop bench-units bench-asterisk \
+	bench bench-list bench-page bench-cold bench-cli bench-filter bench-stop bench-units bench-asterisk bench-freeswitch \
 	build-here openapi openapi-check cli-docs screenshots scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
@@ -103,7 +103,7 @@ chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=20
 	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ASTERISK),--asterisk)
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-cli bench-asterisk ## measure every published figure (benchmarks/README.md)
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-cli bench-asterisk bench-freeswitch ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -119,6 +119,9 @@ bench-units: setup dynalite ## what docs/scale.md computes with (RECORD=1 keeps 
 
 bench-asterisk: setup ## CPU, memory and delay of the bridge to Asterisk at 200 starts and ends a second
 	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.asterisk
+
+bench-freeswitch: setup ## CPU, memory and delay of the bridge to FreeSWITCH at 200 starts and ends a second
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.freeswitch
 
 openapi: setup ## write docs/openapi.json anew
 	@$(BIN)/python -m delivery.openapi >docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
@@ -138,7 +141,8 @@ cli-docs: setup ## write docs/cli.md anew
 # chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and make_run, which are about starting
 # and ending; iam, which enforces permissions by itself. A test sees to it that no module is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
-	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py asterisk_fleet.py)
+	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py asterisk_fleet.py \
+	freeswitch_fleet.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)

@@ -7,23 +7,17 @@ headers, and keeps nothing. Run by `make bench-asterisk`, on a machine that does
 
 import asyncio
 import json
-import os
-import resource
 import socket
 import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, Final
-
-from aiohttp import web
+from typing import Final
 
 from ami import Asterisk, Dialplan, Server, Settings
 from ami.calls import incoming, request_hangup
 from benchmarks import report
+from benchmarks.beside import Agent, cpu_s, memory_mib, running, served
 from emulators import free_port
 
 CHANNELS: Final = 1_000
@@ -44,75 +38,6 @@ exten => welcome,1,Answer()
  same => n,Wait(3600)
 """
 VARIABLES: Final = ("IVR_NAME", "IVR_DOMAIN", "IVR_STOPS", "IVR_STARTED")
-
-
-class Agent:
-    """Takes the bridge's events. `began` and `ended` are when an event of each start and end came."""
-
-    def __init__(self) -> None:
-        self.began: dict[str, float] = {}
-        self.ended: list[float] = []
-
-    def application(self) -> web.Application:
-        app = web.Application(client_max_size=8 * 1024 * 1024)
-        app.router.add_put("/v1/runtimes/{id}", self._one)
-        app.router.add_delete("/v1/runtimes/{id}", self._end)
-        app.router.add_post("/v1/events", self._many)
-        return app
-
-    async def _one(self, request: web.Request) -> web.Response:
-        return self._take([await request.json()])
-
-    async def _end(self, _: web.Request) -> web.Response:
-        return self._take([{"id": ""}])
-
-    async def _many(self, request: web.Request) -> web.Response:
-        return self._take((await request.json())["events"])
-
-    def _take(self, events: list[dict[str, Any]]) -> web.Response:
-        now = time.monotonic()
-        for event in events:
-            if runtime := event.get("runtime"):
-                self.began.setdefault(runtime["call_id"], now)
-            else:
-                self.ended.append(now)
-        return web.Response(status=204)
-
-
-def cpu_s(pid: int) -> float:
-    """CPU that a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mib(pid: int) -> float:
-    """Memory that a process holds."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
-    return pages * resource.getpagesize() / 1024 / 1024
-
-
-@asynccontextmanager
-async def served(agent: Agent) -> AsyncIterator[int]:
-    """Play the agent; yield its port."""
-    runner = web.AppRunner(agent.application(), access_log=None)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield port
-    await runner.cleanup()
-
-
-@asynccontextmanager
-async def running(*command: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program until the block ends."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *command, env={**os.environ, **environment}, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        await process.wait()
 
 
 def settings(ami: int, agent: int) -> dict[str, str]:

@@ -34,7 +34,8 @@ class Frame(NamedTuple):
 class Call:
     """One channel that executes a dialplan. `started_us` is in microseconds since the epoch.
 
-    `branch` is whether its External Stop branch runs, `stopping` whether it has been told to end.
+    `branch` is whether its External Stop branch runs, `stopping` whether it has been told to end, `place` where the
+    dialplan has led it, `seq` the number of the last event that was taken in.
     """
 
     def __init__(self, runtime_id: str, *, started_us: int, numbers: Numbers) -> None:
@@ -42,6 +43,8 @@ class Call:
         self.starttime = datetime.fromtimestamp(started_us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.frames: list[Frame] = []
         self.branch = self.stopping = False
+        self.place: tuple[str, ...] = ()
+        self.seq = 0
         self.ids = StopIds()
         self.shown: FullState | None = None
         self._domain: str | None = None

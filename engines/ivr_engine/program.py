@@ -9,18 +9,21 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
 from ivr_engine.address import ListenError
+from ivr_engine.life import Joined
 from ivr_engine.links import links_in
 from ivr_engine.log import log_to_stderr
+from ivr_engine.reconnect import Served, stay_connected
 from ivr_engine.reporter import Reporter
-from ivr_engine.server import serving
+from ivr_engine.server import application, serving
 from ivr_engine.settings import EngineSettings, StartError
 
 log = logging.getLogger(__name__)
@@ -76,6 +79,24 @@ async def speaking(app: web.Application, reporter: Reporter, chosen: EngineSetti
         delivery = tasks.create_task(reporter.deliver(chosen.agent, token=chosen.token_for(chosen.agent)))
         yield
         delivery.cancel()
+
+
+async def join(
+    chosen: EngineSettings,
+    reporter: Reporter,
+    bridge: Joined,
+    connection: Callable[[Served], Awaitable[None]],
+    *,
+    node: str | None,
+) -> None:
+    """Run a bridge until SIGTERM or SIGINT: its side of the protocol, and its connection to the engine."""
+    stop, app = stop_signal(), application(bridge, token=chosen.token_for(chosen.listen))
+    async with speaking(app, reporter, chosen), asyncio.TaskGroup() as tasks:
+        log.info("the bridge runs", extra={"action": "started", "node": node})
+        connected = tasks.create_task(stay_connected(connection, rng=SystemRandom()))
+        await stop.wait()
+        connected.cancel()
+    log.info("the bridge stopped", extra={"action": "stopped", "node": node, "session": bridge.session})
 
 
 def stop_signal() -> asyncio.Event:

@@ -59,6 +59,7 @@ async def stay_connected(
         except (LostError, OSError) as error:
             if not silent:
                 reason = str(error) if isinstance(error, LostError) else told(error)
+                reason = "no answer in time" if isinstance(error, TimeoutError) else reason
                 log.warning("no connection to the engine: %s", reason, extra={"action": "engine_lost"})
             silent = True
         await pause(pause_s * (1 - JITTER * rng.random()))

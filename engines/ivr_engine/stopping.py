@@ -6,9 +6,9 @@ without proof is refused as temporary, so that the agent sends it again. What is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from ivr_engine.calls import Call
 from ivr_engine.model import Ack, AwayError, Result, State, UnknownRuntimeError
@@ -113,10 +113,10 @@ class Stops:
 
     async def _transfer(self, call: Call, stop_id: str) -> Ack:
         """Transfer until the channel is seen in the branch, or ended by it."""
-        self._there(call, there=await self._hands.keep(call, call.ids.packed(tried=stop_id)))
+        if not await self._hands.keep(call, call.ids.packed(tried=stop_id)):
+            self._gone(call)
         while call.shown and not call.branch:
-            self._there(call, there=await self._hands.transfer(call))
-            call.stopping = True
+            await self._act(call, self._hands.transfer)
             if not await self._seen(call, lambda: call.branch or not call.shown):
                 await self._hands.look(call)  # the event may be late, and another transfer would start anew
         if not call.shown:
@@ -126,18 +126,23 @@ class Stops:
 
     async def _kill(self, call: Call) -> Ack:
         """Kill until the channel is seen to hang up, or is gone."""
-        self._there(call, there=await self._hands.kill(call))
-        call.stopping = True
+        await self._act(call, self._hands.kill)
         while not await self._seen(call, lambda: not call.shown):
             await self._hands.look(call)
             if call.shown and not await self._hands.kill(call):
                 self._hands.gone(call)
         return Ack(State.ENDED, Result.ACTED)
 
-    def _there(self, call: Call, *, there: bool) -> None:
-        if not there:
-            self._hands.gone(call)
-            raise UnknownRuntimeError(call.id)
+    async def _act(self, call: Call, act: Callable[[Call], Awaitable[bool]]) -> None:
+        """Stop the call; its end may be told before the answer. If it was gone already, it ended by itself."""
+        before, call.stopping = call.stopping, True
+        if not await act(call):
+            call.stopping = before
+            self._gone(call)
+
+    def _gone(self, call: Call) -> NoReturn:
+        self._hands.gone(call)
+        raise UnknownRuntimeError(call.id)
 
     async def _seen(self, call: Call, happened: Callable[[], bool]) -> bool:
         """Whether the call's events show it in time."""

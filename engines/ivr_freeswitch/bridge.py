@@ -9,15 +9,14 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
-from typing import Final
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
 
 from ivr_engine.calls import Call
-from ivr_engine.life import Life
+from ivr_engine.life import TIMES, Life, Times
 from ivr_engine.model import StopType
 from ivr_engine.reconnect import LostError, Served
-from ivr_engine.stopping import PROOF_S, STOP_S, Stops
+from ivr_engine.stopping import Stops
 from ivr_freeswitch.calls import OURS, STOP_IDS, UUID, Calls, Event
 from ivr_freeswitch.dialplan import takes
 from ivr_freeswitch.link import Link
@@ -25,23 +24,8 @@ from ivr_freeswitch.scripts import Scripts
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Times:
-    """How long is waited for what, in seconds."""
-
-    look_every_s: float = 3.0
-    """How often the list is compared with what is known; its answer proves that the engine lives."""
-    list_lag_s: float = 0.5
-    """After that the list shows a call: 0.3 s were seen. Calls younger than the connection are known by events."""
-    silent_s: float = 10.0
-    """Without an answer for that long the connection counts as lost."""
-    stop_s: float = STOP_S
-    proof_s: float = PROOF_S
-
-
 LOOKS: Final = 32
-"""Channels asked for at the same time: half of the commands under way, so that a stop need not wait."""
+"""Channels asked for at the same time, three commands each: of 128 commands under way some are left for stops."""
 
 TRIES: Final = 3
 """How often a channel is asked for while its events overtake the answer."""
@@ -50,16 +34,22 @@ GONE: Final = "-ERR No such channel!"
 NUMBER: Final = re.compile(r"[A-Za-z0-9_+*#.@:=~][A-Za-z0-9_+*#.@:=~-]{0,127}")
 """Numbers that may stand in a command: a caller chooses them, and a blank or a line end would change the command."""
 
+UNREADABLE: Final = (KeyError, ValueError, OverflowError)
+"""What reading an event or a dump raises that FreeSWITCH itself has not made."""
+
 Connect = Callable[[Callable[[Event], None]], AbstractAsyncContextManager[Link]]
 
 
 class Bridge:
-    """The channels of one FreeSWITCH. `connect` opens a connection, logged in, whose events go to its argument."""
+    """The channels of one FreeSWITCH. `connect` opens a connection, logged in, whose events go to its argument.
 
-    def __init__(self, scripts: Scripts, life: Life, *, connect: Connect, times: Times = Times()) -> None:
+    `stops` are the durations of `Stops`.
+    """
+
+    def __init__(self, scripts: Scripts, life: Life, *, connect: Connect, times: Times = TIMES, **stops: float) -> None:
         self._life, self._connect, self._times = life, connect, times
         self.calls = Calls(scripts, life.mirror)
-        self.stops = Stops(self, stop_s=times.stop_s, proof_s=times.proof_s)
+        self.stops = Stops(self, **stops)
         self._link: Link | None = None
         self._looks = asyncio.Semaphore(LOOKS)
         self._unreadable = 0
@@ -76,44 +66,36 @@ class Bridge:
             elif "Unique-ID" in event:
                 self.calls.take(event)
                 self.stops.moved(str(event["Unique-ID"]))
-        except (KeyError, ValueError, OverflowError):
-            self._unreadable += 1
-            if self._unreadable.bit_count() == 1:  # the first, second, fourth and so on
-                extra = {"action": "event_unreadable", "unreadable": self._unreadable}
-                log.warning("an event lacks what every event has", extra=extra)
+        except UNREADABLE:
+            self._skip()
+
+    def _skip(self) -> None:
+        self._unreadable += 1
+        if self._unreadable.bit_count() == 1:  # the first, second, fourth and so on
+            extra = {"action": "event_unreadable", "unreadable": self._unreadable}
+            log.warning("an event lacks what every event has", extra=extra)
 
     async def connection(self, served: Served) -> None:
         """Serve over one connection until it is lost; raises `LostError` or `OSError`."""
         async with self._connect(self.take) as link:
+            self._link = link
             try:
-                await self._look(link, everything=True)
-                self._link = link
-                await link.lost(within_s=self._times.list_lag_s)
-                await self._look(link, everything=False)
-                self._life.known = True
-                served()
-                known = {"session": self._life.session, "runtimes": len(self._life.snapshot().runtimes)}
-                log.info("the channels of the engine are known", extra={"action": "resynchronised", **known})
-                while self._life.answered_s < self._times.silent_s:
-                    await link.lost(within_s=self._times.look_every_s)
-                    with suppress(TimeoutError):  # a busy engine
-                        await self._look(link, everything=False)
-                raise LostError(f"the engine has not answered for {self._times.silent_s:g} s")
+                await self._life.follow(self._look, link.answers.lost, served, self._times)
             finally:
                 self._link = None
 
-    async def _look(self, link: Link, *, everything: bool) -> None:
+    async def _look(self, *, everything: bool) -> None:
         """Ask for each channel that the list and the events tell differently of, or for every one."""
         asked_at = self._life.now()
-        rows = json.loads(await link.command("show channels as json")).get("rows", [])
+        rows = _parsed(await self._tell("show channels as json")).get("rows", [])
         self._life.answered(asked_at)
         listed = {row["uuid"]: row for row in rows if UUID.fullmatch(row["uuid"])}
         asked = {uuid for uuid, row in listed.items() if everything or self.calls.differs(row)} | self.calls.doubtful
         asked |= self.calls.known() - set(listed)
         self.calls.doubtful.clear()
-        await asyncio.gather(*(self._confirm(link, uuid) for uuid in asked))
+        await asyncio.gather(*map(self._confirm, asked))
 
-    async def _confirm(self, link: Link, uuid: str) -> None:
+    async def _confirm(self, uuid: str) -> None:
         """Ask what a channel does."""
         async with self._looks:
             for _ in range(TRIES):
@@ -122,24 +104,30 @@ class Bridge:
                     f"uuid_getvar {uuid} context",
                     f"uuid_getvar {uuid} destination_number",
                 )
-                dump, *inner = await asyncio.gather(*map(link.command, asked))
+                dump, *inner = await asyncio.gather(*map(self._tell, asked))
                 if any(answer.startswith(GONE) for answer in (dump, *inner)):
                     self.calls.end(uuid, StopType.NORMAL)
                     return
-                if self.calls.confirm(uuid, json.loads(dump), *inner):
+                try:
+                    if self.calls.confirm(uuid, _parsed(dump), *inner):
+                        return
+                except UNREADABLE:
+                    self._skip()
                     return
 
     async def _tell(self, command: str) -> str:
+        return await self._connection().command(command)
+
+    def _connection(self) -> Link:
         if self._link is None:
             raise LostError("no connection to the engine")
-        return await self._link.command(command)
+        return self._link
 
     # What stops need
 
     def running(self, runtime_id: str) -> Call | None:
         """Return the call that the runtime is, if it runs; raises `LostError` while nobody knows."""
-        if self._link is None:
-            raise LostError("no connection to the engine")
+        self._connection()
         return self.calls.running(runtime_id)
 
     def gone(self, call: Call) -> None:
@@ -173,5 +161,16 @@ class Bridge:
         """Ask whether the channel is there, and what it does."""
         if await self._tell(f"uuid_exists {call.id}") == "false":
             self.gone(call)
-        elif self._link:
-            await self._confirm(self._link, call.id)
+        else:
+            await self._confirm(call.id)
+
+
+def _parsed(answer: str) -> dict[str, Any]:
+    """Return what a list or a dump tells; raises `LostError` for another answer, as of a database that is away."""
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise LostError("the engine answered a list or a dump with something else")
+    return told

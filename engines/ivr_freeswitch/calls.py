@@ -6,11 +6,11 @@ events and dumps, so neither can undo a later one. Called by `bridge`.
 """
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ivr_engine.calls import Call, Frame, Numbers
+from ivr_engine.channels import Channels
 from ivr_engine.mirror import Mirror
 from ivr_engine.model import StopType
 from ivr_engine.stopids import StopIds
@@ -38,9 +38,6 @@ PLACE: Final = ("Caller-Profile-Index", "Caller-Context", "Caller-Destination-Nu
 BETWEEN: Final = frozenset({"CS_NEW", "CS_INIT", "CS_ROUTING", "CS_RESET"})
 """States on the way from one extension to the next: they say nothing of what runs."""
 
-REMEMBERED: Final = 10_000
-"""Ended channels whose late events are still known for late; the oldest are forgotten."""
-
 STOPTYPES: Final = {
     OURS: StopType.STOP,
     "ALLOTTED_TIMEOUT": StopType.MAXDURATION,
@@ -56,35 +53,12 @@ STOPTYPES: Final = {
 """The termination type by hangup cause; other causes are a script's own end."""
 
 
-class Channel(Call):
-    """A call with its place, and the number of the last event or dump that was taken in."""
-
-    place: tuple[str, ...] = ()
-    seq = 0
-
-
-class Calls:
-    """The channels of one session. `doubtful` are those whose stack has to be asked for anew."""
+class Calls(Channels):
+    """The channels of one session."""
 
     def __init__(self, scripts: Scripts, mirror: Mirror) -> None:
-        self._scripts, self._mirror = scripts, mirror
-        self._channels: dict[str, Channel] = {}
-        self._ended: dict[str, int] = {}
-        self.doubtful: set[str] = set()
-
-    def clear(self) -> None:
-        """Forget every channel: the engine restarted."""
-        for known in (self._channels, self._ended, self.doubtful):
-            known.clear()
-
-    def running(self, runtime_id: str) -> Channel | None:
-        """Return the channel that the runtime is, if it runs."""
-        channel = self._channels.get(runtime_id)
-        return channel if channel and channel.shown else None
-
-    def known(self) -> set[str]:
-        """Return every channel that is taken to execute dialplan."""
-        return set(self._channels)
+        super().__init__(mirror)
+        self._scripts = scripts
 
     def differs(self, row: Mapping[str, str]) -> bool:
         """Whether a row of the list tells of a script that is not known so; the list is late, so it only hints."""
@@ -98,12 +72,12 @@ class Calls:
         """Take in an event of a channel."""
         uuid, kind, seq = str(event["Unique-ID"]), event["Event-Name"], int(event["Event-Sequence"])
         if kind == "CHANNEL_UUID":
-            self._rename(str(event["Old-Unique-ID"]), uuid, seq)
-        channel, ended = self._channels.get(uuid), self._ended.get(uuid, -1)
-        if kind == "CHANNEL_CREATE" and (ended == sys.maxsize or seq > ended):
-            self._ended.pop(uuid, None)  # an id given anew by the dialplan
-        elif seq <= ended or (channel and seq <= channel.seq) or not UUID.fullmatch(uuid):
+            self.rename(str(event["Old-Unique-ID"]), uuid, seq=seq)
+        elif kind == "CHANNEL_CREATE":
+            self.born(uuid, seq=seq)
+        if self.is_late(uuid, seq=seq) or not UUID.fullmatch(uuid):
             return
+        channel = self._channels.get(uuid)
         if kind in {"CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE"}:
             self.end(uuid, _stoptype(event), seq=seq)
         elif kind == "CHANNEL_EXECUTE" and event.get("Channel-State") != "CS_EXECUTE":
@@ -116,11 +90,9 @@ class Calls:
     def confirm(self, uuid: str, dump: Event, context: str, extension: str) -> bool:
         """Take in what `uuid_dump` and two `uuid_getvar` told; False if an event was later and knows better."""
         channel, seq, state = self._channels.get(uuid), int(dump["Event-Sequence"]), dump.get("Channel-State")
-        if channel and seq < channel.seq:
-            return False
         hung_up = dump.get("Answer-State") == "hangup"
-        if seq <= self._ended.get(uuid, -1) or (state in BETWEEN and not hung_up):
-            return True
+        if self.is_late(uuid, seq=seq) or (state in BETWEEN and not hung_up):
+            return channel is None
         if state != "CS_EXECUTE" or hung_up or not _routed(dump):
             self.end(uuid, StopType.NORMAL, seq=seq)
             return True
@@ -135,21 +107,13 @@ class Calls:
         channel.show(self._mirror)
         return True
 
-    def end(self, uuid: str, stoptype: StopType, *, seq: int = sys.maxsize) -> None:
-        """Take in that a channel runs no script since event `seq`, or that it is gone."""
-        self._ended[uuid] = seq
-        if len(self._ended) > REMEMBERED:
-            del self._ended[next(iter(self._ended))]
-        if channel := self._channels.pop(uuid, None):
-            channel.hide(self._mirror, stoptype)
-
-    def _begin(self, uuid: str, told: Event) -> Channel:
+    def _begin(self, uuid: str, told: Event) -> Call:
         numbers = Numbers(_first(told, CALLER), _first(told, CALLED), _first(told, CALL_ID))
-        channel = Channel(uuid, started_us=int(told["Caller-Channel-Created-Time"]), numbers=numbers)
+        channel = Call(uuid, started_us=int(told["Caller-Channel-Created-Time"]), numbers=numbers)
         self._channels[uuid] = channel
         return channel
 
-    def _execute(self, channel: Channel, event: Event, seq: int) -> None:
+    def _execute(self, channel: Call, event: Event, seq: int) -> None:
         self._at(channel, event, seq)
         self._name(channel, event)
         application, data = _text(event, "Application"), _text(event, "Application-Data")
@@ -157,7 +121,7 @@ class Calls:
             channel.frames.append(self._frame(channel.frames[-1], application, data))
         channel.show(self._mirror)
 
-    def _proceed(self, channel: Channel, event: Event, seq: int) -> None:
+    def _proceed(self, channel: Call, event: Event, seq: int) -> None:
         channel.seq = seq
         self._name(channel, event)
         if event["Event-Name"] == "CUSTOM":
@@ -166,7 +130,7 @@ class Calls:
             self.doubtful |= {channel.id} if frame.data is None else set()
         channel.show(self._mirror)
 
-    def _at(self, channel: Channel, told: Event, seq: int) -> None:
+    def _at(self, channel: Call, told: Event, seq: int) -> None:
         """Begin a new stack where the channel was led elsewhere."""
         channel.seq, place = seq, tuple(_text(told, name) for name in PLACE)
         if place != channel.place:
@@ -182,7 +146,7 @@ class Calls:
         context = context or inner.context
         return Frame(application, data, context, extension, self._scripts.extension(context, extension))
 
-    def _rebuild(self, channel: Channel, dump: Event, context: str, extension: str) -> None:
+    def _rebuild(self, channel: Call, dump: Event, context: str, extension: str) -> None:
         """Find the stack of a channel that was met in its midst: what lies between source and innermost is unknown."""
         del channel.frames[1:]
         if (context, extension) != (channel.frames[0].context, channel.frames[0].extension):
@@ -193,7 +157,7 @@ class Calls:
             data = _text(dump, "variable_current_application_data")
             channel.frames.append(self._frame(channel.frames[-1], application, data))
 
-    def _menu(self, channel: Channel, event: Event) -> None:
+    def _menu(self, channel: Call, event: Event) -> None:
         """Enter or leave a menu. The one that `ivr` names is there already."""
         menu, inner = _text(event, "Menu-Name"), channel.frames[-1]
         if event.get("Event-Subclass") == "menu::enter":
@@ -203,15 +167,8 @@ class Calls:
         else:
             channel.complete("menu", menu)
 
-    def _name(self, channel: Channel, told: Event) -> None:
+    def _name(self, channel: Call, told: Event) -> None:
         channel.variables(name=_text(told, "variable_ivr_name"), domain=_text(told, "variable_ivr_domain"))
-
-    def _rename(self, before: str, uuid: str, seq: int) -> None:
-        if before != uuid and (channel := self._channels.get(before)):
-            self.end(before, StopType.NORMAL, seq=seq)
-            channel.id = uuid
-            self._channels[uuid] = channel
-            channel.show(self._mirror)
 
 
 def _text(told: Event, name: str) -> str:

@@ -9,10 +9,11 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from uuid import uuid4
 
+from ivr_engine.answers import Answers
 from ivr_engine.reconnect import LostError
 from ivr_engine.telling import told
 from ivr_freeswitch.calls import Event
@@ -30,7 +31,7 @@ ANSWER_S: Final = 3.0
 LOGIN_S: Final = 5.0
 """How long login and subscription may take together."""
 
-JOBS: Final = 64
+JOBS: Final = 128
 """Commands under way at most: each is a thread in the engine."""
 
 CHUNK: Final = 256 * 1024
@@ -76,8 +77,8 @@ class Link:
         self._replies: deque[asyncio.Future[str]] = deque()
         self._jobs: dict[str, asyncio.Future[str]] = {}
         self._slots = asyncio.Semaphore(JOBS)
-        self._asked_to_log_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.answers = Answers()
+        self._asked_to_log_in = self.answers.expect()
 
     async def log_in(self, user: str | None, password: str) -> None:
         """Log in and subscribe; raises `LostError`."""
@@ -91,8 +92,7 @@ class Link:
     async def command(self, text: str) -> str:
         """Return the answer to an API command; raises `RefusedError`, `LostError`, or `TimeoutError` after 3 s."""
         job = str(uuid4())
-        done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._jobs[job] = done
+        done = self._jobs[job] = self.answers.expect()
         try:
             async with self._slots, asyncio.timeout(ANSWER_S):
                 reply = await self._say(f"bgapi {text}\nJob-UUID: {job}")
@@ -116,26 +116,11 @@ class Link:
         except LostError as error:
             reason = error
         finally:
-            self._lose(reason)
-
-    async def lost(self, *, within_s: float) -> None:
-        """Wait so long; raises `LostError` as soon as the connection is lost."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await asyncio.shield(self._lost)
-
-    def _lose(self, reason: LostError) -> None:
-        open_ones: list[asyncio.Future[Any]] = [self._lost, self._asked_to_log_in, *self._replies, *self._jobs.values()]
-        for waiting in open_ones:
-            if not waiting.done():
-                waiting.set_exception(reason)
-                waiting.exception()  # nobody may wait for it any more
+            self.answers.lose(reason)
 
     async def _say(self, text: str) -> str:
         """Send a command; return its reply. Replies come in the order of commands."""
-        if self._lost.done():
-            await self._lost
-        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        reply = self.answers.expect()
         self._replies.append(reply)
         self._writer.write(f"{text}\n\n".encode())
         return await reply
@@ -145,11 +130,10 @@ class Link:
             case "text/event-json":
                 self._event(frame.body)
             case "command/reply" | "api/response":  # the latter for the job that unloads the event module
-                if self._replies and not (reply := self._replies.popleft()).done():
-                    reply.set_result(frame.headers.get("Reply-Text") or frame.body.decode("utf-8", "replace"))
+                reply = self._replies.popleft() if self._replies else None
+                self.answers.give(reply, frame.headers.get("Reply-Text") or frame.body.decode("utf-8", "replace"))
             case "auth/request":
-                if not self._asked_to_log_in.done():
-                    self._asked_to_log_in.set_result(None)
+                self.answers.give(self._asked_to_log_in, "")
             case "text/disconnect-notice":
                 raise LostError("the engine ends the connection: it shuts down, or its event module restarts")
             case "text/rude-rejection":
@@ -158,9 +142,7 @@ class Link:
     def _event(self, body: bytes) -> None:
         event = _read(body)
         self._take(event)
-        job = self._jobs.get(str(event.get("Job-UUID")))
-        if job and not job.done():
-            job.set_result(str(event.get("_body", "")))
+        self.answers.give(self._jobs.get(str(event.get("Job-UUID"))), str(event.get("_body", "")))
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -19,6 +19,9 @@ class Settings(EngineSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
 
+    node: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}@[A-Za-z0-9_.:\[\]-]{1,253}$")] | None = None
+    """The node this FreeSWITCH is, `name@host`: appears in the log only, the agent names the node to the world."""
+
     host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,253}$")] = "127.0.0.1"
     """Where FreeSWITCH listens for the Event Socket: a name or an address. The protocol is not encrypted."""
 

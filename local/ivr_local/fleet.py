@@ -112,7 +112,7 @@ class BridgeConfig(_Part):
     """A node whose engine is a real one: the bridge to it, and the bridge's settings by their names."""
 
     node: LocalNode
-    program: Literal["ivr_asterisk"]
+    program: Literal["ivr_asterisk", "ivr_freeswitch"]
     settings: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")], str | int | float | list[Any]]
 
     @model_validator(mode="after")

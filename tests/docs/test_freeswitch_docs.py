@@ -1,18 +1,24 @@
 """docs/freeswitch.md and its samples: what they name is what the bridge is."""
 
+import ast
+import io
+import json
 import re
+import tokenize
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from emulators import ROOT
 from esl.__main__ import sample_user
 from esl.dialplan import Dialplan
-from ivr_engine import reconnect, stopids, stopping
-from ivr_freeswitch import bridge, frames, link
+from ivr_engine import life, reconnect, stopids, stopping
+from ivr_freeswitch import frames, link
 from ivr_freeswitch.calls import STOP_IDS, STOPTYPES
 from ivr_freeswitch.scripts import Rule, Scripts
 from ivr_freeswitch.settings import Settings
+from ivr_local.fleet import load as load_fleet
 
 PAGE = (ROOT / "docs" / "freeswitch.md").read_text(encoding="utf-8")
 SAMPLES = ROOT / "engines" / "freeswitch"
@@ -63,8 +69,8 @@ def test_every_limit_is_the_programs(limit: str, value: str) -> None:
     [
         f"after {stopping.STOP_S:g} s it refuses",
         f"`{STOP_IDS}`, the newest {stopids.KEPT}",
-        f"Every {bridge.Times().look_every_s:g} s it compares",
-        f"After {bridge.Times().silent_s:g} s without one",
+        f"Every {life.Times().look_every_s:g} s it compares",
+        f"After {life.Times().silent_s:g} s without one",
         f"comes back after {reconnect.FIRST_S:g} s, then after pauses that double up to {reconnect.LONGEST_S:g} s",
     ],
 )
@@ -96,6 +102,18 @@ def test_the_sample_settings_fit_the_sample_dialplan() -> None:
     assert scripts.branch("ivr-external-stop", "welcome")
 
 
+def test_the_sample_fleet_can_have_a_freeswitch_for_the_taking_off_of_comment_signs(tmp_path: Path) -> None:
+    text = (ROOT / "samplesconfig.toml").read_text(encoding="utf-8")
+    head, _, bridge = text.rpartition("# [[bridges]]\n")
+    (config := tmp_path / "fleet.toml").write_text(head + "[[bridges]]\n" + re.sub(r"(?m)^# ", "", bridge))
+    [one] = load_fleet(config).bridges
+    environment = one.environment()
+    assert one.program == "ivr_freeswitch"
+    given = {name.removeprefix("IVR_FREESWITCH_").lower(): value for name, value in environment.items()}
+    read = Settings(listen="unix:/a", agent="unix:/b", **(given | {"scripts": json.loads(given["scripts"])}))
+    assert read.scripts[0].catch_all
+
+
 def test_every_reason_of_the_troubleshooting_is_one_that_the_bridge_gives() -> None:
     source = "".join(
         path.read_text()
@@ -107,3 +125,25 @@ def test_every_reason_of_the_troubleshooting_is_one_that_the_bridge_gives() -> N
     for reason in given:
         words = re.sub(r"^show |10 s$", "", reason).partition(":")[0]
         assert words in source, reason
+
+
+@pytest.mark.parametrize(("package", "column"), [("ivr_asterisk", 1), ("ivr_freeswitch", 2)])
+def test_the_lines_of_both_bridges_are_about_what_the_kits_page_says(package: str, column: int) -> None:
+    told = re.search(
+        r"\| lines of code \| (\d+) \| (\d+) \|", (ROOT / "docs" / "engine-kit.md").read_text(encoding="utf-8")
+    )
+    assert told
+    lines = sum(lines_of_code(path) for path in (ROOT / "engines" / package).glob("*.py"))
+    assert abs(lines - int(told[column])) <= 0.1 * int(told[column]), lines
+
+
+def lines_of_code(path: Path) -> int:
+    """The lines of a module without blank ones, comments and docstrings."""
+    source = path.read_text(encoding="utf-8")
+    skipped = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [one for one in tokenize.generate_tokens(io.StringIO(source).readline) if one.type not in skipped]
+    lines = {line for one in tokens for line in range(one.start[0], one.end[0] + 1)}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)

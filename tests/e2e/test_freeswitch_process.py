@@ -5,42 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emulators import ROOT, free_port
+from bridges import SAMPLES, bridge, program
+from emulators import free_port
 from ivr_engine.conformance.kit import catalogue
 
 pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
-SAMPLES = ROOT / "engines" / "freeswitch"
 TOKEN = "node-token"
-
-
-@contextmanager
-def program(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a program of the project until the block ends."""
-    inherited = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support")}
-    command = [sys.executable, "-m", *arguments]
-    process = subprocess.Popen(command, env=inherited | environment, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@contextmanager
-def bridge(esl_port: int, *, listen: str, agent: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the bridge with the sample settings; only addresses and secrets are the test's."""
-    own = {"LISTEN": listen, "AGENT": agent, "TOKEN": TOKEN, "PORT": str(esl_port), "PASSWORD": "change-me"}
-    environment = {f"IVR_FREESWITCH_{name}": value for name, value in own.items()}
-    with program("ivr_freeswitch", "--config", str(SAMPLES / "h6.toml"), **environment) as process:
-        yield process
 
 
 def lines_until(process: subprocess.Popen[str], action: str) -> list[dict[str, Any]]:
@@ -82,7 +58,7 @@ def test_the_bridge_passes_every_check_of_the_kit() -> None:
         "--at-once",
         "40",
     )
-    with program("esl", "--port", str(port), *calls), bridge(port, listen=engine, agent=agent) as process:
+    with program("esl", "--port", str(port), *calls), bridge(port, listen=engine, agent=agent, token=TOKEN) as process:
         lines_until(process, "resynchronised")
         code, told = kit("--engine", engine, "--listen", agent, "--destructive", "--branch", "welcome")
     assert {check["check"]: check for check in told["checks"] if check["result"] != "pass"} == {}
@@ -91,7 +67,7 @@ def test_the_bridge_passes_every_check_of_the_kit() -> None:
 
 def test_a_bridge_may_come_before_its_engine_and_ends_in_order(tmp_path: Path) -> None:
     port = free_port()
-    with bridge(port, listen=f"unix:{tmp_path}/e", agent=f"unix:{tmp_path}/a") as process:
+    with bridge(port, listen=f"unix:{tmp_path}/e", agent=f"unix:{tmp_path}/a", token=TOKEN) as process:
         lost = lines_until(process, "engine_lost")
         assert lost[-1]["detail"] == "no connection to the engine: ConnectionRefusedError: Connection refused"
         with program("esl", "--port", str(port), "--at-once", "3"):

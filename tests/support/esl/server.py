@@ -156,9 +156,12 @@ class Connection:
             self.send("api/response", f"+OK Job-UUID: {job}\n")
         else:
             self.reply(f"+OK Job-UUID: {job}", **{"Job-UUID": job})
-        asyncio.get_running_loop().call_soon(self._done, job, rest)
+        self._server.jobs += 1
+        self._server.most_jobs = max(self._server.most_jobs, self._server.jobs)
+        asyncio.get_running_loop().call_later(0.001, self._done, job, rest)
 
     def _done(self, job: str, rest: str) -> None:
+        self._server.jobs -= 1
         switch = self._server.switch
         told = {"Job-UUID": job, "Job-Command": rest.partition(" ")[0]}
         answer = switch.api(rest)
@@ -188,6 +191,8 @@ class Server:
         self.accepted = 0
         self.given: list[str] = []
         """Each command as it came, with its headers."""
+        self.most_jobs = self.jobs = 0
+        """Background jobs under way, and the most there were."""
         self.subscribed = ""
         """What to answer to a subscription instead."""
         self._writers: set[asyncio.StreamWriter] = set()

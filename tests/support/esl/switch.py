@@ -178,6 +178,8 @@ class Switch:
 
     def _show(self, *_: str) -> str:
         rows = list(self._listed.values())
+        if "the database is away" in self.faults:
+            return "-ERR Database error!\n"
         return json.dumps({"row_count": len(rows), "rows": rows}) if rows else EMPTY
 
     def _dump(self, uuid: str, *_: str) -> str:

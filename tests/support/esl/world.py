@@ -9,11 +9,12 @@ from typing import Any
 
 from esl.server import Server
 from esl.switch import Switch
-from ivr_engine.life import Joined, Life
+from ivr_engine.life import Joined, Life, Times
 from ivr_engine.model import Changed, Ended, Event, FullState
 from ivr_engine.reconnect import stay_connected
 from ivr_engine.reporter import Reporter
-from ivr_freeswitch.bridge import Bridge, Times
+from ivr_engine.stopping import Stops
+from ivr_freeswitch.bridge import Bridge
 from ivr_freeswitch.calls import Calls
 from ivr_freeswitch.link import connected
 from ivr_freeswitch.scripts import Rule, Scripts
@@ -28,7 +29,7 @@ RULES = (
     Rule(menu="main|sales", domain="test.rootdomain.ru"),
 )
 
-FAST = Times(look_every_s=0.1, list_lag_s=0.08, silent_s=0.6, stop_s=1.5, proof_s=0.2)
+FAST = Times(look_every_s=0.1, list_lag_s=0.08, silent_s=8)
 
 PATIENCE_S = 20.0
 
@@ -66,7 +67,8 @@ class World:
         self.bridge: Joined
         self.calls: Calls
         self.life: Life
-        self.times = FAST
+        self.stops: Stops
+        self.times, self.stop_s = FAST, PATIENCE_S
         self.user: tuple[str | None, str] = (None, "secret")
         self._running: asyncio.Task[None] | None = None
 
@@ -90,8 +92,9 @@ class World:
         connect = partial(
             connected, streams=partial(asyncio.open_unix_connection, self.path), user=user, password=password
         )
-        bridge = Bridge(Scripts(RULES), life, connect=connect, times=self.times)
+        bridge = Bridge(Scripts(RULES), life, connect=connect, times=self.times, stop_s=self.stop_s, proof_s=0.2)
         self.bridge, self.calls, self.life = Joined(life, bridge.stops), bridge.calls, life
+        self.stops = bridge.stops
         self._running = asyncio.create_task(
             stay_connected(bridge.connection, rng=SystemRandom(), pause=lambda _: asyncio.sleep(0.02))
         )
@@ -99,6 +102,10 @@ class World:
     async def ready(self) -> None:
         """Wait until the bridge knows the channels of the engine's life."""
         await until(lambda: self.bridge.session == self.switch.core, "the session")
+
+    def hurry(self) -> None:
+        """Give up stops soon: for tests of those that have no effect."""
+        self.stops._stop_s = 0.8
 
     async def stop(self) -> None:
         if self._running:

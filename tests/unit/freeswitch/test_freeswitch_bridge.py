@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
 
 from esl.dialplan import Action
-from esl.world import World, until
-from ivr_engine.model import AwayError, Changed, Ended, State
+from esl.world import FAST, World, until
+from ivr_engine.model import AwayError, Changed, Ended, Result, State
+from ivr_freeswitch.bridge import LOOKS
+from ivr_freeswitch.link import JOBS
 
 
 async def call_of(world: World, number: str, context: str = "ivr") -> str:
@@ -171,7 +174,7 @@ async def test_a_reconnect_subscribes_again_and_takes_each_event_once(world: Wor
     for _ in range(3):
         world.server.drop()
         await until(lambda: world.server.connections and world.server.connections[0].events)
-    await until(lambda: world.life.answered_s < 0.1)
+    await until(lambda: world.life.answered_s < 0.2)
     assert len(world.server.connections) == len(world.switch.listeners) == 1
     call = await call_of(world, "survey")
     await until(lambda: world.rows()[call].name == "Survey")
@@ -211,13 +214,16 @@ async def test_a_channel_of_a_failed_dial_that_never_leaves_the_list_is_no_runti
 
 
 async def test_an_engine_that_hangs_on_a_living_connection_counts_as_away(
-    world: World, caplog: pytest.LogCaptureFixture
+    unstarted: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.switch.faults.add("BACKGROUND_JOB")
+    unstarted.times = replace(FAST, silent_s=0.3)
+    unstarted.start()
+    await unstarted.ready()
+    unstarted.switch.faults.add("BACKGROUND_JOB")
     with caplog.at_level(logging.WARNING):
         await until(lambda: "the engine has not answered for" in caplog.text)
-    world.switch.faults.clear()
-    await until(lambda: world.life.answered_s < 0.1)
+    unstarted.switch.faults.clear()
+    await until(lambda: unstarted.life.answered_s < 0.2)
 
 
 async def test_a_heartbeat_proves_that_the_engine_lives(world: World) -> None:
@@ -272,3 +278,60 @@ async def test_two_bridges_on_one_engine_tell_the_same(world: World, unstarted: 
         {row.id for row in world.bridge.snapshot().runtimes} == {row.id for row in first.snapshot().runtimes} == calls
     )
     assert not [event for event in world.told[told:] if isinstance(event, Ended)]
+
+
+async def test_a_list_that_the_engine_cannot_make_is_no_empty_list(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = await call_of(world, "welcome")
+    world.switch.faults.add("the database is away")
+    with caplog.at_level(logging.WARNING):
+        await until(lambda: "the engine answered a list or a dump with something else" in caplog.text)
+    assert set(world.rows()) == {call}
+    world.switch.faults.clear()
+    await until(lambda: world.life.answered_s < 0.2)
+
+
+async def test_a_dump_that_lacks_what_every_dump_has_is_skipped(
+    unstarted: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd, call = unstarted.switch.originate("welcome"), unstarted.switch.originate("survey")
+    headers = unstarted.switch.channels[odd].headers
+    unstarted.switch.channels[odd].headers = lambda: {**headers(), "Caller-Channel-Created-Time": "x"}  # type: ignore[method-assign]  # of another maker
+    await asyncio.sleep(2 * unstarted.switch.list_lag_s)
+    with caplog.at_level(logging.WARNING):
+        unstarted.start()
+        await unstarted.ready()
+    assert set(unstarted.rows()) == {call}
+    assert "event_unreadable" in {getattr(record, "action", "") for record in caplog.records}
+
+
+async def test_an_id_that_is_given_anew_is_another_call(world: World) -> None:
+    """`origination_uuid` may be the same each time; what was told of the first call must not hide the second."""
+    uuid = str(uuid4())
+    for number in ("welcome", "survey"):
+        world.switch.originate(number, uuid=uuid)
+        await until(lambda number=number: world.codes() == [number])  # type: ignore[misc]  # bound at once
+        world.switch.hang_up(uuid)
+        await until(lambda: not world.rows())
+        await until(lambda: uuid not in world.switch.channels)
+
+
+async def test_a_stop_waits_for_no_resynchronisation(unstarted: World) -> None:
+    """While each channel is asked for there are commands left for stops."""
+    assert 3 * LOOKS < JOBS
+    calls = [unstarted.switch.originate("survey") for _ in range(200)]
+    await asyncio.sleep(2 * unstarted.switch.list_lag_s)
+    unstarted.start()
+    await unstarted.ready()
+    assert set(unstarted.rows()) == set(calls)
+    assert unstarted.server.most_jobs <= JOBS
+
+
+async def test_of_many_calls_stopped_at_once_each_is_stopped_once(world: World) -> None:
+    calls = [world.switch.originate("welcome") for _ in range(40)]
+    await until(lambda: len(world.rows()) == 40)
+    stops = [world.bridge.external_stop(call, stop_id="one") for call in calls for _ in range(2)]
+    results = [ack.result for ack in await asyncio.gather(*stops)]
+    assert (results.count(Result.ACTED), results.count(Result.ALREADY_STOPPING)) == (40, 40)
+    assert {world.switch.channels[call].transfers for call in calls} == {1}

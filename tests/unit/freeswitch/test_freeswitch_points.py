@@ -428,7 +428,7 @@ async def test_20_when_the_event_module_restarts_calls_live_on(world: World) -> 
     told, session = len(world.told), world.bridge.session
     world.server.drop("The system is being shut down.\n")
     await until(lambda: world.server.accepted == 2 and world.server.connections)
-    await until(lambda: world.life.answered_s < 0.1)
+    await until(lambda: world.life.answered_s < 0.2)
     assert (world.bridge.session, set(world.rows())) == (session, {call})
     assert not [event for event in world.told[told:] if isinstance(event, Ended)]
 

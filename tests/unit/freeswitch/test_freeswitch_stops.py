@@ -126,6 +126,7 @@ async def test_a_stop_that_the_bridge_did_not_outlive_counts_if_the_branch_began
 async def test_a_stop_that_was_tried_in_vain_acts_when_it_is_repeated(world: World) -> None:
     call = await call_of(world, "welcome")
     world.switch.faults.add("transfers are lost")
+    world.hurry()
     with pytest.raises(AwayError, match="not seen"):
         await world.bridge.external_stop(call, stop_id="one")
     assert world.rows()[call].state is State.RUNNING
@@ -169,6 +170,7 @@ async def test_a_transfer_that_kills_the_call_ended_it(world: World) -> None:
 async def test_a_transfer_that_leaves_the_call_in_cs_reset_has_not_begun(world: World) -> None:
     call = await call_of(world, "welcome")
     world.switch.faults.add("transfers end in CS_RESET")
+    world.hurry()
     with pytest.raises(AwayError):
         await world.bridge.external_stop(call, stop_id="one")
     assert world.rows()[call].state is State.RUNNING
@@ -190,6 +192,7 @@ async def test_a_channel_that_is_listed_but_cannot_be_killed_is_gone(world: Worl
 async def test_ok_and_the_row_stays_is_repeated_and_then_told_as_not_done(world: World) -> None:
     call = await call_of(world, "welcome")
     world.switch.faults.add("kills are lost")
+    world.hurry()
     with pytest.raises(AwayError):
         await world.bridge.terminate(call, stop_id="one")
     assert len(given(world, "uuid_kill")) >= 2
@@ -233,6 +236,7 @@ async def test_a_connection_that_breaks_under_a_stop_leaves_it_undecided(world: 
     world.switch.faults.add("transfers are lost")
     stop = asyncio.create_task(world.bridge.external_stop(call, stop_id="one"))
     await until(lambda: given(world, "uuid_transfer"))
+    world.server.access.denied = True
     world.server.drop()
     with pytest.raises(AwayError):
         await stop

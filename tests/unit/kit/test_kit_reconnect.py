@@ -60,3 +60,9 @@ async def test_a_lost_engine_is_told_once_and_so_is_its_return(caplog: pytest.Lo
 async def test_a_defect_is_no_lost_connection() -> None:
     with pytest.raises(ZeroDivisionError):
         await stay_connected(Engine((False, ZeroDivisionError())).connection, rng=RNG)
+
+
+async def test_a_server_that_says_nothing_is_told_in_words(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        await Engine((False, TimeoutError())).run()
+    assert caplog.messages == ["no connection to the engine: no answer in time"]

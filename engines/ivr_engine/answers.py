@@ -1,0 +1,46 @@
+"""Answers of an engine that a connection waits for, until they come or the connection is lost.
+
+Owns that nobody waits for an answer of a lost connection. Called by a bridge's connection.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from ivr_engine.reconnect import LostError
+
+
+class Answers:
+    """The answers of one connection."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lost: asyncio.Future[str] = self._loop.create_future()
+        self._expected: set[asyncio.Future[str]] = {self._lost}
+
+    def expect(self) -> asyncio.Future[str]:
+        """Return an answer to wait for; raises `LostError` if none can come any more."""
+        if self._lost.done():
+            self._lost.result()
+        answer: asyncio.Future[str] = self._loop.create_future()
+        self._expected.add(answer)
+        answer.add_done_callback(self._expected.discard)
+        return answer
+
+    @staticmethod
+    def give(answer: asyncio.Future[str] | None, text: str) -> None:
+        """Take in an answer; None: nobody waits for it."""
+        if answer and not answer.done():
+            answer.set_result(text)
+
+    def lose(self, reason: LostError) -> None:
+        """End each wait: the connection is lost."""
+        for answer in tuple(self._expected):
+            if not answer.done():
+                answer.set_exception(reason)
+                answer.exception()  # nobody may wait for it any more
+
+    async def lost(self, *, within_s: float) -> None:
+        """Wait so long; raises `LostError` as soon as the connection is lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await asyncio.shield(self._lost)
