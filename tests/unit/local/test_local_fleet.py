@@ -154,11 +154,13 @@ def test_the_engine_of_a_node_may_be_a_real_one_behind_a_bridge(tmp_path: Path) 
     assert share["calls_per_minute"] == 30, "the other node's sandbox has all calls"
 
 
-def test_the_samples_bridge_is_right_once_its_comment_signs_are_off(tmp_path: Path) -> None:
+def test_the_samples_bridges_are_right_once_their_comment_signs_are_off(tmp_path: Path) -> None:
     text = (ROOT / "samplesconfig.toml").read_text(encoding="utf-8")
-    before, _, commented = text.partition("# [[bridges]]")
-    (bridge,) = loaded(tmp_path, before + "[[bridges]]" + commented.replace("\n# ", "\n")).bridges
-    assert (bridge.program, set(bridge.settings)) == ("ivr_asterisk", {"ami", "username", "secret", "scripts"})
+    blocks = re.findall(r"^# \[\[bridges\]\]\n(?:# .*\n)+", text, re.MULTILINE)
+    bare = "".join(line.removeprefix("# ") for block in blocks for line in block.splitlines(keepends=True))
+    bridges = {bridge.program: bridge for bridge in loaded(tmp_path, text + bare).bridges}
+    assert len(bridges) == len(blocks)
+    assert set(bridges["ivr_asterisk"].settings) == {"ami", "username", "secret", "scripts"}
 
 
 @pytest.mark.parametrize(
