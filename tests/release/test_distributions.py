@@ -27,7 +27,6 @@ from small_engine import TOKEN, SmallEngine
 pytestmark = pytest.mark.build
 
 AGENT = Distribution.of(ROOT / "distributions" / "agent")
-ASTERISK = Distribution.of(ROOT / "distributions" / "asterisk")
 CTL = Distribution.of(ROOT / "distributions" / "ctl")
 SAMPLES = ROOT / "agent" / "samples"
 
@@ -86,13 +85,17 @@ def test_the_programs_tell_their_help_and_version() -> None:
 
 
 @pytest.mark.e2e
-def test_the_bridge_to_asterisk_is_installed_without_the_agent_and_tells_its_help() -> None:
-    there = names_in(installed("ivr-asterisk"))
-    assert there == {"ivr-asterisk", "ivr-engine-kit", *(pin.name for pin in pins(ASTERISK.lock))}
-    told = bare(str(installed("ivr-asterisk") / "bin" / "ivr-asterisk"), "--help")
+def test_the_bridge_to_asterisk_is_in_its_wheel_with_unit_samples_and_page(tmp_path: Path) -> None:
+    """Its packages are those of the engine kit, which the agent's wheelhouse has: what is its own is looked at."""
+    folders = [ROOT / "distributions" / name for name in ("asterisk", "engine")]
+    wheels = [str(Distribution.of(folder).wheel(released())) for folder in folders]
+    done = bare(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), *wheels)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.glob("ivr_*") if "." not in path.name} == {"ivr_asterisk", "ivr_engine"}
+    told = bare(sys.executable, "-m", "ivr_asterisk", "--help", PYTHONPATH=str(tmp_path))
     assert (told.returncode, "IVR_ASTERISK_SCRIPTS" in told.stdout) == (0, True), told.stderr
     for name in ("ivr-asterisk@.service", "samples/manager.conf", "samples/extensions.conf", "samples/h6.toml"):
-        assert (installed("ivr-asterisk") / "share" / "ivr-asterisk" / name).is_file()
+        assert (tmp_path / "share" / "ivr-asterisk" / name).is_file()
 
 
 @pytest.mark.e2e
