@@ -18,10 +18,7 @@ from runtime import invocable, invoke, machine
 pytestmark = [pytest.mark.e2e, pytest.mark.build]
 
 EVENTS = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "events").glob("*.json")}
-EXPECTED = {
-    **{"list": 200, "list_all_parameters": 200, "list_numbers": 200, "no_domain": 403},
-    **{"stop": 404, "stop_reason": 404, "stop_unknown": 404, "stop_wait": 404},
-}
+EXPECTED = {name: 404 if name.startswith("stop") else 200 for name in EVENTS} | {"no_domain": 403}
 """The contract's example script does not run in the sample fleet, so its stop finds nothing."""
 
 
@@ -48,10 +45,6 @@ def test_every_ready_made_event_is_answered(ports, name) -> None:
     answer = send(ports, EVENTS[name])
     assert answer["statusCode"] == EXPECTED[name], answer
     assert answer["headers"]["x-content-type-options"] == "nosniff"
-
-
-def test_no_event_is_left_out() -> None:
-    assert EXPECTED.keys() == EVENTS.keys()
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
