@@ -46,12 +46,16 @@ help: ## list the targets
 
 setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test` need (both do it by themselves)
 
-.venv/.ready: requirements/dev.txt pyproject.toml
+# The pip that comes with a Python may be years old: slower, and with other ideas of what it may install.
+NEWER_PIP = -m pip install --quiet --require-hashes -r requirements/pip.txt
+
+.venv/.ready: requirements/dev.txt requirements/pip.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@echo "Installing the project into .venv (about half a minute, once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@$(BIN)/python $(NEWER_PIP)
+	@$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -62,11 +66,12 @@ $(OF_THE_FUNCTIONS): INTERPRETER = $(PYTHON313)
 $(OF_THE_FUNCTIONS): ONLY_WHEELS = --only-binary :all:
 INTERPRETER = $(PYTHON)
 
-.venv-%/.ready: requirements/%.txt
+.venv-%/.ready: requirements/%.txt requirements/pip.txt
 	@echo "Installing requirements/$*.txt into $(@D) (once)"
 	@rm -rf $(@D)
 	@"$(INTERPRETER)" -m venv $(@D)
-	@$(@D)/bin/pip install --quiet --require-hashes $(ONLY_WHEELS) -r $<
+	@$(@D)/bin/python $(NEWER_PIP)
+	@$(@D)/bin/pip install --quiet --no-compile --require-hashes $(ONLY_WHEELS) -r $<
 	@touch $@
 
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
@@ -260,6 +265,7 @@ LOCKING = .local/locking
 lock: setup ## make the lock files anew (needs uv; UPGRADE= keeps what is pinned)
 	@$(UV) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	@$(UV) --universal --python-version 3.13 -c requirements/dev.txt pyproject.toml -o layers/core/requirements.txt
+	@$(UV) --universal --python-version 3.11 requirements/pip.in -o requirements/pip.txt
 	@$(UV) --universal --python-version 3.11 requirements/ministack.in -o requirements/ministack.txt
 	@$(UV) --python-version 3.13 requirements/sam.in -o requirements/sam.txt
 	@$(UV) --python-version 3.13 -c requirements/ministack.txt requirements/deploy.in -o requirements/deploy.txt

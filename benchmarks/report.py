@@ -16,6 +16,18 @@ RUNS: Final = 7
 
 def in_turn(contenders: Mapping[str, Callable[[], float]], *, runs: int = RUNS, warm_ups: int = 1) -> dict[str, float]:
     """Let each contender run once, then each again, and so on; return the median of what each run returned."""
+    taken = rounds(contenders, runs=runs, warm_ups=warm_ups)
+    return {name: statistics.median(figures) for name, figures in taken.items()}
+
+
+def rounds(
+    contenders: Mapping[str, Callable[[], float]], *, runs: int = RUNS, warm_ups: int = 1
+) -> dict[str, list[float]]:
+    """Let each contender run once, then each again, and so on; return what each returned in each round.
+
+    Where a machine's speed changes from second to second, the ratio of two contenders within a round changes less than
+    either of them.
+    """
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for run in range(-warm_ups, runs):
         for name, contender in contenders.items():
@@ -24,7 +36,7 @@ def in_turn(contenders: Mapping[str, Callable[[], float]], *, runs: int = RUNS, 
                 taken[name].append(figure)
     for name, figures in taken.items():
         say(f"  {name:<28} median {statistics.median(figures):8.2f}   of {_row(figures)}")
-    return {name: statistics.median(figures) for name, figures in taken.items()}
+    return taken
 
 
 def head(title: str) -> None:

@@ -212,7 +212,21 @@ def ghosts(sample: Sample, history: History) -> Iterator[str]:
 
 
 def _long_dead(life: Life, sample: Sample, history: History) -> bool:
-    return sample.asked_at - _over_at(life, history) > LEASE_TTL_S + CLOCK_SKEW_S
+    return sample.asked_at - _vouched_at(life, history) > LEASE_TTL_S + CLOCK_SKEW_S
+
+
+def _vouched_at(life: Life, history: History) -> float:
+    """Return until when the node's row may have been renewed while the dead runtime's row still stood.
+
+    An agent that comes up takes the lease first and then deletes what is gone. If it is killed in between, the lease that
+    it took holds from there; and so for each agent that is killed within `PROMPT_S` of the one before.
+    """
+    node, at = history.sessions[life.session].node, _over_at(life, history)
+    killed = sorted(trouble.since for trouble in history.troubles if (trouble.what, trouble.node) == ("process", node))
+    for since in killed:
+        if at <= since <= at + PROMPT_S:
+            at = since
+    return at
 
 
 def missing(sample: Sample, history: History) -> Iterator[str]:

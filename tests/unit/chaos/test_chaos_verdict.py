@@ -306,6 +306,21 @@ def test_a_ghost_is_listed_longer_after_its_death_than_lease_and_skew():
     assert only(judge(history(**killed, samples=[sample(ACCEPTED + 17.1, "r")])), ghosts=1)
 
 
+def test_agents_that_are_killed_one_after_the_other_may_each_have_renewed_the_lease_last():
+    """Seed 3 once had an agent killed 2 s after the end, between its lease and its first deletions."""
+
+    def verdict(seen_s, *killed_s):
+        troubles = [Trouble(NODE, "process", ACCEPTED + since_s, ACCEPTED + since_s + 20) for since_s in killed_s]
+        listed = [sample(ACCEPTED + seen_s, "r")]
+        return judge(history(accepted_at=None, ended_at=ACCEPTED, samples=listed, troubles=troubles))
+
+    assert only(verdict(26.8, 9.9))
+    assert only(verdict(27.1, 9.9), ghosts=1)
+    assert only(verdict(35.9, 9.9, 18.9))
+    assert only(verdict(17.1, 10.1), ghosts=1), "a process killed later proves nothing of the agents before"
+    assert only(verdict(17.1, -0.1), ghosts=1)
+
+
 def test_a_row_that_no_engine_ever_ran_is_a_ghost():
     assert only(judge(history(told(), samples=[sample(ACCEPTED - 50, "r", "nobody")])), ghosts=1)
 
