@@ -37,7 +37,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite generators \
+.PHONY: help setup run test test-iam fuzz chaos dynalite generators lint-console format-console \
 	bench bench-list bench-page bench-cold bench-cli bench-filter bench-stop bench-units bench-asterisk bench-freeswitch \
 	build-here openapi openapi-check cli-docs screenshots scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
@@ -88,6 +88,17 @@ fuzz: setup ## the list against its oracle, CASES=100000 times
 dynalite: requirements/dynalite/node_modules/.ready ## install the second opinion on DynamoDB's reads (needs Node.js 20)
 
 generators: .venv-openapi/.ready requirements/openapi/node_modules/.ready ## install what makes clients of docs/openapi.json (needs Node.js 20)
+
+CONSOLE_TOOLS = requirements/console/node_modules/.bin
+PRETTIER = $(CONSOLE_TOOLS)/prettier --config requirements/console/prettier.json --log-level warn
+
+lint-console: requirements/console/node_modules/.ready ## check the console: formatting, ESLint, types (needs Node.js 20)
+	@$(PRETTIER) --check console
+	@$(CONSOLE_TOOLS)/eslint --config requirements/console/eslint.config.js console
+	@$(CONSOLE_TOOLS)/tsc --project requirements/console/tsconfig.json
+
+format-console: requirements/console/node_modules/.ready ## format the console (needs Node.js 20)
+	@$(PRETTIER) --write console
 
 requirements/%/node_modules/.ready: requirements/%/package-lock.json
 	@echo "Installing what requirements/$* pins (once)"
