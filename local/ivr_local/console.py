@@ -56,8 +56,8 @@ class Published:
 def published(folder: Path, config: Mapping[str, Any]) -> dict[str, Published]:
     """Return all files by their paths, without the slash at the begin; the page under two names, the empty one first.
 
-    References of the page to files beside it (`./app.js`) lead into the folder with the hash. Those of modules to each other
-    are relative and hold as they are.
+    References of the page to files beside it (`./app.js`) lead into the folder with the hash. Those of modules to each
+    other are relative and hold as they are.
     """
     files = {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.suffix in TYPES}
     page = files.pop(PAGE)
@@ -84,7 +84,7 @@ def configuration(outputs: Mapping[str, str]) -> dict[str, Any]:
 
 
 def headers(connect: Iterable[str]) -> dict[str, str]:
-    """Return the headers of all the console's answers. `connect` has the URLs that it may speak to beside its own origin.
+    """Return the headers of all the console's answers. `connect`: URLs that it may speak to beside its own origin.
 
     Scripts, styles and pictures come from the console's own origin alone; nothing may frame it; no text becomes markup
     (Trusted Types, W3C).

@@ -1,4 +1,4 @@
-"""The HTTP server of the embedded stack: gateway, console, token and authorization endpoints, health, restarts of nodes.
+"""The HTTP server of the embedded stack: gateway, console, token and authorization endpoints, health, restarts.
 
 Owns the listening socket and which path goes where. The gateway gets all paths that are not its own. `stack` starts it.
 """

@@ -14,7 +14,7 @@ from ivr_local.authorization import Authorization, RefusedError, SignIn
 from ivr_local.issuer import AUTHORIZE_PATH, SIGN_OUT_PATH
 
 COOKIE: Final = "ivr_local_user"
-"""Remembers who was picked, so that a page which is loaded anew need not ask. It proves nothing: anybody may pick anybody."""
+"""Remembers who was picked, so that a page loaded anew need not ask. It proves nothing: anybody may pick anybody."""
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",

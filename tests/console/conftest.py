@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from browser import CHROMIUM, MISSING, Watched, chromium
+
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """A real browser for tests of the console: Debian's Chromium, driven by Playwright.
 
-Owns how it is started, how somebody signs in, and a scripted list in place of the API's. A page that logs an error, throws
-one or breaks the content security policy fails its test.
+Owns how it is started, how somebody signs in, and a scripted list in place of the API's. A page that logs an error,
+throws one or breaks the content security policy fails its test.
 """
 
 import json
@@ -24,9 +24,14 @@ MISSING: Final = "no Chromium is installed: install Debian's package chromium, o
 
 # The sandbox needs rights that a container's root has not; the others keep it from speaking to its maker.
 FLAGS: Final = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync"
-).split()
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @contextmanager
@@ -103,7 +108,9 @@ class ScriptedList:
         if self.refusals:
             status, headers = self.refusals.pop(0)
             problem = {"detail": "refused by the script", "code": "refused", "errors": []}
-            route.fulfill(status=status, headers=headers, content_type="application/problem+json", body=json.dumps(problem))
+            route.fulfill(
+                status=status, headers=headers, content_type="application/problem+json", body=json.dumps(problem)
+            )
             return
         limit = int(self.asked[-1]["limit"])
         body = json.dumps(self.rows[:limit])
