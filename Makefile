@@ -148,8 +148,9 @@ openapi: setup ## write docs/openapi.json anew
 openapi-check: setup ## look for what breaks programs made for the last release (docs/released/openapi.json)
 	@$(BIN)/python -m delivery.openapi.breaking
 
-screenshots: setup ## render the pictures of the command line into docs/images
+screenshots: setup ## render the pictures of command line and console into docs/images (needs Chromium)
 	@PYTHONPATH=tests/support $(BIN)/python -m delivery.screenshots docs/images
+	@PYTHONPATH=tests/support $(BIN)/python -m delivery.console_pictures docs/images
 
 cli-docs: setup ## write docs/cli.md anew
 	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md

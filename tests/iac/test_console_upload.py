@@ -41,7 +41,11 @@ def session() -> Iterator[Any]:
 
 def distribution(session: Any) -> str:
     """Make a distribution; return its id."""
-    origin = {"Id": "files", "DomainName": "st-console.s3.amazonaws.com", "S3OriginConfig": {"OriginAccessIdentity": ""}}
+    origin = {
+        "Id": "files",
+        "DomainName": "st-console.s3.amazonaws.com",
+        "S3OriginConfig": {"OriginAccessIdentity": ""},
+    }
     config = {
         "CallerReference": "1",
         "Origins": {"Quantity": 1, "Items": [origin]},
@@ -114,7 +118,10 @@ def test_pages_still_open_find_their_files_and_old_releases_go(session: Any, tmp
 
 
 def test_a_stack_without_a_console_is_left_alone(session: Any) -> None:
-    assert upload.publish(session, {"ApiUrl": "https://api.example"}) == "console: off in this stack (parameter Console), nothing to upload"
+    assert (
+        upload.publish(session, {"ApiUrl": "https://api.example"})
+        == "console: off in this stack (parameter Console), nothing to upload"
+    )
 
 
 def test_a_stacks_outputs_are_read_as_they_are() -> None:
