@@ -10,6 +10,7 @@ import { FIELDS, written } from "./columns.js";
 /** @typedef {import("./rows.js").Rows} Rows */
 
 const BEYOND = 8;
+const SCROLLING_MS = 250;
 
 /** The table. Set `rows`, then call `layout` when columns or order change, and `draw` when rows do. */
 export class RuntimeTable extends HTMLElement {
@@ -21,6 +22,7 @@ export class RuntimeTable extends HTMLElement {
   /** Where a range begins: the row that was selected last. */ #anchor = "";
   /** @type {HTMLTableRowElement[]} */ #pool = [];
   #drawing = false;
+  #scrolled_ms = -Infinity;
 
   /** @param {Rows} rows */
   constructor(rows) {
@@ -34,13 +36,24 @@ export class RuntimeTable extends HTMLElement {
   }
 
   #listen() {
-    this.addEventListener("scroll", () => this.soon(), { passive: true });
+    this.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.body.addEventListener("pointerover", (event) => tell(/** @type {HTMLElement} */ (event.target)));
     this.addEventListener("keydown", (event) => this.#key(event));
     this.body.addEventListener("click", (event) => this.#click(event));
     this.body.addEventListener("pointerenter", () => this.#hold(true));
     this.body.addEventListener("pointerleave", () => this.#hold(false));
     this.head.addEventListener("click", (event) => this.#header(event));
     new ResizeObserver(() => this.soon()).observe(this);
+  }
+
+  /** Whether somebody scrolls just now. */
+  get scrolling() {
+    return performance.now() - this.#scrolled_ms < SCROLLING_MS;
+  }
+
+  #scrolled() {
+    this.#scrolled_ms = performance.now();
+    this.soon();
   }
 
   /**
@@ -173,7 +186,6 @@ export class RuntimeTable extends HTMLElement {
       const text = written(row, field, clock);
       if (cell.textContent !== text) {
         cell.textContent = text;
-        cell.title = text;
       }
     }
   }
@@ -292,6 +304,11 @@ export class RuntimeTable extends HTMLElement {
   #firstInView() {
     return Math.ceil(this.scrollTop / this.#rowHeight());
   }
+}
+
+/** Show a cell's whole text, which may be cut, while the pointer is on it. @param {HTMLElement} cell */
+function tell(cell) {
+  if (cell.matches("td") && cell.children.length === 0) cell.title = cell.textContent ?? "";
 }
 
 /** @param {string} field */

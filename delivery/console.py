@@ -1,10 +1,10 @@
-"""`make deploy`: puts the console's files into the bucket of the deployed stack, and makes CloudFront ask for them anew.
+"""`make deploy`: puts the console's files into the bucket of the deployed stack, and makes CloudFront read them anew.
 
     python -m delivery.console default|staging|prod [--samconfig FILE] [--stack-name NAME] [--region R] [--profile P]
 
-Owns the order: files under their hash first, then the configuration, the page last, so that no page leads to what is not
-there yet. Files of earlier releases stay, for pages that are still open; of those, `KEPT_RELEASES` are kept. Does nothing
-where the stack has no console. Called by the Makefile after `sam deploy`.
+Owns the order: files under their hash first, then the configuration, the page last, so that no page leads to what is
+not there yet. Files of earlier releases stay, for pages that are still open; of those, `KEPT_RELEASES` are kept. Does
+nothing where the stack has no console. Called by the Makefile after `sam deploy`.
 """
 
 import argparse

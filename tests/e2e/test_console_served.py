@@ -56,7 +56,8 @@ def test_its_configuration_is_that_of_the_stack(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/app.js", "/assets/app.js", "/{folder}/../../samplesconfig.toml", "/{folder}/%2e%2e/index.html", "/{folder}/"]
+    "path",
+    ["/app.js", "/assets/app.js", "/{folder}/../../samplesconfig.toml", "/{folder}/%2e%2e/index.html", "/{folder}/"],
 )
 def test_nothing_else_is_served(stack: Stack, folder: str, path: str) -> None:
     answer = get(stack, path.format(folder=folder))

@@ -1,4 +1,4 @@
-"""The console in the cloud: off unless asked for, private, under the local stack's headers, the API behind the same name."""
+"""The console in the cloud: off unless asked for, private, the local stack's headers, the API behind the same name."""
 
 from collections.abc import Callable
 from typing import Any

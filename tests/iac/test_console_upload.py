@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
+from delivery import console as upload
 from moto import mock_aws
 
-from delivery import console as upload
 from emulators import ROOT
 from ivr_local import console
 
