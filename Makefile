@@ -37,8 +37,8 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite generators \
-	bench bench-list bench-page bench-cold bench-cli bench-filter bench-stop bench-units bench-asterisk bench-freeswitch \
+.PHONY: help setup run test test-iam fuzz chaos dynalite generators lint-console format-console \
+	bench bench-list bench-page bench-cold bench-cli bench-console bench-filter bench-stop bench-units bench-asterisk bench-freeswitch \
 	build-here openapi openapi-check cli-docs screenshots scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
@@ -89,6 +89,17 @@ dynalite: requirements/dynalite/node_modules/.ready ## install the second opinio
 
 generators: .venv-openapi/.ready requirements/openapi/node_modules/.ready ## install what makes clients of docs/openapi.json (needs Node.js 20)
 
+CONSOLE_TOOLS = requirements/console/node_modules/.bin
+PRETTIER = $(CONSOLE_TOOLS)/prettier --config requirements/console/prettier.json --log-level warn
+
+lint-console: requirements/console/node_modules/.ready ## check the console: formatting, ESLint, types (needs Node.js 20)
+	@$(PRETTIER) --check console
+	@$(CONSOLE_TOOLS)/eslint --config requirements/console/eslint.config.js console
+	@$(CONSOLE_TOOLS)/tsc --project requirements/console/tsconfig.json
+
+format-console: requirements/console/node_modules/.ready ## format the console (needs Node.js 20)
+	@$(PRETTIER) --write console
+
 requirements/%/node_modules/.ready: requirements/%/package-lock.json
 	@echo "Installing what requirements/$* pins (once)"
 	@cd requirements/$* && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --silent
@@ -108,7 +119,10 @@ chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=20
 	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ASTERISK),--asterisk)
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-cli bench-asterisk bench-freeswitch ## measure every published figure (benchmarks/README.md)
+bench-console: setup ## bytes, requests, frames, time to paint and memory of the console (needs Chromium)
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.console
+
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-cli bench-console bench-asterisk bench-freeswitch ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -134,8 +148,9 @@ openapi: setup ## write docs/openapi.json anew
 openapi-check: setup ## look for what breaks programs made for the last release (docs/released/openapi.json)
 	@$(BIN)/python -m delivery.openapi.breaking
 
-screenshots: setup ## render the pictures of the command line into docs/images
+screenshots: setup ## render the pictures of command line and console into docs/images (needs Chromium)
 	@PYTHONPATH=tests/support $(BIN)/python -m delivery.screenshots docs/images
+	@PYTHONPATH=tests/support $(BIN)/python -m delivery.console_pictures docs/images
 
 cli-docs: setup ## write docs/cli.md anew
 	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
@@ -242,6 +257,7 @@ deploy: setup build ## deploy to AWS (ENV=dev|staging|prod; DEPLOY_ARGS="--no-ex
 		--samconfig $(SAMCONFIG) $(DEPLOY_ARGS)) && \
 		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-file $(abspath $(SAMCONFIG)) --config-env $(CONFIG_ENV) \
 		--template-file $(BUILD_DIR)/template.yaml --parameter-overrides $$parameters $(DEPLOY_ARGS)
+	@$(if $(findstring --no-execute-changeset,$(DEPLOY_ARGS)),,$(BIN)/python -m delivery.console $(CONFIG_ENV) --samconfig $(SAMCONFIG) $(DEPLOY_ARGS))
 
 deploy-check: setup sam .venv-deploy/.ready ## deploy into an emulated CloudFormation and use what that made (tests/deploy)
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)

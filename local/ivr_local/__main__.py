@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ivr_local import fleet, server, state, template
+from ivr_local.authorization import OPENID
 from ivr_local.emulator import ACCOUNT_ID, HOST, REGION, StartError
 from ivr_local.fleet import MAX_DELAY_MS, ClientConfig
 from ivr_local.intrinsics import TemplateError
@@ -89,6 +90,7 @@ def _plan(options: argparse.Namespace) -> Plan:
             "JwtIssuer": f"http://{HOST}:{options.port}",
             "JwtAudience": AUDIENCE,
             "Sites": ",".join(site.code for site in loaded.sites),
+            "ConsoleScopes": ",".join(_all_scopes(loaded)),
         },
         stack_name=STACK_NAME,
         region=REGION,
@@ -104,6 +106,11 @@ def _plan(options: argparse.Namespace) -> Plan:
         aws_host=options.aws_host,
         external_stop_delay_ms=_delay_ms(os.environ.get(DELAY_VARIABLE), loaded.sandbox.external_stop_delay_ms),
     )
+
+
+def _all_scopes(loaded: fleet.Fleet) -> list[str]:
+    """Return what the console may ask for: the local issuer grants each user what is theirs of it."""
+    return [OPENID, *sorted({scope for user in loaded.users for scope in user.scopes})]
 
 
 def _ministack(program: Path) -> Path:
@@ -134,7 +141,9 @@ def _welcome(plan: Plan, opened: state.StateDir) -> str:
     some = """--data-urlencode 'mask=id,site,code,ext.state' --data-urlencode 'filter={"site":"SITE"}'"""
     ivrctl = shlex.quote(str(Path(sys.executable).with_name("ivrctl")))
     return f"""
-Ready. In another terminal (as client {client.id} of domain {client.domain}; samplesconfig.toml has more):
+Ready. In a browser: {plan.url}/
+
+In another terminal (as client {client.id} of domain {client.domain}; samplesconfig.toml has more):
 
   export TOKEN=$({_token_command(plan, client)})
 

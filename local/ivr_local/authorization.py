@@ -27,6 +27,9 @@ CODE_TTL_S: Final = 60.0
 REFRESH_TTL_S: Final = 12 * 3600.0
 """How long a refresh token is good for: a shift."""
 
+OPENID: Final = "openid"
+"""The scope that asks for an id token; it opens nothing."""
+
 LOOPBACK: Final = ("127.0.0.1", "::1")
 """By their addresses: RFC 8252 section 8.3 advises against `localhost`."""
 
@@ -57,6 +60,8 @@ class SignIn:
     challenge: str
     scopes: tuple[str, ...]
     until_s: float
+    nonce: str | None = None
+    """What the client will look for in its id token (OpenID Connect Core section 3.1.2.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +72,9 @@ class Granted:
     client_id: str
     scopes: tuple[str, ...]
     refresh: str = ""
+    identity: bool = False
+    """Whether an id token is due: the scope `openid` was asked for."""
+    nonce: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,26 @@ class Authorization:
         self._codes[code] = _Code(sign_in, user, secrets.token_urlsafe(8), self.clock() + CODE_TTL_S)
         return self._back(sign_in.redirect_uri, sign_in.state, code=code)
 
+    def remembered(self, request_id: str, user_id: str, prompt: str) -> str | None:
+        """Sign the user in who was chosen before; None if the page has to ask.
+
+        With the prompt `none` nothing is ever asked: raises `RefusedError` if nobody is remembered (OpenID Connect Core
+        section 3.1.2.1). Other prompts always ask.
+        """
+        if prompt in {"", "none"} and user_id in self.users:
+            return self.choose(request_id, user_id)
+        if prompt != "none":
+            return None
+        sign_in = self._pending.pop(request_id)
+        back = self._back(sign_in.redirect_uri, sign_in.state, error="login_required")
+        raise RefusedError("login_required", "nobody is signed in", redirect=back)
+
+    def after_sign_out(self, client_id: str, redirect_uri: str) -> str | None:
+        """Return where to go after a sign-out: an address that the client has registered, or nowhere."""
+        client = self.clients.get(client_id)
+        known = client.redirect_uris if client else ()
+        return redirect_uri if any(matches(self._absolute(one), redirect_uri) for one in known) else None
+
     def exchange(self, form: Mapping[str, str]) -> Granted:
         """Redeem a code, once; raises `RefusedError`."""
         held = self._redeemed(form.get("code", ""), self._codes)
@@ -138,10 +166,18 @@ class Authorization:
             raise RefusedError("invalid_grant", "the code was given to another client_id or redirect_uri")
         if not _proves(form.get("code_verifier", ""), sign_in.challenge):
             raise RefusedError("invalid_grant", "code_verifier does not fit the code_challenge")
-        held_scopes = tuple(scope for scope in sign_in.scopes or held.user.scopes if scope in held.user.scopes)
+        asked = [scope for scope in sign_in.scopes if scope != OPENID] or held.user.scopes
+        held_scopes = tuple(scope for scope in asked if scope in held.user.scopes)
         if not held_scopes:
             raise RefusedError("invalid_scope", f"this user may have: {' '.join(held.user.scopes)}")
-        return self._renewable(Granted(user=held.user, client_id=sign_in.client_id, scopes=held_scopes), held.family)
+        granted = Granted(
+            user=held.user,
+            client_id=sign_in.client_id,
+            scopes=held_scopes,
+            identity=OPENID in sign_in.scopes,
+            nonce=sign_in.nonce,
+        )
+        return self._renewable(granted, held.family)
 
     def refresh(self, form: Mapping[str, str]) -> Granted:
         """Redeem a refresh token, once: the answer has the next one. Raises `RefusedError`."""
@@ -171,6 +207,7 @@ class Authorization:
             challenge=asked["code_challenge"],
             scopes=tuple(scope for scope in asked.get("scope", "").split(" ") if scope),
             until_s=self.clock() + REQUEST_TTL_S,
+            nonce=asked.get("nonce"),
         )
 
     def _redeemed(self, secret: str, held: dict[str, Held]) -> Held:

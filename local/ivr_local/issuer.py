@@ -21,7 +21,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ivr_local.authorization import Authorization, RefusedError
+from ivr_local.authorization import Authorization, Granted, RefusedError
 from ivr_local.fleet import ClientConfig
 
 TOKEN_TTL_S: Final = 3600
@@ -36,6 +36,7 @@ GRANTS: Final[dict[str, tuple[str, ...]]] = {
 """The grants, and the parameters that each needs."""
 
 AUTHORIZE_PATH: Final = "/oauth2/authorize"
+SIGN_OUT_PATH: Final = "/oauth2/logout"
 JWKS_PATH: Final = "/.well-known/jwks.json"
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 
@@ -92,6 +93,7 @@ class Issuer:
             return document
         return document | {
             "authorization_endpoint": self.url + AUTHORIZE_PATH,
+            "end_session_endpoint": self.url + SIGN_OUT_PATH,
             "grant_types_supported": list(GRANTS),
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
             "response_types_supported": ["code"],
@@ -149,7 +151,22 @@ class Issuer:
         token = self._signed(
             subject=granted.user.id, client_id=granted.client_id, domain=granted.user.domain, scopes=granted.scopes
         )
-        return _bearer(token, granted.scopes, refresh_token=granted.refresh)
+        identity = {"id_token": self._identity(granted)} if by_code and granted.identity else {}
+        return _bearer(token, granted.scopes, refresh_token=granted.refresh, **identity)
+
+    def _identity(self, granted: Granted) -> str:
+        """Sign an id token (OpenID Connect Core section 2)."""
+        now_s = int(self.clock())
+        claims: dict[str, Any] = {
+            "iss": self.url,
+            "sub": granted.user.id,
+            "aud": granted.client_id,
+            "name": granted.user.name,
+            "iat": now_s,
+            "exp": now_s + TOKEN_TTL_S,
+            **({} if granted.nonce is None else {"nonce": granted.nonce}),
+        }
+        return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": self.key_id})
 
     def _client(self, authorizations: Sequence[str]) -> ClientConfig:
         if len(authorizations) > 1:  # section 5.2: "includes multiple credentials"

@@ -1,4 +1,4 @@
-"""The HTTP server of the embedded stack: gateway, token and authorization endpoints, health, the restart of a node.
+"""The HTTP server of the embedded stack: gateway, console, token and authorization endpoints, health, restarts.
 
 Owns the listening socket and which path goes where. The gateway gets all paths that are not its own. `stack` starts it.
 """
@@ -11,12 +11,14 @@ import json
 import logging
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from ivr_local import signin
+from ivr_local.console import Published
 from ivr_local.emulator import HOST
 from ivr_local.gateway import MAX_BODY_BYTES, Gateway
 from ivr_local.issuer import DISCOVERY_PATH, JWKS_PATH, TOKEN_PATH, Issuer
@@ -97,7 +99,17 @@ class AccessLine(AbstractAccessLogger):
         self.logger.info("%s %s %s %d %.0f ms", request.remote, request.method, path, response.status, took_ms)
 
 
-def application(*, gateway: Gateway, issuer: Issuer, behind: Behind, admin_token: str) -> web.Application:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """The console's files by their paths, and the headers of all its answers."""
+
+    files: Mapping[str, Published]
+    headers: Mapping[str, str]
+
+
+def application(
+    *, gateway: Gateway, issuer: Issuer, behind: Behind, admin_token: str, console: Console
+) -> web.Application:
     """Return the application: a few paths of its own; the gateway gets all others."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.router.add_post(TOKEN_PATH, _token(issuer))
@@ -107,6 +119,8 @@ def application(*, gateway: Gateway, issuer: Issuer, behind: Behind, admin_token
         app.router.add_routes(signin.routes(issuer.authorization))
     app.router.add_get(HEALTH_PATH, _health(behind), allow_head=False)
     app.router.add_post(RESTART_PATH, _restart(behind, admin_token))
+    for path, file in console.files.items():
+        app.router.add_get(f"/{path}", _console_file(file, console.headers))
     app.router.add_route("*", "/{path:.*}", gateway.handle)
     return app
 
@@ -143,6 +157,19 @@ def _constant(document: Mapping[str, Any]) -> Any:
         return web.Response(body=body, content_type="application/json")
 
     return constant
+
+
+def _console_file(file: Published, headers: Mapping[str, str]) -> Any:
+    fixed = {**headers, "Cache-Control": file.cache_control, "Content-Type": file.content_type, "ETag": file.etag}
+
+    async def answer(request: web.Request) -> web.Response:
+        if file.etag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=fixed)
+        packs = file.packed is not None and "gzip" in request.headers.get("Accept-Encoding", "")
+        packing = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"} if packs else {"Vary": "Accept-Encoding"}
+        return web.Response(body=file.packed if packs else file.body, headers={**fixed, **packing})
+
+    return answer
 
 
 def _health(behind: Behind) -> Any:

@@ -11,7 +11,10 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from ivr_local.authorization import Authorization, RefusedError, SignIn
-from ivr_local.issuer import AUTHORIZE_PATH
+from ivr_local.issuer import AUTHORIZE_PATH, SIGN_OUT_PATH
+
+COOKIE: Final = "ivr_local_user"
+"""Remembers who was picked, so that a page loaded anew need not ask. It proves nothing: anybody may pick anybody."""
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
@@ -37,8 +40,11 @@ def routes(authorization: Authorization) -> list[web.RouteDef]:
         try:
             asked = _once(request.rel_url.raw_query_string)
             request_id, sign_in = authorization.begin(asked)
+            known = authorization.remembered(request_id, request.cookies.get(COOKIE, ""), asked.get("prompt", ""))
         except RefusedError as refused:
             return _refused(refused)
+        if known is not None:
+            return web.Response(status=303, headers={**HEADERS, "Location": known})
         return _page("Who are you?", _choices(authorization, request_id, sign_in))
 
     async def choose(request: web.Request) -> web.Response:
@@ -47,9 +53,25 @@ def routes(authorization: Authorization) -> list[web.RouteDef]:
             location = authorization.choose(chosen.get("request", ""), chosen.get("user", ""))
         except RefusedError as refused:
             return _refused(refused)
-        return web.Response(status=303, headers={**HEADERS, "Location": location})
+        answer = web.Response(status=303, headers={**HEADERS, "Location": location})
+        answer.set_cookie(COOKIE, chosen.get("user", ""), httponly=True, samesite="Lax", path=AUTHORIZE_PATH)
+        return answer
 
-    return [web.get(AUTHORIZE_PATH, show, allow_head=False), web.post(AUTHORIZE_PATH, choose)]
+    async def sign_out(request: web.Request) -> web.Response:
+        wanted = request.query.get("post_logout_redirect_uri", "")
+        location = authorization.after_sign_out(request.query.get("client_id", ""), wanted)
+        if location is None:
+            answer = _page("You are signed out", "<p>Close this page, or sign in anew where you came from.</p>")
+        else:
+            answer = web.Response(status=303, headers={**HEADERS, "Location": location})
+        answer.del_cookie(COOKIE, path=AUTHORIZE_PATH)
+        return answer
+
+    return [
+        web.get(AUTHORIZE_PATH, show, allow_head=False),
+        web.post(AUTHORIZE_PATH, choose),
+        web.get(SIGN_OUT_PATH, sign_out, allow_head=False),
+    ]
 
 
 def _choices(authorization: Authorization, request_id: str, sign_in: SignIn) -> str:

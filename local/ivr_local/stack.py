@@ -17,7 +17,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from ivr_local import access, emulator, server
+from ivr_local import access, console, emulator, server
 from ivr_local.authorization import Authorization
 from ivr_local.authorizer import JwtAuthorizer
 from ivr_local.emulator import ACCOUNT_ID, HOST, REGION, Endpoint
@@ -112,7 +112,11 @@ class LocalStack:
         """Start everything; return when list and stop work. Raises `StartError`."""
         self.state.write_private("issuer.pem", self._issuer.pem())
         app = server.application(
-            gateway=self._gateway(), issuer=self._issuer, behind=self, admin_token=self._admin_token
+            gateway=self._gateway(),
+            issuer=self._issuer,
+            behind=self,
+            admin_token=self._admin_token,
+            console=self._console(),
         )
         self._runner = await server.serve(app, self._bound, access_log=_access_log(self.state.logs / "gateway.log"))
         if not self.plan.iam:
@@ -226,6 +230,10 @@ class LocalStack:
             api=self._api(),
             port=self.plan.port,
         )
+
+    def _console(self) -> server.Console:
+        files = console.published(self.plan.project / "console", console.configuration(self.plan.template.outputs))
+        return server.Console(files=files, headers=console.headers([self._issuer.url]))
 
     def _api(self) -> Api:
         return Api(account_id=ACCOUNT_ID, api_id="local")

@@ -1,0 +1,431 @@
+// The console's composition root: configuration, sign-in, then the list, kept up to date and in step with the address.
+//
+// Owns what stands on the page outside the table: header, banners, counts, and which part is told of what. The filter form
+// and the stop dialog are fetched when they are first used.
+
+import { Api, ApiError } from "./api.js";
+import { Auth, loadConfig, SignInError } from "./auth.js";
+import { FIELDS, instant, maskOf, shown } from "./columns.js";
+import { Poll } from "./poll.js";
+import { Rows } from "./rows.js";
+import { RuntimeTable } from "./table.js";
+import { readView, writeView } from "./url.js";
+
+/** @typedef {import("./columns.js").Runtime} Runtime */
+/** @typedef {import("./url.js").View} View */
+
+/** More rows than this are not shown, nor stopped together: a filter finds the right ones. */
+const MOST_ROWS = 10_000;
+
+/** After this the list counts as old. */
+const OLD_MS = 15_000;
+
+/** @param {string} id @returns {any} */
+const the = (id) => document.getElementById(id);
+
+/** What is shown to somebody who is signed in. */
+class Console {
+  rows = new Rows();
+  table = new RuntimeTable(this.rows);
+  asOf_ms = 0;
+  anew = true;
+  /** Banners by what they are about. @type {Map<string, string>} */ told = new Map();
+  /** @type {View} */ view;
+  /** @type {import("./filters.js").FilterForm | undefined} */ form;
+  /** @type {import("./stop.js").StopDialog | undefined} */ dialog;
+  /** Whether more match than are shown. */ more = false;
+
+  /** @param {import("./auth.js").Config} config @param {Auth} auth */
+  constructor(config, auth) {
+    this.auth = auth;
+    this.api = new Api({ base: config.api, token: (fresh) => auth.token(fresh) });
+    this.numbers = auth.may(config.scope_numbers);
+    this.refusal = auth.may(config.scope_stop)
+      ? ""
+      : `You may not stop scripts: your sign-in lacks ${config.scope_stop}.`;
+    const { view, wrong } = readView(location.search);
+    this.view = view;
+    if (wrong.length > 0) this.told.set("view", wrong.join(" "));
+    this.poll = new Poll(
+      (signal) => this.ask(signal),
+      () => this.table.scrolling,
+    );
+  }
+
+  start() {
+    the("list").hidden = the("pause").hidden = the("sign-out").hidden = false;
+    the("person").textContent = this.auth.name;
+    the("domain").textContent = this.auth.domain;
+    the("refusal").textContent = this.refusal;
+    the("place").replaceWith(this.table);
+    this.table.refusal = this.refusal;
+    this.#fillColumns();
+    this.#fillZones();
+    this.#listen();
+    this.#laidOut();
+    this.poll.now();
+    setInterval(() => this.#tick(), 1000);
+  }
+
+  #listen() {
+    this.table.addEventListener("chosen", () => this.#showSelection());
+    this.table.addEventListener("held", () => this.#showCounts());
+    this.table.addEventListener("order", (event) => this.change({ order: /** @type {CustomEvent} */ (event).detail }));
+    this.table.addEventListener("stop", (event) => this.stop([/** @type {CustomEvent} */ (event).detail], "one"));
+    the("waiting").addEventListener("click", () => this.#release());
+    the("clear").addEventListener("click", () => this.#select([]));
+    the("stop-selected").addEventListener("click", () => this.stop(this.rows.chosen(), "selected"));
+    the("stop-matching").addEventListener("click", () => this.stopMatching());
+    the("filter").addEventListener("click", () => this.showFilter());
+    the("pause").addEventListener("click", () => this.#pause());
+    the("zone").addEventListener("change", () => this.change({ zone: the("zone").value }));
+    the("columns").addEventListener("change", () => this.#columnsChosen());
+    addEventListener("popstate", () => this.change(readView(location.search).view));
+  }
+
+  /** Show another view, and put it into the address. @param {Partial<View>} some */
+  change(some) {
+    const asked = JSON.stringify([this.view.filter, this.view.order, maskOf(this.view.columns, this.numbers)]);
+    this.view = { ...this.view, ...some };
+    history.replaceState(null, "", location.pathname + writeView(this.view));
+    this.told.delete("view");
+    this.#laidOut();
+    if (asked === JSON.stringify([this.view.filter, this.view.order, maskOf(this.view.columns, this.numbers)])) return;
+    this.anew = true;
+    this.poll.now();
+  }
+
+  #laidOut() {
+    this.table.zone = this.view.zone;
+    this.table.layout(shown(this.view.columns, this.numbers), this.view.order);
+    the("filter").textContent = this.view.filter === null ? "Filter" : "Filter: on";
+    if (this.form) this.form.value = this.view;
+    this.#showBanners();
+  }
+
+  /** @param {AbortSignal} signal @returns {Promise<import("./poll.js").Outcome>} */
+  async ask(signal) {
+    try {
+      const answer = await this.api.list({ ...this.#question(), signal });
+      return { changed: this.#take(answer) };
+    } catch (error) {
+      if (signal.aborted) throw error;
+      this.#failed(error);
+      return { failed: true, retryAfter_s: error instanceof ApiError ? error.retryAfter_s : null };
+    }
+  }
+
+  #question() {
+    const { filter, order, columns } = this.view;
+    return { filter, order, mask: maskOf(columns, this.numbers), limit: MOST_ROWS + 1 };
+  }
+
+  /** @param {import("./api.js").Answer} answer */
+  #take({ rows, sites, asOf_ms }) {
+    const more = rows.length > MOST_ROWS;
+    this.more = more;
+    let changed = false;
+    this.table.anchored(() => (changed = this.rows.update(more ? rows.slice(0, MOST_ROWS) : rows, this.anew)));
+    if (this.anew) this.table.scrollTop = 0;
+    this.anew = false;
+    this.asOf_ms = asOf_ms;
+    this.told.delete("failed");
+    const most = MOST_ROWS.toLocaleString("en");
+    this.#tell(
+      "more",
+      more ? `More than ${most} scripts fit. The first ${most} in this order are shown; filter to see the others.` : "",
+    );
+    const dark = sites.filter((one) => one.alive < one.known);
+    this.#tell(
+      "sites",
+      dark.map(({ site, alive, known }) => `${site}: ${known - alive} of ${known} nodes are not heard of.`).join(" ") +
+        (dark.length > 0 ? " What runs there is not in this list." : ""),
+    );
+    this.form?.problem(null);
+    this.#showAll();
+    return changed;
+  }
+
+  /** @param {unknown} error */
+  #failed(error) {
+    const refused = error instanceof ApiError && error.status === 400;
+    if (refused)
+      this.#tell(
+        "failed",
+        `The API refuses this view: ${error.faults.map((one) => `${one.place}: ${one.message}; ${one.remedy}`).join(". ") || error.message}`,
+      );
+    else
+      this.#tell(
+        "failed",
+        `The list cannot be refreshed: ${error instanceof Error ? error.message : error} It is tried again.`,
+      );
+    this.form?.problem(refused ? error : null);
+    this.#showBanners();
+  }
+
+  /** @param {string} about @param {string} text */
+  #tell(about, text) {
+    if (text === "") this.told.delete(about);
+    else this.told.set(about, text);
+  }
+
+  #showAll() {
+    the("domain").textContent ||= this.rows.shown[0]?.domain ?? "";
+    the("none").hidden = this.rows.shown.length > 0;
+    this.#showBanners();
+    this.#showCounts();
+    this.#showSelection();
+    this.#tick();
+  }
+
+  #showBanners() {
+    const texts = [...this.told.values()];
+    const now = [...the("banners").children].map((one) => one.textContent);
+    if (now.join("\n") === texts.join("\n")) return;
+    the("banners").replaceChildren(...texts.map((text) => made("p", text)));
+  }
+
+  #showCounts() {
+    const { all, waiting, ended } = this.rows;
+    the("count").textContent = `${all.size.toLocaleString("en")}${this.more ? "+" : ""} running`;
+    the("waiting").hidden = waiting + ended.size === 0;
+    the("waiting").textContent = `${waiting} started, ${ended.size} ended: show`;
+    this.#facet("sites", "site");
+    this.#facet("scripts", "code");
+  }
+
+  /** @param {string} place @param {"site" | "code"} field */
+  #facet(place, field) {
+    const counts = this.rows.counts(field).slice(0, 12);
+    const key = JSON.stringify([counts, this.view.filter]);
+    if (the(place).dataset.key === key) return;
+    the(place).dataset.key = key;
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.value;
+    the(place).replaceChildren(...counts.map(([value, count]) => this.#chip(field, value, count)));
+    const again = [...the(place).children].find((chip) => chip.dataset.value === focused && focused !== undefined);
+    again?.focus();
+  }
+
+  /** @param {string} field @param {string} value @param {number} count */
+  #chip(field, value, count) {
+    const chip = made("button", `${value} `);
+    chip.append(made("b", count.toLocaleString("en")));
+    chip.type = "button";
+    chip.dataset.value = `${field} ${value}`;
+    const atom = ["==", ["property", field], value];
+    chip.ariaPressed = String(hasAtom(this.view.filter, atom));
+    chip.addEventListener("click", () => this.change({ filter: toggled(this.view.filter, atom) }));
+    return chip;
+  }
+
+  #showSelection() {
+    const count = this.rows.selected.size;
+    const text = count === 0 ? "Nothing is selected" : `${count.toLocaleString("en")} selected`;
+    if (the("selection").textContent !== text) the("selection").textContent = text;
+    the("clear").hidden = count === 0;
+    disable(the("stop-selected"), this.refusal || (count === 0 ? "Select scripts first" : ""));
+    const most = this.more ? `More than ${MOST_ROWS.toLocaleString("en")} match: filter first` : "";
+    disable(the("stop-matching"), this.refusal || most || (this.rows.all.size === 0 ? "Nothing runs that fits" : ""));
+  }
+
+  #tick() {
+    if (document.hidden || this.asOf_ms === 0) return;
+    const age_ms = Date.now() - this.asOf_ms;
+    the("as-of").textContent =
+      `as of ${instant(new Date(this.asOf_ms).toISOString(), this.view.zone).slice(-8)}, ${Math.max(0, Math.round(age_ms / 1000))} s ago`;
+    the("as-of").dataset.old = String(age_ms > OLD_MS);
+    this.table.soon();
+  }
+
+  #pause() {
+    this.poll.paused = !this.poll.paused;
+    the("pause").ariaPressed = String(this.poll.paused);
+  }
+
+  #release() {
+    this.table.anchored(() => {
+      this.rows.held = false;
+      this.rows.held = this.table.body.matches(":hover");
+    });
+    this.#showCounts();
+    this.table.grid.focus();
+  }
+
+  /** @param {string[]} ids */
+  #select(ids) {
+    this.rows.selected = new Set(ids);
+    this.#showSelection();
+    this.table.grid.focus();
+    this.table.soon();
+  }
+
+  async showFilter() {
+    if (this.form === undefined) {
+      const { FilterForm } = await import("./filters.js");
+      this.form = new FilterForm(this.numbers, (some) => this.change(some));
+      this.form.suggest = (/** @type {string} */ field) => this.#values(field);
+      this.form.value = this.view;
+      the("filters").append(this.form);
+    }
+    const open = the("filter").ariaExpanded !== "true";
+    the("filter").ariaExpanded = String(open);
+    the("filters").hidden = !open;
+    if (open) this.form.focus();
+  }
+
+  /** @param {string} field */
+  #values(field) {
+    const rows = /** @type {any[]} */ ([...this.rows.all.values()]);
+    return [...new Set(rows.map((row) => row[field]).filter((value) => typeof value === "string"))]
+      .sort()
+      .slice(0, 200);
+  }
+
+  /** @param {Runtime[]} rows @param {import("./stop.js").Frozen} frozen */
+  async stop(rows, frozen) {
+    if (this.refusal !== "" || rows.length === 0) return;
+    const { StopDialog } = await import("./stop.js");
+    this.dialog ??= new StopDialog(this.api);
+    await this.dialog.ask(rows, frozen);
+    this.poll.now();
+  }
+
+  /** Stop what matches now: the ids are fetched anew, shown, and those alone are stopped. */
+  async stopMatching() {
+    if (the("stop-matching").ariaDisabled === "true") return;
+    try {
+      const { rows } = await this.api.list(this.#question());
+      this.#tell("matching", rows.length > MOST_ROWS ? "Too many match by now: filter first." : "");
+      this.#showBanners();
+      if (rows.length <= MOST_ROWS) await this.stop(rows, "matching");
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** The session has ended: sign in anew and come back to this view; not while stops are under way. */
+  expired() {
+    this.#tell("session", "Your sign-in has ended. Load this page anew to sign in again.");
+    this.#showBanners();
+    if (!this.dialog?.open) void this.auth.signIn().catch(() => this.poll.stop());
+  }
+
+  #fillColumns() {
+    for (const [field, { title, personal }] of Object.entries(FIELDS)) {
+      if (personal && !this.numbers) continue;
+      const label = made("label", "");
+      const check = made("input", "");
+      check.type = "checkbox";
+      check.value = field;
+      check.checked = this.view.columns.includes(field);
+      label.append(check, title);
+      the("columns").querySelector("fieldset").append(label);
+    }
+  }
+
+  #columnsChosen() {
+    const checks = /** @type {HTMLInputElement[]} */ ([...the("columns").querySelectorAll("input")]);
+    const chosen = checks.filter((check) => check.checked).map((check) => check.value);
+    const kept = this.view.columns.filter(
+      (field) => chosen.includes(field) || (FIELDS[field]?.personal && !this.numbers),
+    );
+    this.change({ columns: [...kept, ...chosen.filter((field) => !kept.includes(field))] });
+  }
+
+  #fillZones() {
+    const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const zone of new Set(["local", "UTC", this.view.zone, ...Intl.supportedValuesOf("timeZone")])) {
+      const option = made("option", zone === "local" ? `Local (${here})` : zone);
+      option.value = zone;
+      the("zone").append(option);
+    }
+    the("zone").value = this.view.zone;
+  }
+}
+
+/** @param {any} button @param {string} why  empty: it works */
+function disable(button, why) {
+  button.ariaDisabled = String(why !== "");
+  button.title = why;
+}
+
+/** @param {string} name @param {string} text @returns {any} */
+function made(name, text) {
+  const element = document.createElement(name);
+  element.textContent = text;
+  return element;
+}
+
+/** @param {unknown} filter @param {unknown} atom */
+function hasAtom(filter, atom) {
+  const wanted = JSON.stringify(atom);
+  return (
+    JSON.stringify(filter) === wanted ||
+    (Array.isArray(filter) && filter[0] === "and" && filter.some((one) => JSON.stringify(one) === wanted))
+  );
+}
+
+/** Narrow a filter by a condition, or widen it again. @param {unknown} filter @param {unknown[]} atom */
+function toggled(filter, atom) {
+  const wanted = JSON.stringify(atom);
+  if (JSON.stringify(filter) === wanted) return null;
+  if (filter === null) return atom;
+  const parts = Array.isArray(filter) && filter[0] === "and" ? filter.slice(1) : [asExpression(filter)];
+  const left = parts.filter((one) => JSON.stringify(one) !== wanted);
+  const next = left.length < parts.length ? left : [...parts, atom];
+  return next.length === 1 ? next[0] : ["and", ...next];
+}
+
+/** The shorthand object as an expression: it may not stand within one. @param {unknown} filter */
+function asExpression(filter) {
+  if (filter === null || typeof filter !== "object" || Array.isArray(filter)) return filter;
+  const atoms = Object.entries(filter).map(([field, value]) => [
+    Array.isArray(value) ? "in" : "==",
+    ["property", field],
+    Array.isArray(value) ? ["const", value] : ["const", value],
+  ]);
+  return atoms.length === 1 ? atoms[0] : ["and", ...atoms];
+}
+
+/** @param {string} title @param {string} text @param {() => void} act */
+function welcome(title, text, act) {
+  the("welcome-title").textContent = title;
+  the("welcome-text").textContent = text;
+  the("welcome").hidden = false;
+  the("list").hidden = true;
+  the("sign-in").onclick = act;
+  the("sign-in").focus();
+}
+
+async function main() {
+  /** @type {Console | undefined} */
+  let shownNow;
+  try {
+    const config = await loadConfig();
+    const auth = new Auth(config, () => shownNow?.expired());
+    const signIn = () => auth.signIn().catch((error) => welcome("Sign-in does not work", error.message, signIn));
+    try {
+      if (!(await auth.resume())) {
+        if (sessionStorage.getItem("ivr-console-signed-out") === null) return void (await signIn());
+        sessionStorage.removeItem("ivr-console-signed-out");
+        return welcome("You are signed out", "", signIn);
+      }
+    } catch (error) {
+      if (!(error instanceof SignInError)) throw error;
+      return welcome("Sign-in does not work", error.message, signIn);
+    }
+    the("sign-out").onclick = () => {
+      shownNow?.poll.stop();
+      sessionStorage.setItem("ivr-console-signed-out", "1");
+      if (!auth.signOut()) location.reload();
+    };
+    shownNow = new Console(config, auth);
+    shownNow.start();
+  } catch (error) {
+    welcome("The console does not work", error instanceof Error ? error.message : String(error), () =>
+      location.reload(),
+    );
+  }
+}
+
+void main();

@@ -1,0 +1,95 @@
+// When the list is asked again.
+//
+// Owns the pauses: 2 s while something changes, longer while nothing does, none while the page is hidden or paused, and as
+// long as the API says after 429 and 503. Knows nothing of rows. Used by app.js.
+
+const SHORTEST_MS = 2_000;
+const LONGEST_MS = 10_000;
+const BACKOFF_MOST_MS = 60_000;
+const BUSY_MS = 250;
+
+/** @typedef {{changed: boolean} | {failed: true, retryAfter_s: number | null}} Outcome */
+
+/** Calls `ask` again and again, never twice at a time. */
+export class Poll {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  /** @type {AbortController | null} */ #running = null;
+  #pause_ms = SHORTEST_MS;
+  #backoff_ms = 0;
+  #paused = false;
+
+  #waited_ms = 0;
+
+  /**
+   * @param {(signal: AbortSignal) => Promise<Outcome>} ask
+   * @param {() => boolean} busy  whether the page has better to do: then it waits, up to the longest pause
+   */
+  constructor(ask, busy) {
+    this.ask = ask;
+    this.busy = busy;
+    document.addEventListener("visibilitychange", () => this.#wake());
+    addEventListener("online", () => this.now());
+  }
+
+  get paused() {
+    return this.#paused;
+  }
+
+  set paused(paused) {
+    this.#paused = paused;
+    this.#wake();
+  }
+
+  /** Ask at once, in place of what is being asked. */
+  now() {
+    clearTimeout(this.#timer);
+    this.#running?.abort();
+    this.#pause_ms = SHORTEST_MS;
+    void this.#step();
+  }
+
+  /** End it for good: nothing is asked any more. */
+  stop() {
+    this.#paused = true;
+    clearTimeout(this.#timer);
+    this.#running?.abort();
+  }
+
+  #wake() {
+    if (this.#paused || document.hidden) clearTimeout(this.#timer);
+    else if (this.#running === null) this.now();
+  }
+
+  #due() {
+    if (this.busy() && this.#waited_ms < LONGEST_MS) {
+      this.#waited_ms += BUSY_MS;
+      this.#timer = setTimeout(() => this.#due(), BUSY_MS);
+      return;
+    }
+    this.#waited_ms = 0;
+    void this.#step();
+  }
+
+  async #step() {
+    const running = (this.#running = new AbortController());
+    const outcome = await this.ask(running.signal).catch(() => ({
+      failed: /** @type {const} */ (true),
+      retryAfter_s: null,
+    }));
+    if (this.#running !== running) return; // another one has taken its place
+    this.#running = null;
+    if (!this.#paused && !document.hidden) this.#timer = setTimeout(() => this.#due(), this.#next(outcome));
+  }
+
+  /** @param {Outcome} outcome */
+  #next(outcome) {
+    if ("failed" in outcome) {
+      this.#backoff_ms = Math.min(BACKOFF_MOST_MS, Math.max(SHORTEST_MS, this.#backoff_ms * 2));
+      const jitter = 1 + Math.random() / 5; // so that many consoles do not come back at the same moment
+      return Math.max(this.#backoff_ms, 1000 * (outcome.retryAfter_s ?? 0)) * jitter;
+    }
+    this.#backoff_ms = 0;
+    this.#pause_ms = outcome.changed ? SHORTEST_MS : Math.min(LONGEST_MS, this.#pause_ms * 1.5);
+    return this.#pause_ms;
+  }
+}

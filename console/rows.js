@@ -1,0 +1,93 @@
+// The runtimes that are known, by id: what is shown in which order, what began and ended, what is selected.
+//
+// Owns the difference between two answers, and the selection, which is by id alone. While rows are held (the pointer is on
+// them) none of them moves: what has ended stays in its place and is marked, what began waits. Draws nothing. Used by app.js
+// and table.js.
+
+/** @typedef {import("./columns.js").Runtime} Runtime */
+
+/** The list's state. A row object is never changed: a later answer brings a new one. */
+export class Rows {
+  /** What the last answer had. @type {Map<string, Runtime>} */ #now = new Map();
+  /** What is shown, in order. @type {Runtime[]} */ shown = [];
+  /** @type {Set<string>} */ selected = new Set();
+  /** Shown, but not in the last answer. @type {Set<string>} */ ended = new Set();
+  /** In the last answer and not in the one before. @type {Set<string>} */ started = new Set();
+  /** How many of the last answer are not shown yet, because rows are held. */ waiting = 0;
+  #held = false;
+
+  /** All that runs, by the last answer. */
+  get all() {
+    return this.#now;
+  }
+
+  get held() {
+    return this.#held;
+  }
+
+  set held(held) {
+    this.#held = held;
+    if (!held) this.#settle();
+  }
+
+  /**
+   * Take an answer in.
+   *
+   * @param {Runtime[]} rows
+   * @param {boolean} [anew]  whether it answers another question than the one before
+   * @returns {boolean} whether anything has changed
+   */
+  update(rows, anew = false) {
+    const before = this.#now;
+    this.#now = new Map(rows.map((row) => [row.id, row]));
+    const started = anew ? [] : rows.filter((row) => !before.has(row.id)).map((row) => row.id);
+    const changed =
+      anew || started.length > 0 || rows.length !== before.size || rows.some((row) => isOther(row, before.get(row.id)));
+    this.started = new Set(started);
+    for (const id of this.selected) if (!this.#now.has(id)) this.selected.delete(id);
+    if (this.#held && !anew) this.#mark();
+    else this.#settle();
+    return changed;
+  }
+
+  /**
+   * Count what runs by a field, the most frequent first.
+   *
+   * @param {"site" | "code"} field
+   * @returns {[string, number][]}
+   */
+  counts(field) {
+    /** @type {Map<string, number>} */
+    const found = new Map();
+    for (const row of this.#now.values()) found.set(row[field], (found.get(row[field]) ?? 0) + 1);
+    return [...found].sort(([one, most], [other, least]) => least - most || (one < other ? -1 : 1));
+  }
+
+  /** The rows that are selected, in the order in which they are shown. */
+  chosen() {
+    return [...this.#now.values()].filter((row) => this.selected.has(row.id));
+  }
+
+  #settle() {
+    this.shown = [...this.#now.values()];
+    this.ended = new Set();
+    this.waiting = 0;
+  }
+
+  #mark() {
+    const places = new Set(this.shown.map((row) => row.id));
+    this.shown = this.shown.map((row) => this.#now.get(row.id) ?? row);
+    this.ended = new Set(this.shown.filter((row) => !this.#now.has(row.id)).map((row) => row.id));
+    this.waiting = this.#now.size - (places.size - this.ended.size);
+  }
+}
+
+/**
+ * @param {Runtime} row
+ * @param {Runtime | undefined} before
+ */
+function isOther(row, before) {
+  if (before === undefined) return true;
+  for (const name in row) if (/** @type {any} */ (row)[name] !== /** @type {any} */ (before)[name]) return true;
+  return false;
+}

@@ -1,0 +1,214 @@
+"""The list: what is shown, kept up to date, kept in place, and told when it is not whole."""
+
+import json
+import random
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from browser import ScriptedList, Watched, row, sign_in
+from stack import Stack
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def api(context: BrowserContext) -> ScriptedList:
+    api = ScriptedList([row(number) for number in range(40)])
+    api.take(context)
+    return api
+
+
+def shown(page: Page) -> list[str]:
+    """Return the ids of the rows that are in the document, in order."""
+    ids: list[str] = page.eval_on_selector_all(
+        "ivr-table tbody tr:not([hidden])", "rows => rows.map(r => r.dataset.id)"
+    )
+    return ids
+
+
+def next_answer(page: Page) -> None:
+    """Wait until an answer that was asked for from now on is shown."""
+    page.evaluate("document.getElementById('as-of').textContent = ''")
+    with page.expect_response("**/ivrscript_runtimes?*"):
+        page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#as-of")).not_to_be_empty()
+    page.evaluate("new Promise(requestAnimationFrame)")
+
+
+def test_ten_thousand_rows_are_scrolled_with_a_few_in_the_document(page: Page, stack: Stack, api: ScriptedList) -> None:
+    api.rows = [row(number) for number in range(10_000)]
+    sign_in(page, stack)
+    expect(page.locator("#count")).to_have_text("10,000 running")
+    table = page.get_by_role("grid")
+    expect(table).to_have_attribute("aria-rowcount", "10001")
+    table.focus()
+    page.keyboard.press("End")
+    expect(page.locator(f"tr[data-id='{row(9_999)['id']}']")).to_have_attribute("aria-rowindex", "10001")
+    assert len(shown(page)) < 60
+
+
+def test_more_rows_than_can_be_shown_are_told_and_not_stopped_together(
+    page: Page, stack: Stack, api: ScriptedList
+) -> None:
+    api.rows = [row(number) for number in range(10_005)]
+    sign_in(page, stack)
+    expect(page.locator("#banners")).to_contain_text("More than 10,000 scripts fit")
+    expect(page.locator("#count")).to_have_text("10,000+ running")
+    expect(page.get_by_role("button", name="Stop all that match")).to_have_attribute("aria-disabled", "true")
+
+
+def test_a_selected_row_is_the_same_after_a_thousand_changes(page: Page, stack: Stack, api: ScriptedList) -> None:
+    chance = random.Random(1)  # noqa: S311  # no secret
+    sign_in(page, stack)
+    kept = {api.rows[3]["id"], api.rows[9]["id"]}
+    for one in kept:
+        page.locator(f"tr[data-id='{one}'] input").check()
+    page.mouse.move(5, 5)
+    number = 1_000
+    for _ in range(5):
+        for _ in range(200):  # begin or end
+            if chance.random() < 0.5 and len(api.rows) > 20:
+                victim = chance.randrange(len(api.rows))
+                if api.rows[victim]["id"] not in kept:
+                    del api.rows[victim]
+            else:
+                number += 1
+                api.rows.insert(chance.randrange(len(api.rows)), row(number))
+        next_answer(page)
+        assert set(shown(page)) <= {one["id"] for one in api.rows}
+    expect(page.locator("#selection")).to_have_text("2 selected")
+    page.get_by_role("button", name="Stop selected").click()
+    page.get_by_role("button", name="Stop 2 scripts").click()
+    expect(page.get_by_role("dialog")).to_contain_text("2 ended")
+    assert {one for one, _ in api.stopped} == kept
+
+
+def test_nothing_moves_under_the_pointer_until_it_leaves(page: Page, stack: Stack, api: ScriptedList) -> None:
+    sign_in(page, stack)
+    page.locator("ivr-table tbody tr").nth(5).hover()
+    before = shown(page)
+    gone = api.rows.pop(2)["id"]
+    api.rows.insert(0, row(777))
+    next_answer(page)
+    assert shown(page) == before
+    expect(page.locator(f"tr[data-id='{gone}']")).to_have_attribute("data-life", "ended")
+    expect(page.locator("#waiting")).to_have_text("1 started, 1 ended: show")
+    page.mouse.move(5, 5)
+    expect(page.locator(f"tr[data-id='{gone}']")).to_have_count(0)
+    assert shown(page)[0] == row(777)["id"]
+
+
+def test_a_row_that_has_ended_under_the_pointer_cannot_be_stopped(page: Page, stack: Stack, api: ScriptedList) -> None:
+    sign_in(page, stack)
+    line = page.locator("ivr-table tbody tr").nth(2)
+    line.hover()
+    del api.rows[2]
+    next_answer(page)
+    line.locator("button").click(force=True)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert api.stopped == []
+
+
+def test_what_is_in_view_stays_in_view_while_rows_above_come(page: Page, stack: Stack, api: ScriptedList) -> None:
+    api.rows = [row(number) for number in range(500)]
+    sign_in(page, stack)
+    table = page.locator("ivr-table")
+    table.evaluate("table => { table.scrollTop = 3600 }")
+    page.mouse.move(5, 5)
+    place = "id => document.querySelector(`tr[data-id='${id}']`)?.getBoundingClientRect().top"
+    expect(page.locator(f"tr[data-id='{row(105)['id']}']")).to_be_visible()
+    before = page.evaluate(place, row(105)["id"])
+    api.rows[:0] = [row(number) for number in range(900, 920)]
+    next_answer(page)
+    assert abs(page.evaluate(place, row(105)["id"]) - before) < 2
+
+
+def test_the_whole_view_is_in_the_address_and_can_be_shared(
+    page: Page, context: BrowserContext, stack: Stack, api: ScriptedList
+) -> None:
+    sign_in(page, stack)
+    page.get_by_role("button", name="player 10").click()
+    page.get_by_role("columnheader", name="Code").get_by_role("button").click()
+    page.get_by_label("Time zone").select_option("Asia/Tokyo")
+    page.get_by_text("Columns", exact=True).first.click()
+    page.get_by_role("group", name="Columns").get_by_label("Node").uncheck()
+    expect(page.get_by_role("columnheader", name="Node")).to_have_count(0)
+    other = context.new_page()
+    other.goto(page.url)
+    expect(other.get_by_role("columnheader", name="Code")).to_have_attribute("aria-sort", "ascending")
+    expect(other.get_by_role("columnheader", name="Node")).to_have_count(0)
+    expect(other.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
+    expect(other.locator("tr[data-id] td[data-field=starttime]").first).to_have_text("2026-11-26 09:00:00")
+    assert json.loads(api.asked[-1]["filter"]) == ["==", ["property", "code"], "player"]
+    assert api.asked[-1]["order"] == "code"
+
+
+def test_an_address_that_cannot_be_read_is_told(page: Page, stack: Stack, api: ScriptedList) -> None:
+    sign_in(page, stack, view="?filter=%7Boops&zone=Nowhere")
+    expect(page.locator("#banners")).to_contain_text("The filter of this address is no JSON")
+    expect(page.locator("#banners")).to_contain_text("time zone of this address is not known")
+
+
+def test_what_the_api_says_of_a_filter_is_shown_with_its_remedy(watched: Watched, stack: Stack) -> None:
+    watched.expected.append("400")
+    sign_in(watched.page, stack, view='?filter={"sit":"SITE1"}')
+    expect(watched.page.locator("#banners")).to_contain_text('unknown field "sit"')
+
+
+def test_sites_that_an_answer_does_not_cover_are_named(page: Page, stack: Stack, api: ScriptedList) -> None:
+    api.site_nodes = "SITE1=2/2, SITE2=0/2"
+    sign_in(page, stack)
+    expect(page.locator("#banners")).to_contain_text("SITE2: 2 of 2 nodes are not heard of.")
+    api.site_nodes = "SITE1=2/2, SITE2=2/2"
+    next_answer(page)
+    expect(page.locator("#banners p")).to_have_count(0)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_refused_list_says_so_keeps_what_is_shown_and_waits_as_told(
+    watched: Watched, stack: Stack, api: ScriptedList, status: int
+) -> None:
+    page = watched.page
+    watched.expected.append(str(status))
+    sign_in(page, stack)
+    api.refusals.append((status, {"Retry-After": "3"}))
+    expect(page.locator("#banners")).to_contain_text("The list cannot be refreshed")
+    assert len(shown(page)) > 0
+    asked = len(api.asked)
+    page.wait_for_timeout(2_500)
+    assert len(api.asked) == asked, "it waits for as long as the API says"
+    expect(page.locator("#banners p")).to_have_count(0)
+
+
+def test_offline_is_told_and_the_list_is_back_at_once_with_the_network(
+    watched: Watched, context: BrowserContext, stack: Stack
+) -> None:
+    page = watched.page
+    watched.expected.append("ERR_INTERNET_DISCONNECTED")
+    sign_in(page, stack)
+    context.set_offline(True)
+    expect(page.locator("#banners")).to_contain_text("is this computer online?")
+    context.set_offline(False)
+    expect(page.locator("#banners p")).to_have_count(0)
+
+
+def test_a_pause_asks_nothing_and_can_be_ended(page: Page, stack: Stack, api: ScriptedList) -> None:
+    sign_in(page, stack)
+    page.get_by_role("button", name="Pause").click()
+    asked = len(api.asked)
+    page.wait_for_timeout(3_000)
+    assert len(api.asked) <= asked + 1, "one may have been under way"
+    with page.expect_request("**/ivrscript_runtimes?*"):
+        page.get_by_role("button", name="Pause").click()
+
+
+def test_numbers_are_asked_for_and_shown_with_their_scope_alone(page: Page, stack: Stack, api: ScriptedList) -> None:
+    sign_in(page, stack)
+    assert "ext.caller" not in api.asked[-1]["mask"]
+    expect(page.get_by_role("columnheader", name="Caller")).to_have_count(0)
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sonja").click()
+    expect(page.get_by_role("columnheader", name="Caller")).to_be_visible()
+    assert "ext.caller" in api.asked[-1]["mask"]
