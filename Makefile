@@ -156,8 +156,8 @@ cli-docs: setup ## write docs/cli.md anew
 	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, asterisk_process, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it;
-# agent_credentials, agent_dates and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too;
+# agent_names, asterisk_process, conformance, console_served, freeswitch_process, gateway_http and sandbox_process, which run
+# parts without it; agent_credentials, agent_dates and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too;
 # chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and make_run, which are about starting
 # and ending; iam, which enforces permissions by itself. A test sees to it that no module is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \

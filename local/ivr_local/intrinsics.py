@@ -1,9 +1,9 @@
 """CloudFormation as a language: reads a template's YAML and computes the intrinsic functions in it.
 
 Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, `Fn::Split`, `Fn::Select`, conditions
-with `Fn::If`, and the parameters' constraints. Each works as AWS documents it; where AWS itself differs from its pages, as AWS does.
-Knows nothing of what the resources are for. An unknown function, tag, reference or attribute is an error, so that
-nothing is passed on half expanded. `template` calls it.
+with `Fn::If`, and the parameters' constraints. Each works as AWS documents it; where AWS itself differs from its pages,
+as AWS does. Knows nothing of what the resources are for. An unknown function, tag, reference or attribute is an error,
+so that nothing is passed on half expanded. `template` calls it.
 """
 
 import re
