@@ -129,7 +129,8 @@ def test_what_has_not_been_sent_can_be_kept_back(
     page.get_by_role("button", name="Stop selected").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Stop 300 scripts").click()
-    page.wait_for_timeout(300)
+    while len(held) < 8:
+        page.wait_for_timeout(20)
     dialog.get_by_role("button", name="Send no more").click()
     under_way = len(held)
     for route in held:
