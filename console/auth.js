@@ -44,7 +44,7 @@ export async function loadConfig() {
   for (const name of TEXTS) if (typeof config[name] !== "string") throw new Error(`config.json: ${name} is no text.`);
   if (!Array.isArray(config.scopes)) throw new Error("config.json: scopes is no list.");
   if (!/^https?:\/\//.test(config.issuer)) throw new Error("config.json: issuer is no http or https address.");
-  if (!/^\/(?!\/)/.test(config.api)) throw new Error("config.json: api is no path of this origin.");
+  if (!/^\/(?![/\\])/.test(config.api)) throw new Error("config.json: api is no path of this origin.");
   return config;
 }
 
@@ -172,7 +172,9 @@ export class Auth {
   async #exchange(form) {
     const body = new URLSearchParams({ ...form, client_id: this.config.client_id });
     const endpoint = /** @type {Endpoints} */ (this.#endpoints).token_endpoint;
-    const answer = await fetch(endpoint, { method: "POST", body, cache: "no-store", credentials: "omit" });
+    const answer = await fetch(endpoint, { method: "POST", body, cache: "no-store", credentials: "omit" }).catch(() => {
+      throw new Error(`The issuer's token endpoint cannot be reached: ${endpoint}.`);
+    });
     const grant = await answer.json().catch(() => ({}));
     if (!answer.ok && answer.status !== 400 && answer.status !== 401)
       throw new Error(`The issuer answers ${answer.status}.`);

@@ -18,6 +18,7 @@ export class RuntimeTable extends HTMLElement {
   zone = "local";
   /** Why nothing can be stopped; empty if it can. */ refusal = "";
   /** @type {string[]} */ #columns = [];
+  /** @type {string[]} */ #order = [];
   /** The id of the row that the keyboard is at. */ #active = "";
   /** Where a range begins: the row that was selected last. */ #anchor = "";
   /** @type {HTMLTableRowElement[]} */ #pool = [];
@@ -64,6 +65,7 @@ export class RuntimeTable extends HTMLElement {
    */
   layout(columns, order) {
     this.#columns = columns;
+    this.#order = order;
     const cells = columns.map((field, index) => this.#heading(field, index, order));
     this.head.replaceChildren(/** @type {Node} */ (this.head.firstElementChild), ...cells, clone("of-stop-heading"));
     this.grid.setAttribute("aria-colcount", String(columns.length + 2));
@@ -210,8 +212,7 @@ export class RuntimeTable extends HTMLElement {
     const field = target.closest("th")?.dataset.field;
     if (!field || !target.closest("button")) return;
     const by = orderOf(field);
-    const descending = target.closest("th")?.ariaSort === (field === "age" ? "descending" : "ascending");
-    this.dispatchEvent(new CustomEvent("order", { detail: [descending ? flipped(by) : by] }));
+    this.dispatchEvent(new CustomEvent("order", { detail: [this.#order[0] === by ? flipped(by) : by] }));
   }
 
   /** @param {boolean} all */
@@ -227,6 +228,7 @@ export class RuntimeTable extends HTMLElement {
     const row = id === undefined ? undefined : this.rows.all.get(id);
     if (row === undefined) return event.preventDefault(); // it has ended
     this.#active = row.id;
+    this.grid.focus({ preventScroll: true }); // not an element that another row will have next
     if (target.closest("button")) this.#stop(row);
     else if (event.shiftKey) this.#range(row.id);
     else this.#toggle(row.id);
@@ -248,8 +250,10 @@ export class RuntimeTable extends HTMLElement {
   /** @param {string} id */
   #range(id) {
     const ids = this.rows.shown.map((row) => row.id);
-    const [from, to] = [ids.indexOf(this.#anchor), ids.indexOf(id)].sort((one, other) => one - other);
-    for (const between of ids.slice(Math.max(0, from ?? 0), (to ?? 0) + 1))
+    const from = ids.indexOf(this.#anchor);
+    if (from < 0) return this.#toggle(id); // where the range began has ended meanwhile
+    const [first, last] = [from, ids.indexOf(id)].sort((one, other) => one - other);
+    for (const between of ids.slice(first, (last ?? from) + 1))
       if (this.rows.all.has(between)) this.rows.selected.add(between);
     this.#selectionChanged();
   }
