@@ -38,7 +38,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help setup run test test-iam fuzz chaos dynalite generators lint-console format-console \
-	bench bench-list bench-page bench-cold bench-cli bench-filter bench-stop bench-units bench-asterisk bench-freeswitch \
+	bench bench-list bench-page bench-cold bench-cli bench-console bench-filter bench-stop bench-units bench-asterisk bench-freeswitch \
 	build-here openapi openapi-check cli-docs screenshots scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
 help: ## list the targets
@@ -119,7 +119,10 @@ chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=20
 	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ASTERISK),--asterisk)
 
-bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-cli bench-asterisk bench-freeswitch ## measure every published figure (benchmarks/README.md)
+bench-console: setup ## bytes, requests, frames, time to paint and memory of the console (needs Chromium)
+	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.console
+
+bench: bench-list bench-filter bench-page bench-cold bench-units bench-stop bench-cli bench-console bench-asterisk bench-freeswitch ## measure every published figure (benchmarks/README.md)
 
 bench-list: setup ## CPU of a list of 10,000 runtimes
 	@$(BIN)/python -m benchmarks.listing
@@ -145,15 +148,16 @@ openapi: setup ## write docs/openapi.json anew
 openapi-check: setup ## look for what breaks programs made for the last release (docs/released/openapi.json)
 	@$(BIN)/python -m delivery.openapi.breaking
 
-screenshots: setup ## render the pictures of the command line into docs/images
+screenshots: setup ## render the pictures of command line and console into docs/images (needs Chromium)
 	@PYTHONPATH=tests/support $(BIN)/python -m delivery.screenshots docs/images
+	@PYTHONPATH=tests/support $(BIN)/python -m delivery.console_pictures docs/images
 
 cli-docs: setup ## write docs/cli.md anew
 	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 
 # The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, asterisk_process, conformance, freeswitch_process, gateway_http and sandbox_process, which run parts without it;
-# agent_credentials, agent_dates and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too;
+# agent_names, asterisk_process, conformance, console_served, freeswitch_process, gateway_http and sandbox_process, which run
+# parts without it; agent_credentials, agent_dates and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too;
 # chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and make_run, which are about starting
 # and ending; iam, which enforces permissions by itself. A test sees to it that no module is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
@@ -253,6 +257,7 @@ deploy: setup build ## deploy to AWS (ENV=dev|staging|prod; DEPLOY_ARGS="--no-ex
 		--samconfig $(SAMCONFIG) $(DEPLOY_ARGS)) && \
 		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-file $(abspath $(SAMCONFIG)) --config-env $(CONFIG_ENV) \
 		--template-file $(BUILD_DIR)/template.yaml --parameter-overrides $$parameters $(DEPLOY_ARGS)
+	@$(if $(findstring --no-execute-changeset,$(DEPLOY_ARGS)),,$(BIN)/python -m delivery.console $(CONFIG_ENV) --samconfig $(SAMCONFIG) $(DEPLOY_ARGS))
 
 deploy-check: setup sam .venv-deploy/.ready ## deploy into an emulated CloudFormation and use what that made (tests/deploy)
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)

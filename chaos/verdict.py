@@ -218,8 +218,8 @@ def _long_dead(life: Life, sample: Sample, history: History) -> bool:
 def _vouched_at(life: Life, history: History) -> float:
     """Return until when the node's row may have been renewed while the dead runtime's row still stood.
 
-    An agent that comes up takes the lease first and then deletes what is gone. If it is killed in between, the lease that
-    it took holds from there; and so for each agent that is killed within `PROMPT_S` of the one before.
+    An agent that comes up takes the lease first and then deletes what is gone. If it is killed in between, the lease
+    that it took holds from there; and so for each agent that is killed within `PROMPT_S` of the one before.
     """
     node, at = history.sessions[life.session].node, _over_at(life, history)
     killed = sorted(trouble.since for trouble in history.troubles if (trouble.what, trouble.node) == ("process", node))

@@ -4,9 +4,8 @@
 // and the stop dialog are fetched when they are first used.
 
 import { Api, ApiError } from "./api.js";
-import { Auth, SignInError } from "./auth.js";
+import { Auth, loadConfig, SignInError } from "./auth.js";
 import { FIELDS, NEEDED, instant, maskOf, shown } from "./columns.js";
-import { loadConfig } from "./config.js";
 import { Poll } from "./poll.js";
 import { Rows } from "./rows.js";
 import { RuntimeTable } from "./table.js";
@@ -39,7 +38,7 @@ class Console {
   /** @type {import("./stop.js").StopDialog | undefined} */ dialog;
   /** Whether more match than are shown. */ more = false;
 
-  /** @param {import("./config.js").Config} config @param {Auth} auth */
+  /** @param {import("./auth.js").Config} config @param {Auth} auth */
   constructor(config, auth) {
     this.auth = auth;
     this.api = new Api({ base: config.api, token: (fresh) => auth.token(fresh) });
@@ -50,7 +49,10 @@ class Console {
     const { view, wrong } = readView(location.search);
     this.view = view;
     if (wrong.length > 0) this.told.set("view", wrong.join(" "));
-    this.poll = new Poll((signal) => this.ask(signal));
+    this.poll = new Poll(
+      (signal) => this.ask(signal),
+      () => this.table.scrolling,
+    );
   }
 
   start() {

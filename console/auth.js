@@ -1,14 +1,52 @@
 // Sign-in by OpenID Connect: authorization code with PKCE (RFC 7636), renewal by refresh token, sign-out.
 //
-// Owns the tokens, which are in memory only. What a sign-in under way needs lies in the session storage until the browser
-// comes back, and is then removed. Decides nothing about rights: what it reads of a token is for display. Used by app.js.
+// Owns config.json, and the tokens, which are in memory only. What a sign-in under way needs lies in the session storage
+// until the browser comes back, and is then removed. Decides nothing about rights: what it reads of a token is for display. Used by app.js.
 
-/** @typedef {import("./config.js").Config} Config */
 /** @typedef {{authorization_endpoint: string, token_endpoint: string, end_session_endpoint?: string}} Endpoints */
 /** @typedef {{state: string, nonce: string, verifier: string, back: string, endpoints: Endpoints}} Pending */
 
+/**
+ * @typedef {object} Config
+ * @property {string} issuer  exactly as in the tokens' `iss`
+ * @property {string} client_id
+ * @property {string} audience  sent along where an issuer asks for it; may be empty
+ * @property {string[]} scopes  what is asked for
+ * @property {string} scope_stop  what allows to stop
+ * @property {string} scope_numbers  what allows to see who calls whom
+ * @property {string} domain_claim
+ * @property {string} api  the path of the list
+ */
+
 const PENDING = "ivr-console-sign-in";
 const EARLY_MS = 30_000;
+
+const TEXTS = /** @type {const} */ ([
+  "issuer",
+  "client_id",
+  "audience",
+  "scope_stop",
+  "scope_numbers",
+  "domain_claim",
+  "api",
+]);
+
+/**
+ * Read config.json: all the configuration there is (docs/console.md).
+ *
+ * @returns {Promise<Config>} raises Error with a message for people
+ */
+export async function loadConfig() {
+  const answer = await fetch("config.json", { cache: "no-cache" }).catch(() => null);
+  if (!answer?.ok) throw new Error("config.json cannot be read.");
+  const config = await answer.json().catch(() => null);
+  if (config === null || typeof config !== "object") throw new Error("config.json holds no JSON object.");
+  for (const name of TEXTS) if (typeof config[name] !== "string") throw new Error(`config.json: ${name} is no text.`);
+  if (!Array.isArray(config.scopes)) throw new Error("config.json: scopes is no list.");
+  if (!/^https?:\/\//.test(config.issuer)) throw new Error("config.json: issuer is no http or https address.");
+  if (!/^\/(?![/\\])/.test(config.api)) throw new Error("config.json: api is no path of this origin.");
+  return config;
+}
 
 /** A sign-in that did not succeed; its message is for people. */
 export class SignInError extends Error {}
@@ -134,7 +172,9 @@ export class Auth {
   async #exchange(form) {
     const body = new URLSearchParams({ ...form, client_id: this.config.client_id });
     const endpoint = /** @type {Endpoints} */ (this.#endpoints).token_endpoint;
-    const answer = await fetch(endpoint, { method: "POST", body, cache: "no-store", credentials: "omit" });
+    const answer = await fetch(endpoint, { method: "POST", body, cache: "no-store", credentials: "omit" }).catch(() => {
+      throw new Error(`The issuer's token endpoint cannot be reached: ${endpoint}.`);
+    });
     const grant = await answer.json().catch(() => ({}));
     if (!answer.ok && answer.status !== 400 && answer.status !== 401)
       throw new Error(`The issuer answers ${answer.status}.`);

@@ -6,6 +6,7 @@
 const SHORTEST_MS = 2_000;
 const LONGEST_MS = 10_000;
 const BACKOFF_MOST_MS = 60_000;
+const BUSY_MS = 250;
 
 /** @typedef {{changed: boolean} | {failed: true, retryAfter_s: number | null}} Outcome */
 
@@ -17,9 +18,15 @@ export class Poll {
   #backoff_ms = 0;
   #paused = false;
 
-  /** @param {(signal: AbortSignal) => Promise<Outcome>} ask */
-  constructor(ask) {
+  #waited_ms = 0;
+
+  /**
+   * @param {(signal: AbortSignal) => Promise<Outcome>} ask
+   * @param {() => boolean} busy  whether the page has better to do: then it waits, up to the longest pause
+   */
+  constructor(ask, busy) {
     this.ask = ask;
+    this.busy = busy;
     document.addEventListener("visibilitychange", () => this.#wake());
     addEventListener("online", () => this.now());
   }
@@ -53,6 +60,16 @@ export class Poll {
     else if (this.#running === null) this.now();
   }
 
+  #due() {
+    if (this.busy() && this.#waited_ms < LONGEST_MS) {
+      this.#waited_ms += BUSY_MS;
+      this.#timer = setTimeout(() => this.#due(), BUSY_MS);
+      return;
+    }
+    this.#waited_ms = 0;
+    void this.#step();
+  }
+
   async #step() {
     const running = (this.#running = new AbortController());
     const outcome = await this.ask(running.signal).catch(() => ({
@@ -61,7 +78,7 @@ export class Poll {
     }));
     if (this.#running !== running) return; // another one has taken its place
     this.#running = null;
-    if (!this.#paused && !document.hidden) this.#timer = setTimeout(() => void this.#step(), this.#next(outcome));
+    if (!this.#paused && !document.hidden) this.#timer = setTimeout(() => this.#due(), this.#next(outcome));
   }
 
   /** @param {Outcome} outcome */

@@ -88,5 +88,6 @@ export class Rows {
  */
 function isOther(row, before) {
   if (before === undefined) return true;
-  return Object.entries(row).some(([name, value]) => /** @type {any} */ (before)[name] !== value);
+  for (const name in row) if (/** @type {any} */ (row)[name] !== /** @type {any} */ (before)[name]) return true;
+  return false;
 }

@@ -10,6 +10,7 @@ import { FIELDS, written } from "./columns.js";
 /** @typedef {import("./rows.js").Rows} Rows */
 
 const BEYOND = 8;
+const SCROLLING_MS = 250;
 
 /** The table. Set `rows`, then call `layout` when columns or order change, and `draw` when rows do. */
 export class RuntimeTable extends HTMLElement {
@@ -17,10 +18,12 @@ export class RuntimeTable extends HTMLElement {
   zone = "local";
   /** Why nothing can be stopped; empty if it can. */ refusal = "";
   /** @type {string[]} */ #columns = [];
+  /** @type {string[]} */ #order = [];
   /** The id of the row that the keyboard is at. */ #active = "";
   /** Where a range begins: the row that was selected last. */ #anchor = "";
   /** @type {HTMLTableRowElement[]} */ #pool = [];
   #drawing = false;
+  #scrolled_ms = -Infinity;
 
   /** @param {Rows} rows */
   constructor(rows) {
@@ -34,13 +37,24 @@ export class RuntimeTable extends HTMLElement {
   }
 
   #listen() {
-    this.addEventListener("scroll", () => this.soon(), { passive: true });
+    this.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.body.addEventListener("pointerover", (event) => tell(/** @type {HTMLElement} */ (event.target)));
     this.addEventListener("keydown", (event) => this.#key(event));
     this.body.addEventListener("click", (event) => this.#click(event));
     this.body.addEventListener("pointerenter", () => this.#hold(true));
     this.body.addEventListener("pointerleave", () => this.#hold(false));
     this.head.addEventListener("click", (event) => this.#header(event));
     new ResizeObserver(() => this.soon()).observe(this);
+  }
+
+  /** Whether somebody scrolls just now. */
+  get scrolling() {
+    return performance.now() - this.#scrolled_ms < SCROLLING_MS;
+  }
+
+  #scrolled() {
+    this.#scrolled_ms = performance.now();
+    this.soon();
   }
 
   /**
@@ -51,6 +65,7 @@ export class RuntimeTable extends HTMLElement {
    */
   layout(columns, order) {
     this.#columns = columns;
+    this.#order = order;
     const cells = columns.map((field, index) => this.#heading(field, index, order));
     this.head.replaceChildren(/** @type {Node} */ (this.head.firstElementChild), ...cells, clone("of-stop-heading"));
     this.grid.setAttribute("aria-colcount", String(columns.length + 2));
@@ -173,7 +188,6 @@ export class RuntimeTable extends HTMLElement {
       const text = written(row, field, clock);
       if (cell.textContent !== text) {
         cell.textContent = text;
-        cell.title = text;
       }
     }
   }
@@ -198,8 +212,7 @@ export class RuntimeTable extends HTMLElement {
     const field = target.closest("th")?.dataset.field;
     if (!field || !target.closest("button")) return;
     const by = orderOf(field);
-    const descending = target.closest("th")?.ariaSort === (field === "age" ? "descending" : "ascending");
-    this.dispatchEvent(new CustomEvent("order", { detail: [descending ? flipped(by) : by] }));
+    this.dispatchEvent(new CustomEvent("order", { detail: [this.#order[0] === by ? flipped(by) : by] }));
   }
 
   /** @param {boolean} all */
@@ -215,6 +228,7 @@ export class RuntimeTable extends HTMLElement {
     const row = id === undefined ? undefined : this.rows.all.get(id);
     if (row === undefined) return event.preventDefault(); // it has ended
     this.#active = row.id;
+    this.grid.focus({ preventScroll: true }); // not an element that another row will have next
     if (target.closest("button")) this.#stop(row);
     else if (event.shiftKey) this.#range(row.id);
     else this.#toggle(row.id);
@@ -236,8 +250,10 @@ export class RuntimeTable extends HTMLElement {
   /** @param {string} id */
   #range(id) {
     const ids = this.rows.shown.map((row) => row.id);
-    const [from, to] = [ids.indexOf(this.#anchor), ids.indexOf(id)].sort((one, other) => one - other);
-    for (const between of ids.slice(Math.max(0, from ?? 0), (to ?? 0) + 1))
+    const from = ids.indexOf(this.#anchor);
+    if (from < 0) return this.#toggle(id); // where the range began has ended meanwhile
+    const [first, last] = [from, ids.indexOf(id)].sort((one, other) => one - other);
+    for (const between of ids.slice(first, (last ?? from) + 1))
       if (this.rows.all.has(between)) this.rows.selected.add(between);
     this.#selectionChanged();
   }
@@ -292,6 +308,11 @@ export class RuntimeTable extends HTMLElement {
   #firstInView() {
     return Math.ceil(this.scrollTop / this.#rowHeight());
   }
+}
+
+/** Show a cell's whole text, which may be cut, while the pointer is on it. @param {HTMLElement} cell */
+function tell(cell) {
+  if (cell.matches("td") && cell.children.length === 0) cell.title = cell.textContent ?? "";
 }
 
 /** @param {string} field */

@@ -1,7 +1,7 @@
 """`make lint-cloud`: prints template.yaml as JSON, for two sites, with its loops and functions expanded.
 
 Template scanners neither expand `Fn::ForEach` nor evaluate conditions, so they would miss every queue and policy of a
-site. Owns the stack that is scanned: production, the template's default.
+site. Owns the stack that is scanned: production, the template's default, with the console.
 """
 
 import json
@@ -11,7 +11,7 @@ from ivr_local.template import expand
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "template.yaml"
 
-GIVEN = {"JwtIssuer": "https://issuer.example", "JwtAudience": "ivr-runtimes", "Sites": "SITE1,SITE2"}
+GIVEN = {"JwtIssuer": "https://issuer.example", "JwtAudience": "ivr-runtimes", "Sites": "SITE1,SITE2", "Console": "on"}
 
 
 def document(template: Path = TEMPLATE) -> str:

@@ -90,7 +90,7 @@ def _plan(options: argparse.Namespace) -> Plan:
             "JwtIssuer": f"http://{HOST}:{options.port}",
             "JwtAudience": AUDIENCE,
             "Sites": ",".join(site.code for site in loaded.sites),
-            "ConsoleScopes": " ".join(_all_scopes(loaded)),
+            "ConsoleScopes": ",".join(_all_scopes(loaded)),
         },
         stack_name=STACK_NAME,
         region=REGION,

@@ -75,7 +75,7 @@ def configuration(outputs: Mapping[str, str]) -> dict[str, Any]:
         "issuer": outputs["TokenIssuer"],
         "client_id": outputs["SignInClient"],
         "audience": outputs["TokenAudiences"].split(",")[0],
-        "scopes": outputs["SignInScopes"].split(" "),
+        "scopes": outputs["SignInScopes"].split(","),
         "scope_stop": outputs["StopScope"],
         "scope_numbers": outputs["NumbersScope"],
         "domain_claim": outputs["TokenDomainClaim"],

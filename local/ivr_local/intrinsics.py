@@ -1,9 +1,9 @@
 """CloudFormation as a language: reads a template's YAML and computes the intrinsic functions in it.
 
-Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, `Fn::Split`, conditions with `Fn::If`,
-and the parameters' constraints. Each works as AWS documents it; where AWS itself differs from its pages, as AWS does.
-Knows nothing of what the resources are for. An unknown function, tag, reference or attribute is an error, so that
-nothing is passed on half expanded. `template` calls it.
+Owns the short tags, `Fn::ForEach`, `Ref`, `Fn::GetAtt`, `Fn::Sub`, `Fn::Join`, `Fn::Split`, `Fn::Select`, conditions
+with `Fn::If`, and the parameters' constraints. Each works as AWS documents it; where AWS itself differs from its pages,
+as AWS does. Knows nothing of what the resources are for. An unknown function, tag, reference or attribute is an error,
+so that nothing is passed on half expanded. `template` calls it.
 """
 
 import re
@@ -287,11 +287,20 @@ def _split(argument: Tree, scope: Scope) -> list[str]:
             raise TemplateError(f"Fn::Split takes a delimiter and a string, not {wrong!r}")
 
 
+def _select(argument: Tree, scope: Scope) -> Tree:
+    match resolve(argument, scope):
+        case [int(index) | str(index), [*parts]] if str(index).isdigit() and int(index) < len(parts):
+            return parts[int(index)]
+        case wrong:
+            raise TemplateError(f"Fn::Select takes an index and a list that is long enough, not {wrong!r}")
+
+
 _FUNCTIONS: Final[dict[str, Callable[[Tree, Scope], Tree]]] = {
     "Ref": _ref,
     "Fn::GetAtt": _get_att,
     "Fn::Sub": _sub,
     "Fn::Join": _join,
     "Fn::Split": _split,
+    "Fn::Select": _select,
     "Fn::If": _if,
 }

@@ -114,6 +114,13 @@ _ATTRIBUTES: Final = {
     ("AWS::Serverless::LayerVersion", "Ref"): "arn:aws:lambda:{region}:{account}:layer:{name}:1",
     ("AWS::Serverless::Function", "Ref"): "{name}",
     ("AWS::Serverless::HttpApi", "Ref"): "{name}",
+    ("AWS::S3::Bucket", "Ref"): "{name}",
+    ("AWS::S3::Bucket", "Arn"): "arn:aws:s3:::{name}",
+    ("AWS::S3::Bucket", "RegionalDomainName"): "{name}.s3.{region}.amazonaws.com",
+    ("AWS::CloudFront::OriginAccessControl", "Id"): "{name}",
+    ("AWS::CloudFront::ResponseHeadersPolicy", "Ref"): "{name}",
+    ("AWS::CloudFront::Distribution", "Ref"): "{name}",
+    ("AWS::CloudFront::Distribution", "DomainName"): "{name}.cloudfront.net",
 }
 """What `Ref` and `Fn::GetAtt` yield, by resource type: the "Return values" of each type's page in the CloudFormation
 template reference. Where AWS generates a name, ours is `<stack>-<logical id>`."""

@@ -84,6 +84,36 @@ def test_a_selected_row_is_the_same_after_a_thousand_changes(page: Page, stack: 
     assert {one for one, _ in api.stopped} == kept
 
 
+def test_a_range_whose_first_row_has_ended_selects_one_row_and_not_all_above(
+    page: Page, stack: Stack, api: ScriptedList
+) -> None:
+    sign_in(page, stack)
+    page.locator("ivr-table tbody tr td[data-field=code]").nth(6).click()
+    page.mouse.move(5, 5)
+    del api.rows[6]
+    next_answer(page)
+    page.locator("ivr-table tbody tr td[data-field=code]").nth(9).click(modifiers=["Shift"])
+    expect(page.locator("#selection")).to_have_text("1 selected")
+
+
+def test_a_titles_second_click_turns_the_order_round(page: Page, stack: Stack, api: ScriptedList) -> None:
+    sign_in(page, stack)
+    for title, orders in {"Age": ["starttime", "-starttime"], "Site": ["site", "-site"]}.items():
+        for order in orders:
+            page.get_by_role("columnheader", name=title).get_by_role("button").click()
+            next_answer(page)
+            assert api.asked[-1]["order"] == order
+
+
+def test_the_keys_work_where_a_click_was(page: Page, stack: Stack, api: ScriptedList) -> None:
+    sign_in(page, stack)
+    page.locator("ivr-table tbody tr td[data-field=code]").nth(2).click()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    expect(page.locator("#selection")).to_have_text("2 selected")
+    expect(page.locator("tr[data-active=true]")).to_have_attribute("data-id", api.rows[3]["id"])
+
+
 def test_nothing_moves_under_the_pointer_until_it_leaves(page: Page, stack: Stack, api: ScriptedList) -> None:
     sign_in(page, stack)
     page.locator("ivr-table tbody tr").nth(5).hover()
@@ -172,7 +202,7 @@ def test_a_refused_list_says_so_keeps_what_is_shown_and_waits_as_told(
     page = watched.page
     watched.expected.append(str(status))
     sign_in(page, stack)
-    api.refusals.append((status, {"Retry-After": "3"}))
+    api.refusals.append((status, {"Retry-After": "6"}))
     expect(page.locator("#banners")).to_contain_text("The list cannot be refreshed")
     assert len(shown(page)) > 0
     asked = len(api.asked)

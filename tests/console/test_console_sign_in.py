@@ -119,6 +119,7 @@ def test_a_script_in_the_filter_of_an_address_runs_nowhere(page: Page, stack: St
         ({"issuer": "javascript:document.title='run'"}, "issuer is no http or https address"),
         ({"issuer": 1}, "issuer is no text"),
         ({"api": "//elsewhere.example/"}, "api is no path of this origin"),
+        ({"api": "/\\elsewhere.example/"}, "api is no path of this origin"),
         ({"scopes": "openid"}, "scopes is no list"),
     ],
 )

@@ -1,7 +1,7 @@
 """Stops from the browser, of real running scripts: the right ones, once, and what became of each."""
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from browser import ScriptedList, Watched, row, sign_in
 from stack import Stack, eventually
@@ -100,7 +100,7 @@ def test_a_stop_without_a_clear_answer_is_repeated_with_the_same_key(
     answers = iter([503, 429, 0])
     keys: list[str] = []
 
-    def unclear(route, request) -> None:
+    def unclear(route: Route, request: Request) -> None:
         keys.append(request.headers["idempotency-key"])
         status = next(answers, None)
         if status is None:
@@ -123,13 +123,18 @@ def test_what_has_not_been_sent_can_be_kept_back(
     page: Page, context: BrowserContext, stack: Stack, api: ScriptedList
 ) -> None:
     sign_in(page, stack)
-    held: list = []
-    context.route("**/ivrscript_runtimes/*", held.append)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    context.route("**/ivrscript_runtimes/*", hold)
     page.get_by_label("Select all").check()
     page.get_by_role("button", name="Stop selected").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Stop 300 scripts").click()
-    page.wait_for_timeout(300)
+    while len(held) < 8:
+        page.wait_for_timeout(20)
     dialog.get_by_role("button", name="Send no more").click()
     under_way = len(held)
     for route in held:

@@ -139,7 +139,7 @@ def test_the_first_list_of_the_page(populated: Deployment, first_issuer: Issuer)
 def test_the_template_before_it_named_sites_as_aws_does_is_refused(created: Deployment) -> None:
     """An emulator that takes `&{Site}` in a value would let pass what CloudFormation refuses."""
     cloudformation = created.client("cloudformation")
-    before, places = re.subn(r'(Fn::Sub["\']?: ["\']?[A-Z]\w+)\$\{Site\}', r"\1&{Site}", created.template)
+    before, places = re.subn(r'(Fn::Sub["\']?: ?["\']?[A-Z]\w+)\$\{Site\}', r"\1&{Site}", created.template)
     assert places >= 8
     kept = [{"ParameterKey": name, "UsePreviousValue": True} for name in created.parameters]
     with pytest.raises(ClientError, match=r"&\{Site\}"):

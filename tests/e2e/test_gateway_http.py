@@ -22,7 +22,7 @@ from ivr_local.functions import Function, Surroundings
 from ivr_local.gateway import Gateway, match
 from ivr_local.issuer import Issuer
 from ivr_local.nodes import Part
-from ivr_local.server import application, listen, serve
+from ivr_local.server import Console, application, listen, serve
 from ivr_local.template import Authorizer, FunctionSpec, Route
 from ivr_runtimes.errors import SettingsError
 
@@ -151,7 +151,8 @@ async def served(folder: Path, *, timeout_s: int) -> AsyncIterator[Api1]:
             port=port,
         )
         behind = OneNode()
-        app = application(gateway=gateway, issuer=issuer, behind=behind, admin_token="admin")
+        nothing = Console(files={}, headers={})
+        app = application(gateway=gateway, issuer=issuer, behind=behind, admin_token="admin", console=nothing)
         runner: web.AppRunner = await serve(app, bound, access_log=None)
         function.start()
         async with aiohttp.ClientSession() as http:

@@ -41,6 +41,9 @@ ARNS = {
     "lambda": "arn:aws:lambda:eu-central-1:000000000000:function:{stack}-StopRuntimeFunction-1A2B3C",
     "apigateway": "arn:aws:apigateway:eu-central-1::/apis/a1b2c3",
     "s3": "arn:aws:s3:::aws-sam-cli-managed-default-samclisourcebucket-1a2b3c",
+    "AWS::S3::Bucket": "arn:aws:s3:::{stack}-consolebucket-1a2b3c",
+    "AWS::S3::BucketPolicy": "arn:aws:s3:::{stack}-consolebucket-1a2b3c",
+    "cloudfront": "*",
     "cloudformation": "arn:aws:cloudformation:eu-central-1:000000000000:stack/{stack}/uuid",
     "logs": "arn:aws:logs:eu-central-1:000000000000:log-group:/aws/vendedlogs/{stack}-api:*",
     "AWS::Logs::QueryDefinition": "*",
@@ -104,6 +107,12 @@ def allows(action: str, resource: str) -> bool:
         and any(fnmatchcase(resource, pattern) for pattern in listed(statement["Resource"]))
         for statement in POLICY["Statement"]
     )
+
+
+@pytest.fixture(scope="module")
+def stack(expanded_with: ExpandedWith) -> Stack:
+    """All that the template may make: the console, too."""
+    return expanded_with(Console="on")
 
 
 def types(stack: Stack) -> list[str]:

@@ -193,7 +193,7 @@ def test_the_declared_endpoints_are_those_the_sdk_would_take(stack: Stack) -> No
 
 def test_seventy_five_sites_fit_one_stack(expanded_with: Any) -> None:
     """AWS allows 500 resources and 200 outputs; the functions' settings would take a hundred sites."""
-    stack = expanded_with(Sites=",".join(f"SITE{n}" for n in range(SITES_PER_STACK)))
+    stack = expanded_with(Console="on", Sites=",".join(f"SITE{n}" for n in range(SITES_PER_STACK)))
     assert len(stack.resources) + MADE_BY_SAM <= CLOUDFORMATION_RESOURCES
     assert len(stack.outputs) <= 200
     load(FunctionSettings, stack.functions[0].environment)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
+import yaml
 
 from builds import built
 from emulators import REGION, ROOT, free_port, wait_until_up
@@ -72,7 +73,7 @@ class Deployment:
     def planned(self) -> str:
         """Return what `make deploy ENV=dev` runs after the build, which is the same for every deployment here."""
         make = f"make -n deploy ENV=dev BUILD_DIR={self.build} SAMCONFIG={self.samconfig}"
-        return "parameters=" + self.run(make).stdout.partition("\nparameters=")[2]
+        return "set -e\nparameters=" + self.run(make).stdout.partition("\nparameters=")[2]
 
     def asked_for(self) -> dict[str, str]:
         """Return the parameters that it would deploy with."""
@@ -123,9 +124,13 @@ class Deployment:
 
     @property
     def template(self) -> str:
-        """The template as it was deployed, its transforms still to come."""
+        """The template as it was deployed, its transforms still to come; without blanks, so that a request may hold it.
+
+        CloudFormation takes 51,200 bytes in a request (page "CloudFormation quotas"); SAM hands larger ones over in S3.
+        """
         body = self.client("cloudformation").get_template(StackName=STACK, TemplateStage="Original")["TemplateBody"]
-        return body if isinstance(body, str) else json.dumps(body)
+        document = yaml.safe_load(body) if isinstance(body, str) else body
+        return json.dumps(document, separators=(",", ":"))
 
     @property
     def parameters(self) -> dict[str, str]:

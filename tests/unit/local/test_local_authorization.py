@@ -271,3 +271,56 @@ def test_discovery_announces_what_there_is(issuer: Issuer) -> None:
     without = Issuer(url=URL, audience="here", clients={})
     assert "authorization_endpoint" not in without.discovery()
     assert granted(without, form("x")).body["error"] == "unsupported_grant_type"
+
+
+# --- OpenID Connect: who it is, and who is remembered ---
+
+
+def exchanged(authorization: Authorization, issuer: Issuer, **changes: str) -> dict[str, Any]:
+    answer = granted(issuer, form(code_of(authorization, **changes)))
+    assert answer.status == 200, answer.body
+    return answer.body
+
+
+def test_the_id_token_names_the_user_for_this_client_and_repeats_the_nonce(
+    authorization: Authorization, issuer: Issuer
+) -> None:
+    body = exchanged(authorization, issuer, scope="openid r:read", nonce="n-1")
+    claims = jwt.decode(body["id_token"], options={"verify_signature": False})
+    assert (claims["iss"], claims["aud"], claims["sub"], claims["nonce"]) == (URL, "ivrctl", "olga", "n-1")
+    assert body["scope"] == "r:read", "openid opens nothing"
+
+
+def test_without_the_scope_openid_there_is_no_id_token(authorization: Authorization, issuer: Issuer) -> None:
+    assert "id_token" not in exchanged(authorization, issuer, scope="r:read", nonce="n-1")
+
+
+def test_openid_alone_asks_for_all_that_the_user_may(authorization: Authorization, issuer: Issuer) -> None:
+    assert exchanged(authorization, issuer, scope="openid")["scope"] == "r:read r:stop"
+
+
+@pytest.mark.parametrize("prompt", ["", "none"])
+def test_who_was_picked_before_is_signed_in_without_a_page(authorization: Authorization, prompt: str) -> None:
+    request_id, _ = authorization.begin(ASKED)
+    assert "code" in came_back(authorization.remembered(request_id, "olga", prompt) or "")
+
+
+@pytest.mark.parametrize(("user", "prompt"), [("", ""), ("nobody", ""), ("olga", "login"), ("olga", "select_account")])
+def test_otherwise_the_page_asks(authorization: Authorization, user: str, prompt: str) -> None:
+    request_id, _ = authorization.begin(ASKED)
+    assert authorization.remembered(request_id, user, prompt) is None
+    assert "code" in came_back(authorization.choose(request_id, "olga")), "and the request is still under way"
+
+
+def test_a_client_that_wants_no_page_is_told_that_nobody_is_signed_in(authorization: Authorization) -> None:
+    request_id, _ = authorization.begin(ASKED)
+    with pytest.raises(RefusedError) as refused:
+        authorization.remembered(request_id, "", "none")
+    told = came_back(refused.value.redirect or "")
+    assert (told["error"], told["state"], told["iss"]) == ("login_required", "s t&te", URL)
+
+
+def test_a_sign_out_leads_to_an_address_of_the_client_alone(authorization: Authorization) -> None:
+    assert authorization.after_sign_out("console", f"{URL}/") == f"{URL}/"
+    for client, address in [("console", "https://evil.example/"), ("nobody", f"{URL}/"), ("console", f"{URL}/x")]:
+        assert authorization.after_sign_out(client, address) is None

@@ -167,8 +167,8 @@ async def test_a_worker_killed_while_idle_costs_no_caller_an_error(start: StartF
     function = await start(workers=2)
     first = (await invoke(function))["pid"]
     os.kill(first, signal.SIGKILL)
-    with pytest.raises(ProcessLookupError):
-        await gone(first)
+    while first in function.pids:  # noqa: ASYNC110  # the kernel knows of its end before this process does
+        await asyncio.sleep(0.02)
     assert (await invoke(function))["pid"] != first
 
 
