@@ -144,7 +144,7 @@ export class Targets {
     outcome.dataset.kind = said.kind;
     const button = line.querySelector("button");
     if (!isBranch(said.outcome)) button?.remove();
-    else if (!button) line.append(completing(line.textContent ?? ""));
+    else if (!button) line.append(completing(`${line.querySelector(".what")?.firstChild?.textContent ?? ""}, ${id}`));
   }
 }
 

@@ -129,6 +129,9 @@ def violations(page: Page) -> list[str]:
 
 
 MODULES: Final = "http://console.test/"
+EMPTY_PAGE: Final = (
+    '<!doctype html><html lang="en"><title>Modules</title><link rel="stylesheet" href="console.css"><main></main>'
+)
 
 
 def open_modules(page: Page) -> None:
@@ -140,8 +143,7 @@ def open_modules(page: Page) -> None:
         if path.suffix in kinds:
             route.fulfill(content_type=kinds[path.suffix], body=path.read_text())
         else:
-            body = '<!doctype html><html lang="en"><title>Modules</title><link rel="stylesheet" href="console.css"><main></main>'
-            route.fulfill(content_type="text/html", body=body)
+            route.fulfill(content_type="text/html", body=EMPTY_PAGE)
 
     page.context.route(f"{MODULES}**", serve)
     page.goto(MODULES)
