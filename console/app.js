@@ -5,7 +5,7 @@
 
 import { Api, ApiError } from "./api.js";
 import { Auth, loadConfig, SignInError } from "./auth.js";
-import { FIELDS, instant, maskOf, shown } from "./columns.js";
+import { FIELDS, NEEDED, instant, maskOf, shown } from "./columns.js";
 import { Poll } from "./poll.js";
 import { Rows } from "./rows.js";
 import { RuntimeTable } from "./table.js";
@@ -16,6 +16,9 @@ import { readView, writeView } from "./url.js";
 
 /** More rows than this are not shown, nor stopped together: a filter finds the right ones. */
 const MOST_ROWS = 10_000;
+
+/** As many ids as fit into a filter. */
+const MOST_IDS = 100;
 
 /** After this the list counts as old. */
 const OLD_MS = 15_000;
@@ -148,7 +151,7 @@ class Console {
 
   /** @param {unknown} error */
   #failed(error) {
-    const refused = error instanceof ApiError && error.status === 400;
+    const refused = error instanceof ApiError && (error.status === 400 || error.code === "insufficient_scope");
     if (refused)
       this.#tell(
         "failed",
@@ -286,8 +289,27 @@ class Console {
     if (this.refusal !== "" || rows.length === 0) return;
     const { StopDialog } = await import("./stop.js");
     this.dialog ??= new StopDialog(this.api);
-    await this.dialog.ask(rows, frozen);
+    await this.dialog.ask(frozen === "matching" ? rows : await this.#asTheyAre(rows), frozen);
     this.poll.now();
+  }
+
+  /** The same rows with their present state, so that a branch that began meanwhile is told. @param {Runtime[]} rows */
+  async #asTheyAre(rows) {
+    const ids = rows.map((row) => row.id);
+    const filter = ids.length > MOST_IDS ? null : ["in", ["property", "id"], ["const", ids]];
+    try {
+      const answer = await this.api.list({
+        filter,
+        order: [],
+        mask: NEEDED,
+        limit: MOST_ROWS,
+        signal: AbortSignal.timeout(3000),
+      });
+      const now = new Map(answer.rows.map((row) => [row.id, row]));
+      return rows.map((row) => now.get(row.id) ?? row);
+    } catch {
+      return rows; // a stop is needed most when the list is not to be had
+    }
   }
 
   /** Stop what matches now: the ids are fetched anew, shown, and those alone are stopped. */

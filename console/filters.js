@@ -1,106 +1,29 @@
 // <ivr-filters>: a filter as a form of conditions, and as the JSON that the form makes.
 //
-// Owns which filters the form can show (conditions joined by all or any); every other is shown as JSON alone, and never changed.
-// Fetched by app.js when the form is first opened.
+// Owns the form's elements. What the form cannot show is shown as JSON alone, and never changed: then there are no conditions
+// to edit. What the JSON says is what is applied. Fetched by app.js when the form is first opened.
 
 import { FIELDS } from "./columns.js";
+import { OPERATORS, conditionAt, fromLocal, toFilter, toForm, toLocal } from "./conditions.js";
 
-/** @typedef {{negated: boolean, field: string, operator: string, values: string[]}} Condition */
-/** @typedef {{match: "and" | "or", conditions: Condition[]}} Form */
-
-const OPERATORS = /** @type {const} */ ({
-  "==": "is",
-  "!=": "is not",
-  in: "is one of",
-  like: "is like (% any text, _ one character)",
-  "<": "is before",
-  "<=": "is at most",
-  ">": "is after",
-  ">=": "is at least",
-  isnull: "is not set",
-});
+/** @typedef {import("./conditions.js").Condition} Condition */
+/** @typedef {import("./api.js").Fault} Fault */
+/** @typedef {{filter: unknown, order: string[], zone?: string}} Value */
 
 /** The longest filter the API takes, in bytes of UTF-8. */
 const MOST_BYTES = 4096;
-
-/**
- * Write a form as the API has it; nothing of a form without conditions.
- *
- * @param {Form} form
- */
-export function toFilter({ match, conditions }) {
-  const atoms = conditions.map(({ negated, field, operator, values }) => {
-    const property = ["property", field];
-    const given = operator === "in" ? [["const", values]] : operator === "isnull" ? [] : [["const", values[0] ?? ""]];
-    const atom = [operator, property, ...given];
-    return negated ? ["not", atom] : atom;
-  });
-  if (atoms.length < 2) return atoms[0] ?? null;
-  return [match, ...atoms];
-}
-
-/**
- * Read a filter as a form; null if the form cannot show it.
- *
- * @param {unknown} filter
- * @returns {Form | null}
- */
-export function toForm(filter) {
-  if (filter === null) return { match: "and", conditions: [] };
-  if (!Array.isArray(filter)) return fromShorthand(filter);
-  const joined =
-    filter[0] === "and" || filter[0] === "&&" ? "and" : filter[0] === "or" || filter[0] === "||" ? "or" : null;
-  const conditions = (joined ? filter.slice(1) : [filter]).map(toCondition);
-  return conditions.includes(null)
-    ? null
-    : { match: joined ?? "and", conditions: /** @type {Condition[]} */ (conditions) };
-}
-
-/** @param {unknown} filter @returns {Form | null} */
-function fromShorthand(filter) {
-  if (typeof filter !== "object" || filter === null) return null;
-  const conditions = Object.entries(filter).map(([field, value]) => {
-    const values = Array.isArray(value) ? value : [value];
-    if (!(field in FIELDS) || !values.every((one) => typeof one === "string")) return null;
-    return { negated: false, field, operator: Array.isArray(value) ? "in" : "==", values };
-  });
-  return conditions.includes(null) ? null : { match: "and", conditions: /** @type {Condition[]} */ (conditions) };
-}
-
-/** @param {unknown} expression @returns {Condition | null} */
-function toCondition(expression) {
-  if (!Array.isArray(expression)) return null;
-  if ((expression[0] === "not" || expression[0] === "!") && expression.length === 2) {
-    const inner = toCondition(expression[1]);
-    return inner === null || inner.negated ? null : { ...inner, negated: true };
-  }
-  const [operator, property, given] = expression;
-  if (!(operator in OPERATORS) || !Array.isArray(property) || property[0] !== "property" || !(property[1] in FIELDS))
-    return null;
-  if (property.length !== 2 || expression.length !== (operator === "isnull" ? 2 : 3)) return null;
-  const values = operator === "isnull" ? [] : operator === "in" ? listOf(given) : oneOf(given);
-  return values === null ? null : { negated: false, field: property[1], operator, values };
-}
-
-/** @param {unknown} given @returns {string[] | null} */
-function oneOf(given) {
-  const value = Array.isArray(given) && given.length === 2 && given[0] === "const" ? given[1] : given;
-  return typeof value === "string" ? [value] : null;
-}
-
-/** @param {unknown} given @returns {string[] | null} */
-function listOf(given) {
-  const list =
-    Array.isArray(given) && given.length === 2 && given[0] === "const" && Array.isArray(given[1]) ? given[1] : given;
-  if (!Array.isArray(list) || list.length === 0) return null;
-  if (list === given && list.length === 2 && list[0] === "const") return null; // ["const", "b"] is a constant, no list
-  return list.every((one) => typeof one === "string") ? list : null;
-}
+/** What text is compared by: no instants. */
+const OF_TEXT = Object.entries(OPERATORS);
+const OF_TIMES = OF_TEXT.filter(([operator]) => operator !== "like");
 
 /** The form. `apply` is called with the part of the view that it changes; `suggest` gives a field's values that run. */
 export class FilterForm extends HTMLElement {
   /** @type {(field: string) => string[]} */ suggest = () => [];
   /** @type {Condition[]} */ #conditions = [];
+  #zone = "local";
+  /** The value that was set last: setting it again keeps what is being edited. */ #set = "";
+  /** What the API refused, as it was applied. @type {unknown} */ #applied = null;
+  /** Whether the fault that is shown is the API's. */ #refused = false;
 
   /** @param {boolean} numbers @param {(some: {filter?: unknown, order?: string[]}) => void} apply */
   constructor(numbers, apply) {
@@ -108,14 +31,17 @@ export class FilterForm extends HTMLElement {
     this.fields = Object.keys(FIELDS).filter((field) => field !== "age" && (numbers || !FIELDS[field]?.personal));
     this.apply = apply;
     this.match = select({ and: "all of these", or: "any of these" }, "Match");
-    this.rows = document.createElement("div");
+    this.conditions = made("div", "", "conditions");
+    this.rows = made("div", "", "rows");
     this.json = document.createElement("textarea");
     this.json.spellcheck = false;
     this.order = document.createElement("input");
+    this.order.spellcheck = false;
+    this.size = made("small", "", "hint");
     this.fault = made("p", "", "problem");
     this.fault.setAttribute("role", "alert");
-    this.only = made("p", "The form cannot show this filter; it is kept as JSON.", "hint");
-    const add = button("Add a condition", () => this.#add());
+    this.only = made("p", "", "hint");
+    this.only.setAttribute("role", "status");
     const actions = made("div", "", "actions");
     const send = button("Apply", () => this.#apply());
     send.className = "primary";
@@ -123,12 +49,17 @@ export class FilterForm extends HTMLElement {
       send,
       button("Remove the filter", () => this.apply({ filter: null })),
     );
-    this.append(
+    this.conditions.append(
       labelled("Match ", this.match),
-      this.only,
       this.rows,
-      add,
-      labelled("Filter as the API has it (JSON) ", this.json),
+      button("Add a condition", () => this.#add()),
+    );
+    const json = labelled("Filter as the API has it (JSON) ", this.json);
+    json.append(this.size);
+    this.append(
+      this.conditions,
+      this.only,
+      json,
       labelled("Order (fields, joined by commas; a - before one for descending) ", this.order),
       this.fault,
       actions,
@@ -139,36 +70,81 @@ export class FilterForm extends HTMLElement {
     });
   }
 
-  /** @param {{filter: unknown, order: string[]}} view */
-  set value({ filter, order }) {
-    const form = toForm(filter);
-    this.only.hidden = form !== null;
-    this.#conditions = form?.conditions ?? [];
-    this.match.value = form?.match ?? "and";
-    this.#draw();
+  /** @param {Value} value */
+  set value({ filter, order, zone = "local" }) {
+    const set = JSON.stringify([filter, order, zone]);
+    if (set === this.#set) return;
+    this.#set = set;
+    this.#zone = zone;
+    this.#applied = filter;
     this.json.value = filter === null ? "" : JSON.stringify(filter);
     this.order.value = order.join(",");
-    this.fault.textContent = "";
+    this.#say("");
+    this.#read();
   }
 
-  /** Show what the API says of the filter. @param {any} error */
+  /** Show what the API says of the filter, at the condition that it is about. @param {any} error  null: nothing */
   problem(error) {
-    const faults = /** @type {import("./api.js").Fault[]} */ (error?.faults ?? []);
-    this.fault.textContent =
-      error === null
-        ? ""
-        : faults.map((one) => `${one.place}: ${one.message}; ${one.remedy}`).join(" ") || error.message;
+    if (error === null) {
+      if (this.#refused) this.#say("");
+      return;
+    }
+    const faults = /** @type {Fault[]} */ (error.faults ?? []);
+    this.#say(faults.map((one) => `${one.place}: ${one.message}; ${one.remedy}`).join(" ") || error.message);
+    this.#refused = true;
+    const places = faults.map((one) => conditionAt(one.place, this.#applied, this.#conditions));
+    [...this.rows.children].forEach((line, index) => {
+      for (const input of line.querySelectorAll("[data-part]"))
+        if (places.includes(index)) input.setAttribute("aria-invalid", "true");
+    });
   }
 
   /** @override */
   focus() {
-    const first = this.rows.querySelector("select") ?? this.querySelector("button");
+    const first = /** @type {HTMLElement | null} */ (
+      this.conditions.hidden ? this.json : (this.rows.querySelector("select") ?? this.querySelector("button"))
+    );
     first?.focus();
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    this.#refused = false;
+    if (this.fault.textContent !== text) this.fault.textContent = text;
+    if (text === "") for (const input of this.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  }
+
+  /** Make the form of what the JSON says. */
+  #read() {
+    const filter = parsed(this.json.value);
+    const form = filter === undefined ? null : toForm(filter, this.fields);
+    this.conditions.hidden = form === null;
+    this.only.textContent =
+      form !== null
+        ? ""
+        : filter === undefined
+          ? "This is no JSON yet."
+          : "The form cannot show this filter; it is kept as JSON.";
+    this.#conditions = form?.conditions ?? [];
+    this.match.value = form?.match ?? "and";
+    this.#draw();
+    this.#measure();
+  }
+
+  /** Make the JSON of what the form says. */
+  #written() {
+    const filter = toFilter({ match: this.match.value === "or" ? "or" : "and", conditions: this.#conditions });
+    this.json.value = filter === null ? "" : JSON.stringify(filter);
+    this.#measure();
+  }
+
+  #measure() {
+    const bytes = bytesOf(parsed(this.json.value));
+    this.size.textContent = bytes > MOST_BYTES / 2 ? `${bytes.toLocaleString("en")} of at most 4,096 bytes` : "";
   }
 
   #add() {
     this.#conditions.push({ negated: false, field: "code", operator: "==", values: [""] });
-    this.only.hidden = true;
     this.#draw();
     this.#written();
     /** @type {HTMLElement | null} */ (this.rows.lastElementChild?.querySelector("select"))?.focus();
@@ -193,10 +169,10 @@ export class FilterForm extends HTMLElement {
     );
     field.value = condition.field;
     field.dataset.part = "field";
-    const operator = select(OPERATORS, "Operator");
+    const ofTimes = FIELDS[condition.field]?.time && condition.operator !== "like";
+    const operator = select(Object.fromEntries(ofTimes ? OF_TIMES : OF_TEXT), "Operator");
     operator.value = condition.operator;
     operator.dataset.part = "operator";
-    const value = this.#valueInput(condition, index);
     const remove = button("Remove", () => {
       this.#conditions.splice(index, 1);
       this.#draw();
@@ -204,7 +180,7 @@ export class FilterForm extends HTMLElement {
       this.focus();
     });
     remove.ariaLabel = `Remove condition ${index + 1}`;
-    line.append(labelled("not ", negated), field, operator, ...value, remove);
+    line.append(labelled("not ", negated), field, operator, ...this.#valueInput(condition, index), remove);
     line.dataset.index = String(index);
     return line;
   }
@@ -220,64 +196,105 @@ export class FilterForm extends HTMLElement {
       area.dataset.part = "values";
       return [area];
     }
+    const value = values[0] ?? "";
     const input = document.createElement("input");
-    input.value = values[0] ?? "";
     input.ariaLabel = "Value";
     input.dataset.part = "value";
-    input.placeholder = FIELDS[field]?.time ? new Date().toISOString().replace(/\.\d+/, "") : "";
+    if (FIELDS[field]?.time && operator !== "like") return this.#timeInput(input, value);
+    input.value = value;
     const suggestions = document.createElement("datalist");
     suggestions.id = `values-${index}`;
-    suggestions.append(...this.suggest(field).map((value) => new Option(value)));
+    suggestions.append(...this.suggest(field).map((one) => new Option(one)));
     input.setAttribute("list", suggestions.id);
     return [input, suggestions];
+  }
+
+  /**
+   * A date-time of the view's zone; what is no such date-time to the second stays as it is written.
+   *
+   * @param {HTMLInputElement} input @param {string} value @returns {HTMLElement[]}
+   */
+  #timeInput(input, value) {
+    const local = toLocal(value, this.#zone);
+    if (value === "" || local !== "") {
+      input.type = "datetime-local";
+      input.step = "1";
+      input.dataset.part = "time";
+    }
+    input.value = local || value;
+    const zone = made("small", this.#zone === "local" ? "local time" : this.#zone, "hint");
+    return input.type === "datetime-local" ? [input, zone] : [input];
   }
 
   /** @param {Event} event */
   #typed(event) {
     const target = /** @type {any} */ (event.target);
-    if (target === this.json || target === this.order) return;
+    this.#say("");
+    if (target === this.order) return;
+    if (target === this.json) return this.#read();
     const condition = this.#conditions[Number(target.closest(".condition")?.dataset.index ?? -1)];
-    if (condition) {
-      const part = target.dataset.part;
-      if (part === "negated") condition.negated = target.checked;
-      else if (part === "value") condition.values = [target.value];
-      else if (part === "values")
-        condition.values = target.value.split("\n").filter((/** @type {string} */ one) => one !== "");
-      else {
-        condition[/** @type {"field" | "operator"} */ (part)] = target.value;
-        this.#draw();
-        /** @type {any} */ (this.rows.children[this.#conditions.indexOf(condition)])
-          ?.querySelector(`[data-part=${part}]`)
-          ?.focus();
-      }
-    }
+    if (condition) this.#edited(condition, target.dataset.part, target);
     this.#written();
   }
 
-  #written() {
-    const filter = toFilter({ match: this.match.value === "or" ? "or" : "and", conditions: this.#conditions });
-    this.json.value = filter === null ? "" : JSON.stringify(filter);
+  /** @param {Condition} condition @param {string} part @param {any} input */
+  #edited(condition, part, input) {
+    if (part === "negated") condition.negated = input.checked;
+    else if (part === "value") condition.values = [input.value];
+    else if (part === "time") condition.values = [fromLocal(input.value, this.#zone)];
+    else if (part === "values") condition.values = linesOf(input.value);
+    else this.#changed(condition, /** @type {"field" | "operator"} */ (part), input.value);
+  }
+
+  /** Take another field or operator, and what inputs it needs. @param {Condition} condition @param {"field" | "operator"} part @param {string} value */
+  #changed(condition, part, value) {
+    const wasTime = FIELDS[condition.field]?.time;
+    condition[part] = value;
+    if (FIELDS[condition.field]?.time !== wasTime) condition.values = [""];
+    if (FIELDS[condition.field]?.time && condition.operator === "like") condition.operator = "==";
+    if (condition.operator === "in") condition.values = condition.values.filter((one) => one !== "");
+    this.#draw();
+    const line = this.rows.children[this.#conditions.indexOf(condition)];
+    line?.querySelector(`[data-part=${part}]`)?.focus();
   }
 
   #apply() {
-    this.fault.textContent = "";
-    const text = this.json.value.trim();
-    const bytes = new TextEncoder().encode(text).length;
+    const filter = parsed(this.json.value);
+    if (filter === undefined) return this.#say("The filter is no JSON: mend it, or remove the filter.");
+    const bytes = bytesOf(filter);
     if (bytes > MOST_BYTES)
-      return void (this.fault.textContent = `The filter has ${bytes} bytes; the API takes ${MOST_BYTES}.`);
-    try {
-      const filter = text === "" ? null : JSON.parse(text);
-      this.apply({
-        filter,
-        order: this.order.value
-          .split(",")
-          .map((item) => item.trim())
-          .filter((item) => item !== ""),
-      });
-    } catch (error) {
-      this.fault.textContent = `This is no JSON: ${error instanceof Error ? error.message : error}`;
-    }
+      return this.#say(`The filter has ${bytes.toLocaleString("en")} bytes, and the API takes 4,096: shorten it.`);
+    this.#say("");
+    const order = this.order.value.split(",").map(trimmed).filter(Boolean);
+    this.#set = JSON.stringify([filter, order, this.#zone]); // so that the view's answer leaves the focus where it is
+    this.#applied = filter;
+    this.apply({ filter, order });
   }
+}
+
+/** @param {string} text @returns {unknown} undefined: it is no JSON */
+function parsed(text) {
+  if (text.trim() === "") return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {unknown} filter */
+function bytesOf(filter) {
+  return filter === null || filter === undefined ? 0 : new TextEncoder().encode(JSON.stringify(filter)).length;
+}
+
+/** @param {string} text */
+function linesOf(text) {
+  return text.split("\n").filter((one) => one !== "");
+}
+
+/** @param {string} text */
+function trimmed(text) {
+  return text.trim();
 }
 
 /** @param {Record<string, string>} options @param {string} label @returns {HTMLSelectElement} */

@@ -1,21 +1,22 @@
-// <ivr-stop>: the dialog that names what will be stopped, asks once, and shows how each stop ended.
+// The dialog that names what will be stopped, asks once, and shows how each stop ended.
 //
-// Owns the ids from the moment it opens: they are frozen, and nothing else is ever stopped. `outcomes.js` stops them. Fetched
-// by app.js when a stop is first asked for.
+// Owns the phases (asking, running, done), the buttons, the focus and what is announced. What it was opened with is frozen:
+// nothing else is ever stopped. `targets.js` lists it, `outcomes.js` stops it. Fetched by app.js when a stop is first asked for.
 
-import { MEANING, stopAll } from "./outcomes.js";
+import { stopAll } from "./outcomes.js";
+import { Targets } from "./targets.js";
 
 /** @typedef {import("./columns.js").Runtime} Runtime */
-/** @typedef {import("./outcomes.js").Outcome} Outcome */
 /** @typedef {"one" | "selected" | "matching"} Frozen */
 
 const LONGEST_REASON = 256;
+/** Sites and scripts that are counted by name; the others are counted together. */
+const MOST_NAMED = 6;
 
 /** The dialog; one for the page. */
 export class StopDialog {
-  /** @type {Runtime[]} */ #rows = [];
-  /** @type {Map<string, HTMLElement>} */ #places = new Map();
-  /** @type {Map<string, Outcome>} */ #outcomes = new Map();
+  #targets = new Targets();
+  #frozen = /** @type {Frozen} */ ("one");
   /** @type {AbortController | null} */ #running = null;
   /** @type {(() => void) | null} */ #closed = null;
 
@@ -24,25 +25,31 @@ export class StopDialog {
     this.api = api;
     this.dialog = document.createElement("dialog");
     this.title = made("h2", "");
-    this.title.id = "stop-title";
-    this.dialog.setAttribute("aria-labelledby", "stop-title");
-    this.warning = made("p", "", "warning");
-    this.list = made("ul", "", "list");
-    this.list.tabIndex = 0;
-    this.list.setAttribute("aria-label", "What will be stopped");
+    this.warning = made("div", "", "warning");
+    this.warned = made("p", "");
+    this.without = made("button", "Leave these out");
+    this.warning.append(this.warned, this.without);
     this.reason = document.createElement("input");
     this.reason.maxLength = LONGEST_REASON;
+    this.reason.autocomplete = "off";
     this.reasonLabel = made("label", "Reason, for the logs (optional) ", "reason");
     this.reasonLabel.append(this.reason, made("small", "No personal data, please."));
-    this.progress = made("p", "", "hint");
-    this.progress.setAttribute("role", "status");
+    this.bar = document.createElement("progress");
+    this.bar.setAttribute("aria-label", "Stops that are done");
+    this.tally = made("p", "", "hint");
+    this.status = made("p", "", "unseen");
+    this.status.setAttribute("role", "status");
     this.cancel = made("button", "Cancel");
+    this.copy = made("button", "Copy outcomes");
     this.rest = made("button", "Send no more");
     this.complete = made("button", "", "danger");
     this.go = made("button", "", "danger");
     const actions = made("div", "", "actions");
-    actions.append(this.cancel, this.rest, this.complete, this.go);
-    this.dialog.append(this.title, this.warning, this.list, this.reasonLabel, this.progress, actions);
+    actions.append(this.cancel, this.copy, this.rest, this.complete, this.go);
+    const list = this.#targets.element;
+    this.dialog.append(this.title, this.warning, list, this.reasonLabel, this.bar, this.tally, this.status, actions);
+    this.#name("labelledby", this.title);
+    this.#name("describedby", this.warned, this.tally);
     document.body.append(this.dialog);
     this.#listen();
   }
@@ -53,12 +60,25 @@ export class StopDialog {
 
   #listen() {
     this.cancel.addEventListener("click", () => this.#close());
-    this.go.addEventListener("click", () => void this.#run(this.#rows));
+    this.go.addEventListener("click", () => void this.#run(this.#targets.rows));
     this.rest.addEventListener("click", () => this.#running?.abort());
-    this.complete.addEventListener("click", () => void this.#run(this.#branches()));
+    this.complete.addEventListener("click", () => void this.#run(this.#targets.completable()));
+    this.copy.addEventListener("click", () => void this.#copy());
+    this.without.addEventListener("click", () => this.#leaveOut(!this.#targets.withoutBranches));
+    this.#targets.element.addEventListener("complete", (event) => {
+      void this.#run([/** @type {CustomEvent} */ (event).detail]);
+    });
+    this.reason.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") event.preventDefault(); // a stop is meant by its button alone
+    });
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
       this.#close();
+    });
+    this.dialog.addEventListener("close", () => {
+      if (this.#running)
+        this.dialog.showModal(); // browsers close it at the second Escape, whatever is said to the first
+      else this.#closed?.();
     });
     addEventListener("beforeunload", (event) => {
       if (this.#running) event.preventDefault();
@@ -73,122 +93,144 @@ export class StopDialog {
    * @returns {Promise<void>}
    */
   ask(rows, frozen) {
+    if (this.open) return Promise.resolve();
     const focused = /** @type {HTMLElement | null} */ (document.activeElement);
-    this.#rows = rows;
-    this.#outcomes = new Map();
-    const many = `${rows.length.toLocaleString("en")} scripts`;
-    const of = { one: "", selected: " that are selected", matching: " that match now" }[frozen];
-    this.title.textContent = rows.length === 1 ? "Stop this script?" : `Stop ${many}${of}?`;
-    this.go.textContent = rows.length === 1 ? "Stop it" : `Stop ${many}`;
-    this.#places = new Map(rows.map((row) => [row.id, this.#item(row)]));
-    this.list.replaceChildren(...this.#places.values());
-    const branches = rows.filter((row) => row["ext.state"] === "post_processing").length;
-    this.warning.hidden = branches === 0;
-    this.warning.textContent = `${branches === rows.length ? "" : `${branches} of them: `}the goodbye branch runs already. This stop ends it completely.`;
+    this.#frozen = frozen;
+    this.#targets.take(rows);
     this.reason.value = "";
-    this.reasonLabel.hidden = false;
-    this.progress.textContent = rows.length === 1 ? "" : summary(rows);
-    this.#buttons("asking");
+    this.status.textContent = "";
+    this.#asking();
     this.dialog.showModal();
     this.cancel.focus();
     return new Promise((closed) => {
       this.#closed = () => {
-        focused?.focus();
+        giveBack(focused);
         closed();
       };
     });
   }
 
-  /** @param {Runtime} row */
-  #item(row) {
-    const item = document.createElement("li");
-    const what = made("span", row.name === "" ? row.code : row.name, "what");
-    what.dir = "auto";
-    what.append(made("small", `${row.code} at ${row.site}, ${row.id}`));
-    item.append(what, made("span", "", "outcome"));
-    return item;
+  #asking() {
+    const { rows, branches, all } = this.#targets;
+    const many = `${rows.length.toLocaleString("en")} scripts`;
+    const of = { one: "", selected: " that are selected", matching: " that match now" }[this.#frozen];
+    this.title.textContent = rows.length === 1 ? "Stop this script?" : `Stop ${many}${of}?`;
+    this.go.textContent = rows.length === 1 ? "Stop it" : `Stop ${many}`;
+    this.go.ariaDisabled = String(rows.length === 0);
+    this.warning.hidden = branches === 0;
+    this.without.hidden = branches === all;
+    this.without.ariaPressed = String(this.#targets.withoutBranches);
+    this.warned.textContent = `${branches === all ? "" : `${branches.toLocaleString("en")} of them: `}the goodbye branch runs already. This stop ends it completely.`;
+    this.tally.textContent =
+      rows.length === 1 ? "" : `By site: ${counted(rows, "site")}. By script: ${counted(rows, "code")}.`;
+    this.#phase("asking");
+  }
+
+  /** @param {boolean} without */
+  #leaveOut(without) {
+    this.#targets.withoutBranches = without;
+    this.#asking();
+    if (without)
+      this.warned.textContent = `${this.#targets.branches.toLocaleString("en")} are left out: their branch runs on.`;
+    this.status.textContent = this.title.textContent;
   }
 
   /** @param {Runtime[]} rows */
   async #run(rows) {
-    if (this.#running) return;
+    if (this.#running || rows.length === 0) return;
     const running = (this.#running = new AbortController());
-    const reason = this.reason.value.trim();
-    this.reasonLabel.hidden = true;
-    this.warning.hidden = true;
+    const reason = this.reason.value.replace(/\p{Cc}+/gu, " ").trim();
     this.title.textContent = "Stopping";
-    this.#buttons("running");
+    this.#phase("running");
+    this.bar.max = rows.length;
+    this.bar.value = 0;
+    this.#told(0, rows.length);
     let done = 0;
-    for (const { id } of rows) this.#show(id, "under way", "open");
     await stopAll(
       this.api,
       rows.map((row) => row.id),
       {
         reason,
         signal: running.signal,
+        begun: (id) => this.#targets.say(id, "under way"),
         tell: (id, outcome, why) => {
-          this.#outcomes.set(id, outcome);
-          const { text, kind } = MEANING[outcome];
-          this.#show(id, why === "" ? text : `${text}: ${why}`, kind);
-          done += 1;
-          if (done % 10 === 0 || done === rows.length) this.progress.textContent = `${done} of ${rows.length} done`;
+          this.#targets.end(id, outcome, why);
+          this.#told((done += 1), rows.length);
         },
       },
     );
     this.#running = null;
-    this.title.textContent = rows.length === 1 ? "Stopped" : "All stops have been sent";
+    this.title.textContent = this.#targets.rows.length === 1 ? "Stopped" : "All stops have been sent";
     if (running.signal.aborted) this.title.textContent = "Some stops were not sent";
-    this.progress.textContent = this.#sum();
-    this.#buttons("done");
+    this.tally.textContent = this.#targets.tally();
+    this.status.textContent = `${this.title.textContent}: ${this.tally.textContent}`;
+    this.#phase("done");
   }
 
-  /** Those whose branch runs since this dialog stopped them, and may be ended by a second stop. */
-  #branches() {
-    return this.#rows.filter((row) =>
-      ["post_processing", "already_stopping"].includes(this.#outcomes.get(row.id) ?? ""),
-    );
+  /** Show how far it is, and announce each tenth. @param {number} done @param {number} of */
+  #told(done, of) {
+    this.bar.value = done;
+    const text = `${done.toLocaleString("en")} of ${of.toLocaleString("en")} done`;
+    this.tally.textContent = text;
+    const tenth = Math.floor((10 * done) / of);
+    if (of >= 20 && tenth > Math.floor((10 * (done - 1)) / of)) this.status.textContent = text;
   }
 
-  /** @param {string} id @param {string} text @param {string} kind */
-  #show(id, text, kind) {
-    const place = /** @type {HTMLElement} */ (this.#places.get(id)?.lastElementChild);
-    place.textContent = text;
-    place.dataset.kind = kind;
-  }
-
-  #sum() {
-    /** @type {Map<string, number>} */
-    const counts = new Map();
-    for (const outcome of this.#outcomes.values())
-      counts.set(MEANING[outcome].text, (counts.get(MEANING[outcome].text) ?? 0) + 1);
-    return [...counts].map(([text, count]) => `${count} ${text}`).join("; ");
+  async #copy() {
+    try {
+      await navigator.clipboard.writeText(this.#targets.text());
+      this.status.textContent = this.tally.textContent = "The outcomes are in the clipboard.";
+    } catch {
+      this.tally.textContent = "The browser does not allow copying here.";
+    }
   }
 
   /** @param {"asking" | "running" | "done"} phase */
-  #buttons(phase) {
-    const branches = phase === "done" ? this.#branches().length : 0;
-    this.go.hidden = phase !== "asking";
-    this.rest.hidden = phase !== "running" || this.#rows.length === 1;
+  #phase(phase) {
+    const branches = phase === "done" ? this.#targets.completable().length : 0;
+    this.dialog.dataset.phase = phase;
+    this.go.hidden = this.reasonLabel.hidden = phase !== "asking";
+    if (phase !== "asking") this.warning.hidden = true;
+    this.bar.hidden = phase !== "running";
+    this.rest.hidden = phase !== "running";
+    this.cancel.hidden = phase === "running";
+    this.copy.hidden = phase !== "done";
     this.complete.hidden = branches === 0;
     this.complete.textContent = branches === 1 ? "Stop completely" : `Stop ${branches} completely`;
     this.cancel.textContent = phase === "asking" ? "Cancel" : "Close";
-    this.cancel.ariaDisabled = String(phase === "running");
-    if (phase !== "asking") this.cancel.focus();
+    if (phase === "running") this.rest.focus();
+    if (phase === "done") this.cancel.focus();
   }
 
   #close() {
-    if (this.#running) return;
-    this.dialog.close();
-    this.#closed?.();
+    if (!this.#running) this.dialog.close();
+  }
+
+  /** @param {string} how @param {HTMLElement[]} by */
+  #name(how, ...by) {
+    by.forEach((element, index) => (element.id = `stop-${how}-${index}`));
+    this.dialog.setAttribute(`aria-${how}`, by.map((element) => element.id).join(" "));
   }
 }
 
-/** @param {Runtime[]} rows */
-function summary(rows) {
+/**
+ * Give the focus back. A table's line may show another script by now, so a button in it gives it back to the table.
+ *
+ * @param {HTMLElement | null} focused
+ */
+function giveBack(focused) {
+  /** @type {HTMLElement | null | undefined} */ (focused?.closest("[role=grid]") ?? focused)?.focus();
+}
+
+/** @param {Runtime[]} rows @param {"site" | "code"} field */
+function counted(rows, field) {
   /** @type {Map<string, number>} */
-  const sites = new Map();
-  for (const row of rows) sites.set(row.site, (sites.get(row.site) ?? 0) + 1);
-  return [...sites].map(([site, count]) => `${site}: ${count}`).join(", ");
+  const counts = new Map();
+  for (const row of rows) counts.set(row[field], (counts.get(row[field]) ?? 0) + 1);
+  const most = [...counts].sort(([one, more], [other, less]) => less - more || (one < other ? -1 : 1));
+  const named = most.slice(0, MOST_NAMED).map(([value, count]) => `${value}: ${count.toLocaleString("en")}`);
+  const others = most.slice(MOST_NAMED).reduce((sum, [, count]) => sum + count, 0);
+  return [...named, ...(others > 0 ? [`others: ${others.toLocaleString("en")}`] : [])].join(", ");
 }
 
 /** @param {string} name @param {string} text @param {string} [kind] @returns {any} */

@@ -46,7 +46,7 @@ def test_a_running_branch_is_shown_and_ended_completely_by_a_second_stop(page: P
     dialog.get_by_role("button", name="Stop it").click()
     expect(dialog).to_contain_text("1 its goodbye branch runs")
     assert one in ids(stack, filter='{"ext.state":"post_processing"}')
-    dialog.get_by_role("button", name="Stop completely").click()
+    dialog.get_by_role("button", name="Stop completely", exact=True).click()
     expect(dialog).to_contain_text("1 ended")
     assert one not in ids(stack)
 

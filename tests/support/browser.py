@@ -126,3 +126,24 @@ def violations(page: Page) -> list[str]:
     page.evaluate(AXE.read_text())
     found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [f"{one['id']}: {[node['html'] for node in one['nodes']][:3]}" for one in found["violations"]]
+
+
+MODULES: Final = "http://console.test/"
+EMPTY_PAGE: Final = (
+    '<!doctype html><html lang="en"><title>Modules</title><link rel="stylesheet" href="console.css"><main></main>'
+)
+
+
+def open_modules(page: Page) -> None:
+    """Open an empty page from which the console's modules can be imported, without a stack."""
+    kinds = {".js": "text/javascript", ".css": "text/css"}
+
+    def serve(route: Route, request: Request) -> None:
+        path = ROOT / "console" / urlsplit(request.url).path.lstrip("/")
+        if path.suffix in kinds:
+            route.fulfill(content_type=kinds[path.suffix], body=path.read_text())
+        else:
+            route.fulfill(content_type="text/html", body=EMPTY_PAGE)
+
+    page.context.route(f"{MODULES}**", serve)
+    page.goto(MODULES)
