@@ -161,7 +161,7 @@ cli-docs: setup ## write docs/cli.md anew
 # chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and make_run, which are about starting
 # and ending; iam, which enforces permissions by itself. A test sees to it that no module is forgotten.
 OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
-	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py asterisk_fleet.py freeswitch_fleet.py)
+	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py mixed_fleet.py)
 
 test-iam: setup ## run the end-to-end tests with the template's permissions enforced
 	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
