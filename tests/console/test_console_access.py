@@ -20,6 +20,9 @@ def api(context: BrowserContext) -> ScriptedList:
     return api
 
 
+FITS = "element => [element, ...element.querySelectorAll('*')].every(one => one.scrollWidth <= 320)"
+
+
 def filter_form(page: Page) -> None:
     page.get_by_role("button", name="Filter", exact=True).click()
     page.get_by_role("button", name="Add a condition").click()
@@ -72,6 +75,10 @@ def test_a_narrow_screen_needs_no_scrolling_sideways(page: Page, stack: Stack, a
     assert page.locator("ivr-table").evaluate("table => table.scrollWidth <= table.clientWidth")
     page.locator("ivr-table tbody tr button").first.click()
     expect(page.get_by_role("button", name="Stop it")).to_be_in_viewport()
+    assert page.get_by_role("dialog").evaluate(FITS)
+    page.get_by_role("button", name="Cancel").click()
+    filter_form(page)
+    assert page.locator("ivr-filters").evaluate(FITS)
 
 
 def test_the_keyboard_alone_finds_selects_and_stops(page: Page, stack: Stack, api: ScriptedList) -> None:
