@@ -87,6 +87,7 @@ class Engine:
         now_us: Callable[[], int],
         publish: Callable[[Event], None],
         external_stop_delay_s: float = 0.0,
+        random_bits: Callable[[int], int] = secrets.randbits,
     ) -> None:
         self._mirror = Mirror(session=session, publish=publish)
         self._node_number = node_number
@@ -94,6 +95,7 @@ class Engine:
         self._scheduler = scheduler
         self._now_us = now_us
         self._external_stop_delay_s = external_stop_delay_s
+        self._random_bits = random_bits
         self._failed = 0
         self._runtimes: dict[str, Runtime] = {}
 
@@ -101,7 +103,7 @@ class Engine:
         """Start a script for a call of the domain; return the runtime's id. `rng` decides who calls, and does what."""
         started_us = self._now_us()
         runtime = Runtime(
-            ids.runtime_id(started_us, node_number=self._node_number, random_bits=secrets.randbits(ids.RANDOM_BITS)),
+            self._new_id(started_us),
             domain=domain,
             starttime=ids.starttime(started_us),
             numbers=numbers.draw(rng, domain=domain, code=code),
@@ -115,6 +117,14 @@ class Engine:
         log.debug("a call began", extra={"action": "runtime_started", "id": runtime.id, "code": code, "domain": domain})
         self._advance(runtime)
         return runtime.id
+
+    def _new_id(self, started_us: int) -> str:
+        """Return an id that no running call has: of calls that begin in the same microsecond only chance makes two."""
+        while True:
+            bits = self._random_bits(ids.RANDOM_BITS)
+            found = ids.runtime_id(started_us, node_number=self._node_number, random_bits=bits)
+            if found not in self._runtimes:
+                return found
 
     @property
     def session(self) -> str:

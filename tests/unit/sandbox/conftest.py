@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def events() -> list[Event]:
 def make_engine(time: VirtualTime, events: list[Event]) -> Callable[..., Engine]:
     """Make an engine of the given scripts' texts, whose events land in `events`."""
 
-    def make(*scripts: str, external_stop_delay_s: float = 0.0) -> Engine:
+    def make(*scripts: str, **settings: Any) -> Engine:
         return Engine(
             session="session-1",
             node_number=6,
@@ -36,7 +37,7 @@ def make_engine(time: VirtualTime, events: list[Event]) -> Callable[..., Engine]
             scheduler=time,
             now_us=lambda: STARTED_US,
             publish=events.append,
-            external_stop_delay_s=external_stop_delay_s,
+            **settings,
         )
 
     return make

@@ -288,6 +288,15 @@ def replay(events: list[Event]) -> dict[str, FullState]:
     return rows
 
 
+def test_calls_of_the_same_microsecond_get_ids_of_their_own(make_engine: MakeEngine, rng: Random) -> None:
+    """Of 10,000 calls that begin at once, two had the same 32 random bits in one run of a hundred."""
+    bits = iter([7, 7, 7, 8])
+    engine = make_engine(PLAIN, random_bits=lambda _: next(bits))
+    ids = [engine.start("plain", domain="d", rng=rng) for _ in range(2)]
+    assert ids[0] != ids[1]
+    assert len(engine.snapshot().runtimes) == 2
+
+
 async def test_ten_thousand_runtimes_leave_nothing_behind(
     make_engine: MakeEngine, events: list[Event], time: VirtualTime, no_collection: None
 ) -> None:
