@@ -267,10 +267,7 @@ class Console {
   }
 
   #release() {
-    this.table.anchored(() => {
-      this.rows.held = false;
-      this.rows.held = this.table.body.matches(":hover");
-    });
+    this.table.letIn();
     this.#showCounts();
     this.table.grid.focus();
   }

@@ -40,7 +40,8 @@ export class Rows {
    */
   update(rows, anew = false) {
     const before = this.#now;
-    this.#now = new Map(rows.map((row) => [row.id, row]));
+    this.#now = new Map();
+    for (const row of rows) this.#now.set(row.id, row);
     const started = anew ? [] : rows.filter((row) => !before.has(row.id)).map((row) => row.id);
     const changed =
       anew || started.length > 0 || rows.length !== before.size || rows.some((row) => isOther(row, before.get(row.id)));

@@ -9,13 +9,21 @@ import { FIELDS, written } from "./columns.js";
 /** @typedef {import("./columns.js").Runtime} Runtime */
 /** @typedef {import("./rows.js").Rows} Rows */
 
+/** @typedef {HTMLTableRowElement} Row */
+
+/**
+ * A row's elements and what they show: nothing before they are first filled.
+ *
+ * @typedef {{element: Row, cells: HTMLElement[], check: HTMLInputElement, button: HTMLElement, row?: Runtime, now_s?: number}} Line
+ */
+
 const BEYOND = 8;
 const SCROLLING_MS = 250;
 
 /** Rows are held for a pointer that rests on them no longer than this; its next move holds them again. */
 const HELD_MOST_MS = 30_000;
 
-/** The table. Set `rows`, then call `layout` when columns or order change, and `draw` when rows do. */
+/** The table. Set `rows`, then call `layout` when columns or order change, and `soon` when rows do. */
 export class RuntimeTable extends HTMLElement {
   /** @type {Rows} */ rows;
   zone = "local";
@@ -24,7 +32,9 @@ export class RuntimeTable extends HTMLElement {
   /** @type {string[]} */ #order = [];
   /** The id of the row that the keyboard is at. */ #active = "";
   /** Where a range begins: the row that was selected last. */ #anchor = "";
-  /** @type {HTMLTableRowElement[]} */ #pool = [];
+  /** Those in the document, from the top. @type {Line[]} */ #lines = [];
+  /** The place of the first of them among all rows. */ #first = 0;
+  /** How many lines there have been: no two have the same id. */ #made = 0;
   /** The id of the row that was pressed: what a click means, though another row be there when it ends. */ #pressed =
     "";
   /** Where that row was when it was drawn last; -1: nowhere yet. */ #place = -1;
@@ -82,8 +92,8 @@ export class RuntimeTable extends HTMLElement {
       (field) => `minmax(${FIELDS[field]?.width_em ?? 9}em, ${FIELDS[field]?.width_em ?? 9}fr)`,
     );
     this.grid.style.setProperty("--tracks", ["2.75em", ...tracks, "5em"].join(" "));
-    for (const row of this.#pool) row.remove();
-    this.#pool = [];
+    this.body.replaceChildren();
+    this.#lines = [];
     this.#place = -1;
     this.soon();
   }
@@ -102,22 +112,38 @@ export class RuntimeTable extends HTMLElement {
   draw() {
     const shown = this.rows.shown;
     const height = this.#rowHeight();
-    const first = Math.max(0, Math.floor(this.scrollTop / height) - BEYOND);
-    const last = Math.min(shown.length, Math.ceil((this.scrollTop + this.clientHeight) / height) + BEYOND);
-    while (this.#pool.length < last - first) this.#pool.push(this.#blank());
+    const count = Math.min(shown.length, Math.ceil(this.clientHeight / height) + 2 * BEYOND);
+    const first = Math.max(0, Math.min(shown.length - count, Math.floor(this.scrollTop / height) - BEYOND));
+    this.#bring(first, count);
     const clock = { zone: this.zone, now_ms: Date.now() };
-    for (const [at, line] of this.#pool.entries()) {
-      const row = first + at < last ? shown[first + at] : undefined;
-      line.hidden = row === undefined;
-      if (row !== undefined) this.#fill(line, row, first + at, clock);
-    }
-    this.body.style.setProperty("--above", `${first * height}px`);
+    for (const [at, line] of this.#lines.entries())
+      this.#fill(line, /** @type {Runtime} */ (shown[first + at]), first + at, clock);
     this.#sized(height);
-    this.grid.setAttribute("aria-rowcount", String(shown.length + 1));
-    const active = this.#pool.find((line) => !line.hidden && line.dataset.id === this.#active);
-    if (active) this.grid.setAttribute("aria-activedescendant", active.id);
+    set(this.grid, "aria-rowcount", String(shown.length + 1));
+    const active = this.#lines.find((line) => line.row?.id === this.#active);
+    if (active) set(this.grid, "aria-activedescendant", active.element.id);
     else this.grid.removeAttribute("aria-activedescendant");
     this.#checkAll();
+  }
+
+  /**
+   * Have as many lines as rows are in view. What is scrolled out at one end comes in at the other, so that the lines between
+   * keep their rows, and the browser has nothing to do for them.
+   *
+   * @param {number} first  the place of the first row
+   * @param {number} count
+   */
+  #bring(first, count) {
+    const lines = this.#lines;
+    for (const line of lines.splice(count)) line.element.remove();
+    while (lines.length < count) lines.push(this.#blank());
+    const step = first - this.#first;
+    this.#first = first;
+    if (Math.abs(step) >= count) return;
+    const moved = step > 0 ? lines.splice(0, step) : lines.splice(count + step);
+    if (step > 0) lines.push(...moved);
+    else lines.unshift(...moved);
+    this.body[step > 0 ? "append" : "prepend"](...moved.map((line) => line.element));
   }
 
   /** @param {number} height  of a row, pixels */
@@ -132,12 +158,9 @@ export class RuntimeTable extends HTMLElement {
     const kept = at > 0 ? this.rows.shown.slice(at, at + 50).map((row) => row.id) : [];
     change();
     this.#sized(height); // first, for the browser scrolls no further than the table is high
-    if (kept.length > 0) {
-      const places = new Map(this.rows.shown.map((row, place) => [row.id, place]));
-      const index = kept.findIndex((id) => places.has(id));
-      const place = places.get(kept[index] ?? "");
-      if (place !== undefined) this.scrollTop += (place - index - at) * height;
-    }
+    const index = kept.findIndex((id) => this.rows.all.has(id));
+    const place = index < 0 ? -1 : this.rows.shown.findIndex((row) => row.id === kept[index]);
+    if (place >= 0) this.scrollTop += (place - index - at) * height;
     this.soon();
   }
 
@@ -161,51 +184,60 @@ export class RuntimeTable extends HTMLElement {
     return cell;
   }
 
+  /** @returns {Line} */
   #blank() {
-    const line = /** @type {HTMLTableRowElement} */ (clone("of-row"));
-    line.id = `row-${this.#pool.length}`;
-    const stop = /** @type {Node} */ (line.lastElementChild);
-    for (const [index, field] of this.#columns.entries()) {
+    const element = /** @type {Row} */ (clone("of-row"));
+    element.id = `row-${this.#made++}`;
+    const stop = /** @type {Node} */ (element.lastElementChild);
+    const cells = this.#columns.map((field, index) => {
       const cell = document.createElement("td");
       cell.setAttribute("role", "gridcell");
       cell.setAttribute("aria-colindex", String(index + 2));
       cell.dataset.field = field;
       cell.dir = "auto";
-      line.insertBefore(cell, stop);
-    }
-    this.body.append(line);
-    return line;
+      element.insertBefore(cell, stop);
+      return cell;
+    });
+    this.body.append(element);
+    const check = /** @type {HTMLInputElement} */ (element.querySelector("input"));
+    return { element, cells, check, button: /** @type {HTMLElement} */ (element.querySelector("button")) };
   }
 
   /**
-   * @param {HTMLTableRowElement} line
+   * @param {Line} line
    * @param {Runtime} row
    * @param {number} place
    * @param {import("./columns.js").Clock} clock
    */
   #fill(line, row, place, clock) {
+    const { element, check, button } = line;
     const { selected, unlisted, started } = this.rows;
-    const other = line.dataset.id !== row.id;
-    if (other) line.dataset.id = row.id;
-    set(line, "aria-rowindex", String(place + 2));
-    set(line, "aria-selected", String(selected.has(row.id)));
-    set(line, "data-life", unlisted.has(row.id) ? "unlisted" : started.has(row.id) ? "started" : "running");
-    set(line, "data-active", String(row.id === this.#active));
+    if (line.row?.id !== row.id) {
+      element.dataset.id = row.id;
+      check.ariaLabel = `Select ${row.name}, ${row.id}`;
+      button.ariaLabel = `Stop ${row.name}, ${row.id}`;
+    }
+    if (set(element, "aria-rowindex", String(place + 2))) element.style.setProperty("--place", String(place));
+    set(element, "aria-selected", String(selected.has(row.id)));
+    set(element, "data-life", unlisted.has(row.id) ? "unlisted" : started.has(row.id) ? "started" : "running");
+    set(element, "data-active", String(row.id === this.#active));
     if (row.id === this.#active) this.#place = place;
-    set(line, "data-state", row["ext.state"] ?? "");
-    const check = /** @type {HTMLInputElement} */ (line.querySelector("input"));
+    set(element, "data-state", row["ext.state"] ?? "");
     check.checked = selected.has(row.id);
-    if (other) check.ariaLabel = `Select ${row.name}, ${row.id}`;
-    const button = /** @type {HTMLButtonElement} */ (line.querySelector("button"));
-    if (other) button.ariaLabel = `Stop ${row.name}, ${row.id}`;
     set(button, "aria-disabled", String(this.refusal !== "" || unlisted.has(row.id)));
     set(button, "title", this.refusal);
-    for (const [index, field] of this.#columns.entries()) {
-      const cell = /** @type {HTMLElement} */ (line.children[index + 1]);
-      const text = written(row, field, clock);
-      if (cell.textContent !== text) {
-        cell.textContent = text;
-      }
+    this.#write(line, row, clock);
+  }
+
+  /** @param {Line} line @param {Runtime} row @param {import("./columns.js").Clock} clock */
+  #write(line, row, clock) {
+    const now_s = Math.floor(clock.now_ms / 1000);
+    if (line.row === row && line.now_s === now_s) return; // a row object is never changed, and an age tells seconds
+    line.row = row;
+    line.now_s = now_s;
+    for (const [index, cell] of line.cells.entries()) {
+      const text = written(row, this.#columns[index] ?? "", clock);
+      if (cell.textContent !== text) cell.textContent = text;
     }
   }
 
@@ -222,6 +254,12 @@ export class RuntimeTable extends HTMLElement {
     clearTimeout(this.#holding);
     this.#holding = setTimeout(() => this.#letGo(), HELD_MOST_MS);
     this.rows.held = true;
+  }
+
+  /** Take in what waits; what the pointer is on then is held from now on. */
+  letIn() {
+    this.anchored(() => (this.rows.held = false));
+    if (this.body.matches(":hover")) this.#hold();
   }
 
   #letGo() {
@@ -364,9 +402,11 @@ function flipped(item) {
   return item.startsWith("-") ? item.slice(1) : `-${item}`;
 }
 
-/** @param {HTMLElement} element @param {string} name @param {string} value */
+/** @param {HTMLElement} element @param {string} name @param {string} value @returns {boolean} whether it was another one */
 function set(element, name, value) {
-  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+  const other = element.getAttribute(name) !== value;
+  if (other) element.setAttribute(name, value);
+  return other;
 }
 
 /**

@@ -27,6 +27,26 @@ def shown(page: Page) -> list[str]:
     return ids
 
 
+LINES = """async px => {
+  const table = document.querySelector("ivr-table"), body = table.querySelector("tbody");
+  table.scrollTop = px;
+  table.soon();
+  await new Promise(requestAnimationFrame);
+  const lines = [...body.children].map(line =>
+    [line.dataset.id, Number(line.getAttribute("aria-rowindex")), line.querySelector("[data-field=code]").textContent]);
+  return [lines, body.firstElementChild.getBoundingClientRect().top - body.getBoundingClientRect().top];
+}"""
+
+KEPT = """async () => {
+  const table = document.querySelector("ivr-table"), lines = () => [...table.querySelectorAll("tbody tr")];
+  const before = new Map(lines().map(line => [line.dataset.id, line]));
+  table.scrollTop += 300;
+  table.soon();
+  await new Promise(requestAnimationFrame);
+  return lines().filter(line => before.get(line.dataset.id) === line).length;
+}"""
+
+
 def next_answer(page: Page) -> None:
     """Wait until an answer that was asked for from now on is shown."""
     page.evaluate("document.getElementById('as-of').textContent = ''")
@@ -46,6 +66,19 @@ def test_ten_thousand_rows_are_scrolled_with_a_few_in_the_document(page: Page, s
     page.keyboard.press("End")
     expect(page.locator(f"tr[data-id='{row(9_999)['id']}']")).to_have_attribute("aria-rowindex", "10001")
     assert len(shown(page)) < 60
+    chance = random.Random(2)  # noqa: S311  # no secret
+    near = [chance.randrange(9_980 * 36)]
+    for _ in range(40):  # by a few rows, by a page, and far away
+        near.append(near[-1] + chance.choice([36, 300, -300, -900, 1_000, 5_000]))
+    for scrolled_px in [*near, 0, *(chance.randrange(10_000 * 36) for _ in range(20)), 10_000 * 36, 0, 3_000]:
+        lines, top_px = page.evaluate(LINES, scrolled_px)
+        first = lines[0][1] - 2
+        assert lines == [
+            [one["id"], first + at + 2, one["code"]] for at, one in enumerate(api.rows[first:][: len(lines)])
+        ]
+        assert abs(top_px - first * 36) < 1, "each stands in its place"
+    kept = page.evaluate(KEPT)
+    assert kept > 20, "what stays in view keeps its elements, so that little is drawn anew"
 
 
 def test_more_rows_than_can_be_shown_are_told_and_not_stopped_together(

@@ -68,6 +68,27 @@ def test_a_wait_that_the_api_asked_for_is_kept_whatever_asks(page: Page, what: s
     assert asked(page, after_s=15) > before, "30 s, and up to a fifth more"
 
 
+@pytest.mark.parametrize(
+    ("leave", "come_back"), [("show(false)", "show(true)"), ("poll.paused = true", "poll.paused = false")]
+)
+def test_a_wait_that_is_told_while_nobody_looks_is_kept_as_well(page: Page, leave: str, come_back: str) -> None:
+    act(page, "answer = () => new Promise((told) => { window.tell = told; })")
+    before = asked(page, after_s=2.5)
+    act(page, leave)
+    act(page, "tell({ failed: true, retryAfter_s: 30 })")
+    assert asked(page, after_s=1) == before
+    act(page, come_back)
+    assert asked(page, after_s=20) == before
+    assert asked(page, after_s=20) == before + 1
+
+
+def test_a_wait_that_is_longer_than_a_timer_can_be_is_no_wait_of_nothing(page: Page) -> None:
+    act(page, "answer = () => Promise.resolve({ failed: true, retryAfter_s: 1e8 })")
+    before = asked(page, after_s=2.5)
+    act(page, "poll.now()")
+    assert asked(page, after_s=600) == before
+
+
 def test_after_a_failure_without_a_wait_the_network_that_is_back_is_used_at_once(page: Page) -> None:
     act(page, "answer = () => Promise.resolve({ failed: true, retryAfter_s: null })")
     before = asked(page, after_s=300)
