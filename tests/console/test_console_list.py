@@ -277,13 +277,16 @@ def test_a_refused_list_says_so_keeps_what_is_shown_and_waits_as_told(
 ) -> None:
     page = watched.page
     watched.expected.append(str(status))
+    page.clock.install()
     sign_in(page, stack)
-    api.refusals.append((status, {"Retry-After": "6"}))
+    api.refusals.append((status, {"Retry-After": "60"}))
+    next_answer(page)
     expect(page.locator("#banners")).to_contain_text("The list cannot be refreshed")
     assert len(shown(page)) > 0
     asked = len(api.asked)
-    page.wait_for_timeout(2_500)
+    page.clock.run_for(55_000)
     assert len(api.asked) == asked, "it waits for as long as the API says"
+    page.clock.run_for(20_000)
     expect(page.locator("#banners p")).to_have_count(0)
 
 
@@ -300,10 +303,11 @@ def test_offline_is_told_and_the_list_is_back_at_once_with_the_network(
 
 
 def test_a_pause_asks_nothing_and_can_be_ended(page: Page, stack: Stack, api: ScriptedList) -> None:
+    page.clock.install()
     sign_in(page, stack)
     page.get_by_role("button", name="Pause").click()
     asked = len(api.asked)
-    page.wait_for_timeout(3_000)
+    page.clock.run_for(30_000)
     assert len(api.asked) <= asked + 1, "one may have been under way"
     with page.expect_request("**/ivrscript_runtimes?*"):
         page.get_by_role("button", name="Pause").click()
