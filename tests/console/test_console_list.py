@@ -244,7 +244,9 @@ def test_the_whole_view_is_in_the_address_and_can_be_shared(
 
 def test_an_address_that_cannot_be_read_is_told(page: Page, stack: Stack, api: ScriptedList) -> None:
     sign_in(page, stack, view="?filter=%7Boops&zone=Nowhere&columns=code,constructor,__proto__")
-    expect(page.locator("#banners")).to_contain_text("The filter of this address is no JSON")
+    expect(page.locator("#banners")).to_contain_text(
+        "The filter of this address cannot be read (Expected property name"
+    )
     expect(page.locator("#banners")).to_contain_text("time zone of this address is not known")
     expect(page.locator("#banners")).to_contain_text("Some columns of this address are not known")
     expect(page.get_by_role("columnheader")).to_have_count(3)
