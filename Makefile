@@ -256,8 +256,9 @@ deploy: setup build ## deploy to AWS (ENV=dev|staging|prod; DEPLOY_ARGS="--no-ex
 	@parameters=$$($(BIN)/python delivery/release.py $(CONFIG_ENV) --build-dir $(BUILD_DIR) --deployed \
 		--samconfig $(SAMCONFIG) $(DEPLOY_ARGS)) && \
 		SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam deploy --config-file $(abspath $(SAMCONFIG)) --config-env $(CONFIG_ENV) \
-		--template-file $(BUILD_DIR)/template.yaml --parameter-overrides $$parameters $(DEPLOY_ARGS)
-	@$(if $(findstring --no-execute-changeset,$(DEPLOY_ARGS)),,$(BIN)/python -m delivery.console $(CONFIG_ENV) --samconfig $(SAMCONFIG) $(DEPLOY_ARGS))
+		--template-file $(BUILD_DIR)/template.yaml --parameter-overrides $$parameters $(DEPLOY_ARGS) && \
+		$(if $(findstring --no-execute-changeset,$(DEPLOY_ARGS)),true,$(BIN)/python -m delivery.console $(CONFIG_ENV) \
+		--deployed "$$parameters" --samconfig $(SAMCONFIG) $(DEPLOY_ARGS))
 
 deploy-check: setup sam .venv-deploy/.ready ## deploy into an emulated CloudFormation and use what that made (tests/deploy)
 	@$(BIN)/python -m pytest tests/deploy $(ARGS)

@@ -24,23 +24,31 @@ POLLS: Final = 1_000
 POLLED_ROWS: Final = 200
 WARM_UP_POLLS: Final = 100
 
-SCROLL: Final = """async frames => {
+SCROLL: Final = """async ([frames, ...lists]) => {
+  const bodies = lists.map(rows => JSON.stringify(rows));
+  window.canned = () => { bodies.push(bodies.shift()); return bodies[0]; };
   const table = document.querySelector("ivr-table"), took = [];
   let last = await new Promise(requestAnimationFrame);
   for (let frame = 0; frame < frames; frame++) {
     table.scrollTop += 300;
+    if (frame % 60 === 30) dispatchEvent(new Event("online"));
     const now = await new Promise(requestAnimationFrame);
     took.push(now - last);
     last = now;
   }
+  window.canned = undefined;
   return took;
 }"""
+"""A changed list comes in every 60 frames, though the console itself would wait for the end of the scrolling. It comes
+from the page itself, so that what the script of the answers costs is not measured."""
 
 ANSWERED: Final = """
 const plain = window.fetch;
 window.fetch = async (...asked) => {
+  const listed = String(asked[0]).includes("ivrscript_runtimes");
+  if (listed && window.canned) return new Response(window.canned(), {headers: {"Site-Nodes": "SITE1=2/2"}});
   const answer = await plain(...asked);
-  if (!String(asked[0]).includes("ivrscript_runtimes")) return answer;
+  if (!listed) return answer;
   const text = await answer.text();
   window.answeredAt = performance.now();
   return new Response(text, {status: answer.status, headers: answer.headers});
@@ -51,7 +59,8 @@ window.fetch = async (...asked) => {
 PAINTED: Final = """async () => {
   const changed = new Promise(done => new MutationObserver((_, observer) => { observer.disconnect(); done(); })
     .observe(document.querySelector("ivr-table tbody"), {attributeFilter: ["data-id"], subtree: true}));
-  dispatchEvent(new Event("online"));
+  document.getElementById("pause").click(); // it asks at once
+  document.getElementById("pause").click();
   await changed;
   await new Promise(requestAnimationFrame);
   await new Promise(done => setTimeout(done));
@@ -104,9 +113,10 @@ def loaded(browser: Browser, stack: Stack) -> dict[str, Any]:
     page.goto(f"http://127.0.0.1:{stack.port}/")
     page.locator("ivr-table tbody tr").first.wait_for()
     page.context.close()
-    # Before, the page has led to the issuer: what counts begins where the browser comes back.
-    requests = len(seen) - next(index for index, url in enumerate(seen) if "code=" in url)
-    return {"console_requests": requests, "console_gzip_bytes": gzip_bytes()}
+    # Before, the page has led to the issuer: what counts begins where the browser comes back. A browser without a cache
+    # asks for the icon again once the page has put its own address back.
+    signed_in = seen[next(index for index, url in enumerate(seen) if "code=" in url) :]
+    return {"console_requests": len(set(signed_in)), "console_gzip_bytes": gzip_bytes()}
 
 
 def gzip_bytes() -> int:
@@ -118,7 +128,9 @@ def gzip_bytes() -> int:
 def drawn(browser: Browser, stack: Stack) -> dict[str, Any]:
     """Time frames while scrolling, and answers until they are painted, beside the same rows in a plain table."""
     page, api = opened(browser, stack, rows=ROWS)
-    took = sorted(page.evaluate(SCROLL, FRAMES))
+    shown = page.locator("#count").text_content()
+    took = sorted(page.evaluate(SCROLL, [FRAMES, api.rows, [row(ROWS), *api.rows[:-5]]]))
+    assert page.locator("#count").text_content() != shown, "answers came while it scrolled"
     page.evaluate("document.querySelector('ivr-table').scrollTop = 0")  # where a row that begins is seen
     page.get_by_role("button", name="Pause").click()  # from here on it asks when it is told to
     plain = page.context.new_page()

@@ -1,14 +1,14 @@
 // The REST API as the console uses it: one page of the list, one stop, and what a refusal means.
 //
-// Owns the requests, and turns each answer into rows, an outcome or an ApiError. Repeats nothing, except once with a fresh
+// Owns the requests, and turns each answer into rows, an outcome or an ApiError. Repeats nothing, except once with another
 // token after a 401. Used by app.js, and by outcomes.js for stops.
 
 /** @typedef {import("./columns.js").Runtime} Runtime */
 /** @typedef {{place: string, message: string, remedy: string}} Fault */
 /** @typedef {{site: string, alive: number, known: number}} Coverage */
 /** @typedef {"ended" | "post_processing" | "already_stopping" | "pending" | "gone"} StopOutcome */
-/** @typedef {{filter: unknown, order: string[], mask: string[], limit: number, signal?: AbortSignal}} Question */
-/** @typedef {{rows: Runtime[], sites: Coverage[], asOf_ms: number}} Answer */
+/** @typedef {{filter: unknown, order: string[], mask: string[], limit: number, counted?: boolean, signal?: AbortSignal}} Question */
+/** @typedef {{rows: Runtime[], sites: Coverage[], total: number | null, asOf_ms: number}} Answer */
 
 /** A request that got no answer, or one that refuses it. `status` is 0 if no answer came. */
 export class ApiError extends Error {
@@ -30,9 +30,9 @@ export class ApiError extends Error {
   }
 }
 
-/** The API at `base` (a path of this origin). `token` gives an access token, a new one if `fresh` is set. */
+/** The API at `base` (a path of this origin). `token` gives an access token, another one than that which was refused. */
 export class Api {
-  /** @param {{base: string, token: (fresh?: boolean) => Promise<string>}} settings */
+  /** @param {{base: string, token: (refused?: string) => Promise<string>}} settings */
   constructor({ base, token }) {
     this.base = base;
     this.token = token;
@@ -42,15 +42,24 @@ export class Api {
    * The first `limit` runtimes that the filter lets through, in order.
    *
    * @param {Question} question
-   * @returns {Promise<Answer>} `asOf_ms`: when it was asked, epoch milliseconds
+   * @returns {Promise<Answer>} `total`: how many the filter lets through, if `counted` (the API reads them all for it);
+   *   `asOf_ms`: when it was asked, epoch milliseconds
    */
-  async list({ filter, order, mask, limit, signal }) {
+  async list({ filter, order, mask, limit, counted = false, signal }) {
     const query = new URLSearchParams({ mask: mask.join(","), flat: "true", limit: String(limit) });
     if (filter !== null) query.set("filter", JSON.stringify(filter));
     if (order.length > 0) query.set("order", order.join(","));
     const asOf_ms = Date.now();
-    const answer = await this.#ask(`${this.base}?${query}`, { signal });
-    return { rows: await answer.json(), sites: coverage(answer.headers.get("site-nodes")), asOf_ms };
+    /** @type {Record<string, string>} */
+    const headers = counted ? { Prefer: "count=exact" } : {};
+    const answer = await this.#ask(`${this.base}?${query}`, { headers, signal });
+    const total = answer.headers.get("x-total-count");
+    return {
+      rows: await answer.json(),
+      sites: coverage(answer.headers.get("site-nodes")),
+      total: total === null ? null : Number(total),
+      asOf_ms,
+    };
   }
 
   /**
@@ -78,8 +87,9 @@ export class Api {
    * @param {RequestInit} init
    */
   async #ask(url, init) {
-    const answer = await this.#send(url, init, await this.token());
-    const again = answer.status === 401 ? await this.#send(url, init, await this.token(true)) : answer;
+    const token = await this.token();
+    const answer = await this.#send(url, init, token);
+    const again = answer.status === 401 ? await this.#send(url, init, await this.token(token)) : answer;
     if (!again.ok) throw await refusal(again);
     return again;
   }

@@ -6,6 +6,7 @@
 import { Api, ApiError } from "./api.js";
 import { Auth, loadConfig, SignInError } from "./auth.js";
 import { FIELDS, NEEDED, instant, maskOf, shown } from "./columns.js";
+import { Facet } from "./facets.js";
 import { Poll } from "./poll.js";
 import { Rows } from "./rows.js";
 import { RuntimeTable } from "./table.js";
@@ -37,18 +38,24 @@ class Console {
   /** @type {import("./filters.js").FilterForm | undefined} */ form;
   /** @type {import("./stop.js").StopDialog | undefined} */ dialog;
   /** Whether more match than are shown. */ more = false;
+  /** How many match, if more than are shown: counted once for each view, since all are read for it. @type {number | null} */ total =
+    null;
+  /** @type {AbortController | null} */ #counting = null;
 
   /** @param {import("./auth.js").Config} config @param {Auth} auth */
   constructor(config, auth) {
     this.auth = auth;
-    this.api = new Api({ base: config.api, token: (fresh) => auth.token(fresh) });
+    this.api = new Api({ base: config.api, token: (refused) => auth.token(refused) });
     this.numbers = auth.may(config.scope_numbers);
     this.refusal = auth.may(config.scope_stop)
       ? ""
       : `You may not stop scripts: your sign-in lacks ${config.scope_stop}.`;
     const { view, wrong } = readView(location.search);
     this.view = view;
-    if (wrong.length > 0) this.told.set("view", wrong.join(" "));
+    this.#tell("view", wrong.join(" "));
+    const narrow = (/** @type {unknown} */ filter) => this.change({ filter });
+    this.sites = new Facet(the("sites"), "site", narrow);
+    this.scripts = new Facet(the("scripts"), "code", narrow);
     this.poll = new Poll(
       (signal) => this.ask(signal),
       () => this.table.scrolling,
@@ -83,7 +90,15 @@ class Console {
     the("pause").addEventListener("click", () => this.#pause());
     the("zone").addEventListener("change", () => this.change({ zone: the("zone").value }));
     the("columns").addEventListener("change", () => this.#columnsChosen());
-    addEventListener("popstate", () => this.change(readView(location.search).view));
+    addEventListener("popstate", () => this.#read());
+  }
+
+  /** Somebody has changed the address. */
+  #read() {
+    const { view, wrong } = readView(location.search);
+    this.change(view);
+    this.#tell("view", wrong.join(" "));
+    this.#showBanners();
   }
 
   /** Show another view, and put it into the address. @param {Partial<View>} some */
@@ -103,6 +118,9 @@ class Console {
     this.table.layout(shown(this.view.columns, this.numbers), this.view.order);
     the("filter").textContent = this.view.filter === null ? "Filter" : "Filter: on";
     if (this.form) this.form.value = this.view;
+    the("zone").value = this.view.zone;
+    for (const check of the("columns").querySelectorAll("input"))
+      check.checked = this.view.columns.includes(check.value);
     this.#showBanners();
   }
 
@@ -110,9 +128,11 @@ class Console {
   async ask(signal) {
     try {
       const answer = await this.api.list({ ...this.#question(), signal });
+      await turn();
+      signal.throwIfAborted();
       return { changed: this.#take(answer) };
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (signal.aborted && error instanceof DOMException) throw error; // another list is asked for in its place
       this.#failed(error);
       return { failed: true, retryAfter_s: error instanceof ApiError ? error.retryAfter_s : null };
     }
@@ -129,15 +149,13 @@ class Console {
     this.more = more;
     let changed = false;
     this.table.anchored(() => (changed = this.rows.update(more ? rows.slice(0, MOST_ROWS) : rows, this.anew)));
-    if (this.anew) this.table.scrollTop = 0;
+    if (this.anew) this.#opened();
     this.anew = false;
     this.asOf_ms = asOf_ms;
     this.told.delete("failed");
-    const most = MOST_ROWS.toLocaleString("en");
-    this.#tell(
-      "more",
-      more ? `More than ${most} scripts fit. The first ${most} in this order are shown; filter to see the others.` : "",
-    );
+    this.told.delete("matching");
+    if (!more) this.total = null;
+    this.#showMore();
     const dark = sites.filter((one) => one.alive < one.known);
     this.#tell(
       "sites",
@@ -147,6 +165,32 @@ class Console {
     this.form?.problem(null);
     this.#showAll();
     return changed;
+  }
+
+  /** The first answer of a view is there. */
+  #opened() {
+    this.table.scrollTop = 0;
+    this.total = null;
+    this.#counting?.abort();
+    if (this.more) void this.#count((this.#counting = new AbortController()).signal);
+  }
+
+  /** @param {AbortSignal} signal */
+  async #count(signal) {
+    const question = { filter: this.view.filter, order: [], mask: ["id"], limit: 1, counted: true, signal };
+    const answer = await this.api.list(question).catch(() => null); // without it the list is as good
+    if (answer === null || signal.aborted || !this.more) return;
+    this.total = answer.total;
+    this.#showMore();
+    this.#showBanners();
+    this.#showCounts();
+  }
+
+  #showMore() {
+    const most = MOST_ROWS.toLocaleString("en");
+    const all = this.total === null ? "" : `, ${this.total.toLocaleString("en")} when this view was opened`;
+    const shown = `The first ${most} in this order are shown and counted; filter to see the others.`;
+    this.#tell("more", this.more ? `More than ${most} scripts fit${all}. ${shown}` : "");
   }
 
   /** @param {unknown} error */
@@ -176,9 +220,9 @@ class Console {
     the("domain").textContent ||= this.rows.shown[0]?.domain ?? "";
     the("none").hidden = this.rows.shown.length > 0;
     this.#showBanners();
-    this.#showCounts();
     this.#showSelection();
     this.#tick();
+    void turn().then(() => this.#showCounts());
   }
 
   #showBanners() {
@@ -189,36 +233,13 @@ class Console {
   }
 
   #showCounts() {
-    const { all, waiting, ended } = this.rows;
-    the("count").textContent = `${all.size.toLocaleString("en")}${this.more ? "+" : ""} running`;
-    the("waiting").hidden = waiting + ended.size === 0;
-    the("waiting").textContent = `${waiting} started, ${ended.size} ended: show`;
-    this.#facet("sites", "site");
-    this.#facet("scripts", "code");
-  }
-
-  /** @param {string} place @param {"site" | "code"} field */
-  #facet(place, field) {
-    const counts = this.rows.counts(field).slice(0, 12);
-    const key = JSON.stringify([counts, this.view.filter]);
-    if (the(place).dataset.key === key) return;
-    the(place).dataset.key = key;
-    const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.value;
-    the(place).replaceChildren(...counts.map(([value, count]) => this.#chip(field, value, count)));
-    const again = [...the(place).children].find((chip) => chip.dataset.value === focused && focused !== undefined);
-    again?.focus();
-  }
-
-  /** @param {string} field @param {string} value @param {number} count */
-  #chip(field, value, count) {
-    const chip = made("button", `${value} `);
-    chip.append(made("b", count.toLocaleString("en")));
-    chip.type = "button";
-    chip.dataset.value = `${field} ${value}`;
-    const atom = ["==", ["property", field], value];
-    chip.ariaPressed = String(hasAtom(this.view.filter, atom));
-    chip.addEventListener("click", () => this.change({ filter: toggled(this.view.filter, atom) }));
-    return chip;
+    const { all, waiting, unlisted } = this.rows;
+    const beyond = this.total === null ? "+" : ` of ${this.total.toLocaleString("en")}`;
+    the("count").textContent = `${all.size.toLocaleString("en")}${this.more ? beyond : ""} running`;
+    the("waiting").hidden = waiting + unlisted.size === 0;
+    the("waiting").textContent = `${waiting} new, ${unlisted.size} no longer listed: show`;
+    this.sites.show(this.rows.counts("site"), this.view.filter);
+    this.scripts.show(this.rows.counts("code"), this.view.filter);
   }
 
   #showSelection() {
@@ -325,11 +346,27 @@ class Console {
     }
   }
 
-  /** The session has ended: sign in anew and come back to this view; not while stops are under way. */
-  expired() {
+  /**
+   * The session has ended: sign in anew and come back to this view; not while stops are under way. Not before a first list
+   * either, or page and issuer might send the browser to and fro without end.
+   *
+   * @param {boolean} refused  whether because the API does not take the token
+   */
+  expired(refused) {
+    if (this.asOf_ms === 0) return this.#unusable(refused);
     this.#tell("session", "Your sign-in has ended. Load this page anew to sign in again.");
     this.#showBanners();
     if (!this.dialog?.open) void this.auth.signIn().catch(() => this.poll.stop());
+  }
+
+  /** @param {boolean} refused */
+  #unusable(refused) {
+    this.poll.stop();
+    const why = refused
+      ? "The API refuses the token that the issuer gave: its issuer or audience may not be the API's (config.json)."
+      : "Your sign-in has ended before the API gave a list.";
+    this.#tell("session", `${why} Load this page anew to sign in again.`);
+    this.#showBanners();
   }
 
   #fillColumns() {
@@ -339,7 +376,6 @@ class Console {
       const check = made("input", "");
       check.type = "checkbox";
       check.value = field;
-      check.checked = this.view.columns.includes(field);
       label.append(check, title);
       the("columns").querySelector("fieldset").append(label);
     }
@@ -361,8 +397,12 @@ class Console {
       option.value = zone;
       the("zone").append(option);
     }
-    the("zone").value = this.view.zone;
   }
+}
+
+/** Let the browser draw a frame, and answer whoever uses the page, between two pieces of long work. */
+function turn() {
+  return new Promise((done) => setTimeout(done));
 }
 
 /** @param {any} button @param {string} why  empty: it works */
@@ -376,37 +416,6 @@ function made(name, text) {
   const element = document.createElement(name);
   element.textContent = text;
   return element;
-}
-
-/** @param {unknown} filter @param {unknown} atom */
-function hasAtom(filter, atom) {
-  const wanted = JSON.stringify(atom);
-  return (
-    JSON.stringify(filter) === wanted ||
-    (Array.isArray(filter) && filter[0] === "and" && filter.some((one) => JSON.stringify(one) === wanted))
-  );
-}
-
-/** Narrow a filter by a condition, or widen it again. @param {unknown} filter @param {unknown[]} atom */
-function toggled(filter, atom) {
-  const wanted = JSON.stringify(atom);
-  if (JSON.stringify(filter) === wanted) return null;
-  if (filter === null) return atom;
-  const parts = Array.isArray(filter) && filter[0] === "and" ? filter.slice(1) : [asExpression(filter)];
-  const left = parts.filter((one) => JSON.stringify(one) !== wanted);
-  const next = left.length < parts.length ? left : [...parts, atom];
-  return next.length === 1 ? next[0] : ["and", ...next];
-}
-
-/** The shorthand object as an expression: it may not stand within one. @param {unknown} filter */
-function asExpression(filter) {
-  if (filter === null || typeof filter !== "object" || Array.isArray(filter)) return filter;
-  const atoms = Object.entries(filter).map(([field, value]) => [
-    Array.isArray(value) ? "in" : "==",
-    ["property", field],
-    Array.isArray(value) ? ["const", value] : ["const", value],
-  ]);
-  return atoms.length === 1 ? atoms[0] : ["and", ...atoms];
 }
 
 /** @param {string} title @param {string} text @param {() => void} act */
@@ -424,7 +433,7 @@ async function main() {
   let shownNow;
   try {
     const config = await loadConfig();
-    const auth = new Auth(config, () => shownNow?.expired());
+    const auth = new Auth(config, (refused) => shownNow?.expired(refused));
     const signIn = () => auth.signIn().catch((error) => welcome("Sign-in does not work", error.message, signIn));
     try {
       if (!(await auth.resume())) {

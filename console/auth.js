@@ -3,7 +3,12 @@
 // Owns config.json, and the tokens, which are in memory only. What a sign-in under way needs lies in the session storage
 // until the browser comes back, and is then removed. Decides nothing about rights: what it reads of a token is for display. Used by app.js.
 
-/** @typedef {{authorization_endpoint: string, token_endpoint: string, end_session_endpoint?: string}} Endpoints */
+/**
+ * What is needed of an issuer's discovery document.
+ *
+ * @typedef {{authorization_endpoint: string, token_endpoint: string, end_session_endpoint?: string,
+ *   authorization_response_iss_parameter_supported?: boolean}} Endpoints
+ */
 /** @typedef {{state: string, nonce: string, verifier: string, back: string, endpoints: Endpoints}} Pending */
 
 /**
@@ -19,7 +24,12 @@
  */
 
 const PENDING = "ivr-console-sign-in";
+
+/** A token is renewed so long before it expires, or halfway if it lives for less than twice as long. */
 const EARLY_MS = 30_000;
+
+/** An issuer that has not answered by then is not waited for. */
+const ANSWER_WITHIN_MS = 20_000;
 
 const TEXTS = /** @type {const} */ ([
   "issuer",
@@ -58,14 +68,15 @@ export class Auth {
   /** @type {string} */ #identity = "";
   /** @type {Endpoints | null} */ #endpoints = null;
   /** @type {Promise<void> | null} */ #renewing = null;
-  #until_ms = 0;
+  #renewal_ms = 0;
   /** What the token allows. @type {Set<string>} */ scopes = new Set();
   name = "";
   domain = "";
 
   /**
    * @param {Config} config
-   * @param {() => void} expired  called when the session cannot be renewed
+   * @param {(refused: boolean) => void} expired  called when the session cannot be renewed, and whether that is because
+   *   the API refuses its token
    */
   constructor(config, expired) {
     this.config = config;
@@ -87,17 +98,19 @@ export class Auth {
     const pending = JSON.parse(text);
     history.replaceState(null, "", pending.back);
     if (query.get("state") !== pending.state) throw new SignInError("The answer belongs to another sign-in.");
-    if ((query.get("iss") ?? this.config.issuer) !== this.config.issuer)
-      throw new SignInError("The answer comes from another issuer."); // RFC 9207
+    const unnamed = pending.endpoints.authorization_response_iss_parameter_supported ? "" : this.config.issuer;
+    if ((query.get("iss") ?? unnamed) !== this.config.issuer)
+      throw new SignInError("The answer comes from another issuer."); // RFC 9207, section 2.4
     if (query.has("error"))
       throw new SignInError(`The issuer refuses: ${query.get("error_description") ?? query.get("error")}.`);
     this.#endpoints = pending.endpoints;
     const verifier = { code: query.get("code") ?? "", redirect_uri: this.base, code_verifier: pending.verifier };
     await this.#exchange({ grant_type: "authorization_code", ...verifier });
     // It came from the issuer itself over TLS, which stands in for a check of its signature (OpenID Connect Core 3.1.3.7).
-    if (this.#identity !== "" && claims(this.#identity).nonce !== pending.nonce) {
+    const openid = this.config.scopes.includes("openid") || this.#identity !== "";
+    if (openid && claims(this.#identity).nonce !== pending.nonce) {
       this.#forget();
-      throw new SignInError("The issuer answers another sign-in.");
+      throw new SignInError("The issuer answers another sign-in: its id token is missing or has another nonce.");
     }
     return true;
   }
@@ -127,14 +140,14 @@ export class Auth {
   }
 
   /**
-   * An access token that is still good for a while; with `fresh` another one than before.
+   * An access token that is still good for a while. However many requests were refused with one token, it is renewed once.
    *
-   * @param {boolean} [fresh]
+   * @param {string} [refused]  the token that the API did not take
    * @returns {Promise<string>}
    */
-  async token(fresh = false) {
-    if (fresh || Date.now() > this.#until_ms - EARLY_MS) {
-      this.#renewing ??= this.#renew().finally(() => (this.#renewing = null));
+  async token(refused) {
+    if (refused === this.#access || Date.now() > this.#renewal_ms) {
+      this.#renewing ??= this.#renew(refused === this.#access).finally(() => (this.#renewing = null));
       await this.#renewing;
     }
     return this.#access;
@@ -155,14 +168,15 @@ export class Auth {
     return true;
   }
 
-  async #renew() {
+  /** @param {boolean} refused */
+  async #renew(refused) {
     try {
       if (this.#refresh === "") throw new SignInError("There is no refresh token.");
       await this.#exchange({ grant_type: "refresh_token", refresh_token: this.#refresh });
     } catch (error) {
       if (error instanceof SignInError) {
         this.#forget();
-        this.expired();
+        this.expired(refused);
       }
       throw error;
     }
@@ -172,7 +186,9 @@ export class Auth {
   async #exchange(form) {
     const body = new URLSearchParams({ ...form, client_id: this.config.client_id });
     const endpoint = /** @type {Endpoints} */ (this.#endpoints).token_endpoint;
-    const answer = await fetch(endpoint, { method: "POST", body, cache: "no-store", credentials: "omit" }).catch(() => {
+    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    const asked = { method: "POST", body, signal, cache: /** @type {const} */ ("no-store") };
+    const answer = await fetch(endpoint, { ...asked, credentials: "omit" }).catch(() => {
       throw new Error(`The issuer's token endpoint cannot be reached: ${endpoint}.`);
     });
     const grant = await answer.json().catch(() => ({}));
@@ -180,10 +196,13 @@ export class Auth {
       throw new Error(`The issuer answers ${answer.status}.`);
     if (!answer.ok)
       throw new SignInError(`The issuer refuses: ${grant.error_description ?? grant.error ?? answer.status}.`);
+    if (typeof grant.access_token !== "string" || grant.access_token === "")
+      throw new Error(`What answers at ${endpoint} gives no token: is it the issuer, or a network's sign-in page?`);
     this.#access = grant.access_token;
     this.#refresh = grant.refresh_token ?? this.#refresh;
     this.#identity = grant.id_token ?? this.#identity;
-    this.#until_ms = Date.now() + 1000 * (grant.expires_in ?? 300);
+    const lifetime_ms = 1000 * (grant.expires_in ?? 300);
+    this.#renewal_ms = Date.now() + lifetime_ms - Math.min(EARLY_MS, lifetime_ms / 2);
     const access = claims(this.#access);
     this.scopes = new Set(String(grant.scope ?? access.scope ?? access.scp ?? this.config.scopes.join(" ")).split(" "));
     this.domain = String(access[this.config.domain_claim] ?? "");
@@ -192,7 +211,7 @@ export class Auth {
 
   #forget() {
     this.#access = this.#refresh = this.#identity = "";
-    this.#until_ms = 0;
+    this.#renewal_ms = 0;
   }
 
   async #discovered() {

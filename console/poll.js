@@ -1,12 +1,15 @@
 // When the list is asked again.
 //
 // Owns the pauses: 2 s while something changes, longer while nothing does, none while the page is hidden or paused, and as
-// long as the API says after 429 and 503. Knows nothing of rows. Used by app.js.
+// long as the API says after 429 and 503, whatever asks meanwhile. Knows nothing of rows. Used by app.js.
 
 const SHORTEST_MS = 2_000;
 const LONGEST_MS = 10_000;
 const BACKOFF_MOST_MS = 60_000;
 const BUSY_MS = 250;
+
+/** An answer that has not come by then does not come: API Gateway gives up after 30 s. */
+const ANSWER_WITHIN_MS = 35_000;
 
 /** @typedef {{changed: boolean} | {failed: true, retryAfter_s: number | null}} Outcome */
 
@@ -17,8 +20,9 @@ export class Poll {
   #pause_ms = SHORTEST_MS;
   #backoff_ms = 0;
   #paused = false;
-
+  #over = false;
   #waited_ms = 0;
+  /** Before this the API wants to hear nothing; by `performance.now()`. */ #earliest_ms = 0;
 
   /**
    * @param {(signal: AbortSignal) => Promise<Outcome>} ask
@@ -28,7 +32,9 @@ export class Poll {
     this.ask = ask;
     this.busy = busy;
     document.addEventListener("visibilitychange", () => this.#wake());
-    addEventListener("online", () => this.now());
+    addEventListener("online", () => {
+      if (!this.#paused && !document.hidden) this.now();
+    });
   }
 
   get paused() {
@@ -40,17 +46,21 @@ export class Poll {
     this.#wake();
   }
 
-  /** Ask at once, in place of what is being asked. */
+  /** Ask as soon as the API allows, in place of what is being asked: even if paused, for it is another question. */
   now() {
+    if (this.#over) return;
     clearTimeout(this.#timer);
     this.#running?.abort();
+    this.#running = null;
     this.#pause_ms = SHORTEST_MS;
-    void this.#step();
+    const wait_ms = this.#earliest_ms - performance.now();
+    if (wait_ms <= 0) void this.#step();
+    else this.#timer = setTimeout(() => void this.#step(), wait_ms);
   }
 
   /** End it for good: nothing is asked any more. */
   stop() {
-    this.#paused = true;
+    this.#over = this.#paused = true;
     clearTimeout(this.#timer);
     this.#running?.abort();
   }
@@ -72,10 +82,13 @@ export class Poll {
 
   async #step() {
     const running = (this.#running = new AbortController());
+    const late = new Error(`The API has not answered for ${ANSWER_WITHIN_MS / 1000} s.`);
+    const limit = setTimeout(() => running.abort(late), ANSWER_WITHIN_MS);
     const outcome = await this.ask(running.signal).catch(() => ({
       failed: /** @type {const} */ (true),
       retryAfter_s: null,
     }));
+    clearTimeout(limit);
     if (this.#running !== running) return; // another one has taken its place
     this.#running = null;
     if (!this.#paused && !document.hidden) this.#timer = setTimeout(() => this.#due(), this.#next(outcome));
@@ -86,7 +99,9 @@ export class Poll {
     if ("failed" in outcome) {
       this.#backoff_ms = Math.min(BACKOFF_MOST_MS, Math.max(SHORTEST_MS, this.#backoff_ms * 2));
       const jitter = 1 + Math.random() / 5; // so that many consoles do not come back at the same moment
-      return Math.max(this.#backoff_ms, 1000 * (outcome.retryAfter_s ?? 0)) * jitter;
+      const told_ms = 1000 * (outcome.retryAfter_s ?? 0) * jitter;
+      this.#earliest_ms = performance.now() + told_ms;
+      return Math.max(this.#backoff_ms * jitter, told_ms);
     }
     this.#backoff_ms = 0;
     this.#pause_ms = outcome.changed ? SHORTEST_MS : Math.min(LONGEST_MS, this.#pause_ms * 1.5);

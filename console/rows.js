@@ -1,8 +1,9 @@
-// The runtimes that are known, by id: what is shown in which order, what began and ended, what is selected.
+// The runtimes that are known, by id: what is shown in which order, what is new or no longer listed, what is selected.
 //
 // Owns the difference between two answers, and the selection, which is by id alone. While rows are held (the pointer is on
-// them) none of them moves: what has ended stays in its place and is marked, what began waits. Draws nothing. Used by app.js
-// and table.js.
+// them) none of them moves: what is no longer listed stays in its place and is marked, what is new waits. A row that is no
+// longer listed may have ended, no longer fit the filter, or lie beyond the most rows. Draws nothing. Used by app.js and
+// table.js.
 
 /** @typedef {import("./columns.js").Runtime} Runtime */
 
@@ -11,7 +12,7 @@ export class Rows {
   /** What the last answer had. @type {Map<string, Runtime>} */ #now = new Map();
   /** What is shown, in order. @type {Runtime[]} */ shown = [];
   /** @type {Set<string>} */ selected = new Set();
-  /** Shown, but not in the last answer. @type {Set<string>} */ ended = new Set();
+  /** Shown, but not in the last answer. @type {Set<string>} */ unlisted = new Set();
   /** In the last answer and not in the one before. @type {Set<string>} */ started = new Set();
   /** How many of the last answer are not shown yet, because rows are held. */ waiting = 0;
   #held = false;
@@ -70,15 +71,15 @@ export class Rows {
 
   #settle() {
     this.shown = [...this.#now.values()];
-    this.ended = new Set();
+    this.unlisted = new Set();
     this.waiting = 0;
   }
 
   #mark() {
     const places = new Set(this.shown.map((row) => row.id));
     this.shown = this.shown.map((row) => this.#now.get(row.id) ?? row);
-    this.ended = new Set(this.shown.filter((row) => !this.#now.has(row.id)).map((row) => row.id));
-    this.waiting = this.#now.size - (places.size - this.ended.size);
+    this.unlisted = new Set(this.shown.filter((row) => !this.#now.has(row.id)).map((row) => row.id));
+    this.waiting = this.#now.size - (places.size - this.unlisted.size);
   }
 }
 

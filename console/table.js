@@ -12,6 +12,9 @@ import { FIELDS, written } from "./columns.js";
 const BEYOND = 8;
 const SCROLLING_MS = 250;
 
+/** Rows are held for a pointer that rests on them no longer than this; its next move holds them again. */
+const HELD_MOST_MS = 30_000;
+
 /** The table. Set `rows`, then call `layout` when columns or order change, and `draw` when rows do. */
 export class RuntimeTable extends HTMLElement {
   /** @type {Rows} */ rows;
@@ -22,6 +25,10 @@ export class RuntimeTable extends HTMLElement {
   /** The id of the row that the keyboard is at. */ #active = "";
   /** Where a range begins: the row that was selected last. */ #anchor = "";
   /** @type {HTMLTableRowElement[]} */ #pool = [];
+  /** The id of the row that was pressed: what a click means, though another row be there when it ends. */ #pressed =
+    "";
+  /** Where that row was when it was drawn last; -1: nowhere yet. */ #place = -1;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #holding;
   #drawing = false;
   #scrolled_ms = -Infinity;
 
@@ -40,9 +47,11 @@ export class RuntimeTable extends HTMLElement {
     this.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.body.addEventListener("pointerover", (event) => tell(/** @type {HTMLElement} */ (event.target)));
     this.addEventListener("keydown", (event) => this.#key(event));
+    this.body.addEventListener("pointerdown", (event) => (this.#pressed = idAt(event)));
     this.body.addEventListener("click", (event) => this.#click(event));
-    this.body.addEventListener("pointerenter", () => this.#hold(true));
-    this.body.addEventListener("pointerleave", () => this.#hold(false));
+    this.body.addEventListener("pointerenter", () => this.#hold());
+    this.body.addEventListener("pointermove", () => this.#hold(), { passive: true });
+    this.body.addEventListener("pointerleave", () => this.#letGo());
     this.head.addEventListener("click", (event) => this.#header(event));
     new ResizeObserver(() => this.soon()).observe(this);
   }
@@ -75,6 +84,7 @@ export class RuntimeTable extends HTMLElement {
     this.grid.style.setProperty("--tracks", ["2.75em", ...tracks, "5em"].join(" "));
     for (const row of this.#pool) row.remove();
     this.#pool = [];
+    this.#place = -1;
     this.soon();
   }
 
@@ -102,12 +112,17 @@ export class RuntimeTable extends HTMLElement {
       if (row !== undefined) this.#fill(line, row, first + at, clock);
     }
     this.body.style.setProperty("--above", `${first * height}px`);
-    this.grid.style.setProperty("--whole", `${shown.length * height}px`);
+    this.#sized(height);
     this.grid.setAttribute("aria-rowcount", String(shown.length + 1));
     const active = this.#pool.find((line) => !line.hidden && line.dataset.id === this.#active);
     if (active) this.grid.setAttribute("aria-activedescendant", active.id);
     else this.grid.removeAttribute("aria-activedescendant");
     this.#checkAll();
+  }
+
+  /** @param {number} height  of a row, pixels */
+  #sized(height) {
+    this.grid.style.setProperty("--whole", `${this.rows.shown.length * height}px`);
   }
 
   /** Keep what is in view where it is, while rows above it come and go. @param {() => void} change */
@@ -116,6 +131,7 @@ export class RuntimeTable extends HTMLElement {
     const at = Math.ceil(this.scrollTop / height);
     const kept = at > 0 ? this.rows.shown.slice(at, at + 50).map((row) => row.id) : [];
     change();
+    this.#sized(height); // first, for the browser scrolls no further than the table is high
     if (kept.length > 0) {
       const places = new Map(this.rows.shown.map((row, place) => [row.id, place]));
       const index = kept.findIndex((id) => places.has(id));
@@ -168,20 +184,21 @@ export class RuntimeTable extends HTMLElement {
    * @param {import("./columns.js").Clock} clock
    */
   #fill(line, row, place, clock) {
-    const { selected, ended, started } = this.rows;
+    const { selected, unlisted, started } = this.rows;
     const other = line.dataset.id !== row.id;
     if (other) line.dataset.id = row.id;
     set(line, "aria-rowindex", String(place + 2));
     set(line, "aria-selected", String(selected.has(row.id)));
-    set(line, "data-life", ended.has(row.id) ? "ended" : started.has(row.id) ? "started" : "running");
+    set(line, "data-life", unlisted.has(row.id) ? "unlisted" : started.has(row.id) ? "started" : "running");
     set(line, "data-active", String(row.id === this.#active));
+    if (row.id === this.#active) this.#place = place;
     set(line, "data-state", row["ext.state"] ?? "");
     const check = /** @type {HTMLInputElement} */ (line.querySelector("input"));
     check.checked = selected.has(row.id);
     if (other) check.ariaLabel = `Select ${row.name}, ${row.id}`;
     const button = /** @type {HTMLButtonElement} */ (line.querySelector("button"));
     if (other) button.ariaLabel = `Stop ${row.name}, ${row.id}`;
-    set(button, "aria-disabled", String(this.refusal !== "" || ended.has(row.id)));
+    set(button, "aria-disabled", String(this.refusal !== "" || unlisted.has(row.id)));
     set(button, "title", this.refusal);
     for (const [index, field] of this.#columns.entries()) {
       const cell = /** @type {HTMLElement} */ (line.children[index + 1]);
@@ -195,13 +212,21 @@ export class RuntimeTable extends HTMLElement {
   #checkAll() {
     const check = /** @type {HTMLInputElement} */ (this.head.querySelector("input"));
     const some = this.rows.selected.size > 0;
-    check.checked = some && this.rows.selected.size === this.rows.all.size;
+    const all = this.rows.all.size - this.rows.waiting;
+    check.checked = some && this.rows.selected.size === all;
     check.indeterminate = some && !check.checked;
   }
 
-  /** @param {boolean} held */
-  #hold(held) {
-    this.anchored(() => (this.rows.held = held));
+  /** Nothing moves from now on. */
+  #hold() {
+    clearTimeout(this.#holding);
+    this.#holding = setTimeout(() => this.#letGo(), HELD_MOST_MS);
+    this.rows.held = true;
+  }
+
+  #letGo() {
+    clearTimeout(this.#holding);
+    this.anchored(() => (this.rows.held = false));
     this.dispatchEvent(new CustomEvent("held", { bubbles: true }));
   }
 
@@ -217,16 +242,17 @@ export class RuntimeTable extends HTMLElement {
 
   /** @param {boolean} all */
   #selectAll(all) {
-    this.rows.selected = new Set(all ? this.rows.all.keys() : []);
+    const ids = all ? this.rows.shown.map((row) => row.id) : []; // not those that wait: nobody has seen them
+    this.rows.selected = new Set(ids.filter((id) => this.rows.all.has(id)));
     this.#selectionChanged();
   }
 
   /** @param {MouseEvent} event */
   #click(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    const id = target.closest("tr")?.dataset.id;
-    const row = id === undefined ? undefined : this.rows.all.get(id);
-    if (row === undefined) return event.preventDefault(); // it has ended
+    const row = this.rows.all.get(idAt(event));
+    const moved = event.detail > 0 && row?.id !== this.#pressed; // 0: not by a pointer, but by a screen reader, say
+    if (row === undefined || moved) return event.preventDefault(); // it is not there, or another one has taken its place
     this.#active = row.id;
     this.grid.focus({ preventScroll: true }); // not an element that another row will have next
     if (target.closest("button")) this.#stop(row);
@@ -251,7 +277,7 @@ export class RuntimeTable extends HTMLElement {
   #range(id) {
     const ids = this.rows.shown.map((row) => row.id);
     const from = ids.indexOf(this.#anchor);
-    if (from < 0) return this.#toggle(id); // where the range began has ended meanwhile
+    if (from < 0) return this.#toggle(id); // where the range began is no longer listed
     const [first, last] = [from, ids.indexOf(id)].sort((one, other) => one - other);
     for (const between of ids.slice(first, (last ?? from) + 1))
       if (this.rows.all.has(between)) this.rows.selected.add(between);
@@ -278,6 +304,7 @@ export class RuntimeTable extends HTMLElement {
     const step = steps[event.key];
     const row = this.rows.all.get(this.#active);
     if (step !== undefined) this.#move(step, event.shiftKey);
+    else if (row && [" ", "Enter", "Delete"].includes(event.key) && this.#outOfView()) this.#move(0, false);
     else if (event.key === " " && row) event.shiftKey ? this.#range(row.id) : this.#toggle(row.id);
     else if ((event.key === "Enter" || event.key === "Delete") && row) this.#stop(row);
     else if (event.key === "Escape") this.#selectAll(false);
@@ -291,11 +318,9 @@ export class RuntimeTable extends HTMLElement {
     const shown = this.rows.shown;
     if (shown.length === 0) return;
     const at = shown.findIndex((row) => row.id === this.#active);
-    const to = Math.min(
-      shown.length - 1,
-      Math.max(0, at < 0 && Number.isFinite(step) ? this.#firstInView() : at + step),
-    );
+    const to = Math.min(shown.length - 1, Math.max(0, at < 0 ? this.#besides(step) : at + step));
     this.#active = /** @type {Runtime} */ (shown[to]).id;
+    this.#place = to;
     const height = this.#rowHeight();
     const above = to * height;
     const room = this.clientHeight - this.head.offsetHeight - height;
@@ -305,14 +330,28 @@ export class RuntimeTable extends HTMLElement {
     this.soon();
   }
 
-  #firstInView() {
-    return Math.ceil(this.scrollTop / this.#rowHeight());
+  /** Where a step leads if its row is not there any more: to a neighbour, or into view. @param {number} step */
+  #besides(step) {
+    if (!Number.isFinite(step)) return step;
+    if (this.#place < 0) return Math.ceil(this.scrollTop / this.#rowHeight());
+    return step > 0 ? this.#place + step - 1 : this.#place + step; // what came after it has its place now
+  }
+
+  /** Whether nobody sees the active row: then a key shows it first, before one acts on it. */
+  #outOfView() {
+    const rest = this.rows.shown.findIndex((row) => row.id === this.#active) * this.#rowHeight() - this.scrollTop;
+    return rest < -this.#rowHeight() || rest > this.clientHeight - this.head.offsetHeight;
   }
 }
 
 /** Show a cell's whole text, which may be cut, while the pointer is on it. @param {HTMLElement} cell */
 function tell(cell) {
   if (cell.matches("td") && cell.children.length === 0) cell.title = cell.textContent ?? "";
+}
+
+/** The id of the row that an event is about. @param {Event} event */
+function idAt(event) {
+  return /** @type {HTMLElement} */ (event.target).closest("tr")?.dataset.id ?? "";
 }
 
 /** @param {string} field */

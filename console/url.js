@@ -31,7 +31,9 @@ export function readView(search) {
   }
   const order = query.get("order");
   if (order !== null) view.order = order.split(",").filter((item) => item !== "");
-  const columns = (query.get("columns") ?? "").split(",").filter((field) => field in FIELDS);
+  const named = (query.get("columns") ?? "").split(",").filter((field) => field !== "");
+  const columns = named.filter((field) => Object.hasOwn(FIELDS, field)); // not `in`: "constructor" is no column
+  if (columns.length < named.length) wrong.push("Some columns of this address are not known; they are left out.");
   if (columns.length > 0) view.columns = [...new Set(columns)];
   const zone = query.get("zone");
   if (zone !== null && isZone(zone)) view.zone = zone;

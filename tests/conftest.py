@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import botocore.session
 import pytest
 
 from emulators import CREDENTIALS, DYNALITE, MINISTACK, NODE, dynalite, ministack
@@ -16,6 +17,15 @@ def _no_real_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _services_are_read_once() -> Iterator[None]:
+    """Let all sessions share botocore's descriptions of the services: reading them was half the time of most tests."""
+    loader = botocore.session.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", lambda *_: loader)
+        yield
 
 
 @pytest.fixture(scope="session")

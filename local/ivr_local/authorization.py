@@ -36,6 +36,9 @@ LOOPBACK: Final = ("127.0.0.1", "::1")
 MOST_PENDING: Final = 1000
 """Sign-ins under way at a time; beyond, the oldest is dropped."""
 
+MOST_KEPT: Final = 10_000
+"""Codes, refresh tokens and used ones, each; beyond, the oldest is dropped: it has long expired."""
+
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 """RFC 7636 sections 4.1 and 4.2; the challenge is the Base64 of a SHA-256."""
@@ -93,6 +96,7 @@ class _Refresh:
 
 
 Held = TypeVar("Held", _Code, _Refresh)
+Kept = TypeVar("Kept")
 
 
 @dataclass(slots=True)
@@ -119,9 +123,7 @@ class Authorization:
             raise RefusedError("invalid_request", "redirect_uri is not one that this client has registered")
         sign_in = self._checked(asked, redirect_uri)
         request_id = secrets.token_urlsafe(24)
-        while len(self._pending) >= MOST_PENDING:
-            del self._pending[next(iter(self._pending))]
-        self._pending[request_id] = sign_in
+        _keep(self._pending, request_id, sign_in, most=MOST_PENDING)
         return request_id, sign_in
 
     def choose(self, request_id: str, user_id: str) -> str:
@@ -133,7 +135,7 @@ class Authorization:
             raise RefusedError("invalid_request", "there is no such user")
         del self._pending[request_id]
         code = secrets.token_urlsafe(32)
-        self._codes[code] = _Code(sign_in, user, secrets.token_urlsafe(8), self.clock() + CODE_TTL_S)
+        _keep(self._codes, code, _Code(sign_in, user, secrets.token_urlsafe(8), self.clock() + CODE_TTL_S))
         return self._back(sign_in.redirect_uri, sign_in.state, code=code)
 
     def remembered(self, request_id: str, user_id: str, prompt: str) -> str | None:
@@ -218,12 +220,12 @@ class Authorization:
         found = held.pop(secret, None)
         if found is None:
             raise RefusedError("invalid_grant", "there is no such code or refresh token")
-        self._spent[secret] = found.family
+        _keep(self._spent, secret, found.family)
         return found
 
     def _renewable(self, granted: Granted, family: str) -> Granted:
         refresh = secrets.token_urlsafe(32)
-        self._refreshes[refresh] = _Refresh(granted, family, self.clock() + REFRESH_TTL_S)
+        _keep(self._refreshes, refresh, _Refresh(granted, family, self.clock() + REFRESH_TTL_S))
         return replace(granted, refresh=refresh)
 
     def _end(self, family: str) -> None:
@@ -237,6 +239,13 @@ class Authorization:
         """Return the client's address with the answer, and who gave it (RFC 9207)."""
         told = {**answer, "iss": self.issuer, **({} if state is None else {"state": state})}
         return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(told)}"
+
+
+def _keep(kept: dict[str, Kept], key: str, value: Kept, *, most: int = MOST_KEPT) -> None:
+    """Add an entry; the oldest go if there are more than `most`."""
+    while len(kept) >= most:
+        del kept[next(iter(kept))]
+    kept[key] = value
 
 
 def matches(registered: str, given: str) -> bool:

@@ -48,9 +48,9 @@ class Published:
     packed: bytes | None = field(default=None, repr=False)
 
     @property
-    def etag(self) -> str:
-        """The entity tag: a hash of the content."""
-        return f'"{_hash(self.body)}"'
+    def tag(self) -> str:
+        """The entity tag of the bytes as they are: a hash."""
+        return _hash(self.body)
 
 
 def published(folder: Path, config: Mapping[str, Any]) -> dict[str, Published]:

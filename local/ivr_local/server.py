@@ -9,6 +9,7 @@ import errno
 import hmac
 import json
 import logging
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -160,16 +161,25 @@ def _constant(document: Mapping[str, Any]) -> Any:
 
 
 def _console_file(file: Published, headers: Mapping[str, str]) -> Any:
-    fixed = {**headers, "Cache-Control": file.cache_control, "Content-Type": file.content_type, "ETag": file.etag}
+    fixed = {**headers, "Cache-Control": file.cache_control, "Vary": "Accept-Encoding"}
 
     async def answer(request: web.Request) -> web.Response:
-        if file.etag in request.headers.get("If-None-Match", ""):
-            return web.Response(status=304, headers=fixed)
-        packs = file.packed is not None and "gzip" in request.headers.get("Accept-Encoding", "")
-        packing = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"} if packs else {"Vary": "Accept-Encoding"}
-        return web.Response(body=file.packed if packs else file.body, headers={**fixed, **packing})
+        packs = file.packed is not None and accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        tag = f"{file.tag}-gzip" if packs else file.tag  # other bytes, so another tag (RFC 9110 section 8.8.3.3)
+        told = {**fixed, "ETag": f'"{tag}"'}
+        if any(known.value in {tag, "*"} for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=told)
+        told |= {"Content-Type": file.content_type} | ({"Content-Encoding": "gzip"} if packs else {})
+        return web.Response(body=file.packed if packs else file.body, headers=told)
 
     return answer
+
+
+def accepts_gzip(header: str) -> bool:
+    """Read `Accept-Encoding`: `gzip;q=0` refuses it (RFC 9110 section 12.5.3)."""
+    given = {name.strip().lower(): weight for name, _, weight in (one.partition(";") for one in header.split(","))}
+    weight = given.get("gzip", given.get("*", "q=0"))
+    return re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight) is None
 
 
 def _health(behind: Behind) -> Any:

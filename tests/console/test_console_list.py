@@ -53,9 +53,16 @@ def test_more_rows_than_can_be_shown_are_told_and_not_stopped_together(
 ) -> None:
     api.rows = [row(number) for number in range(10_005)]
     sign_in(page, stack)
-    expect(page.locator("#banners")).to_contain_text("More than 10,000 scripts fit")
-    expect(page.locator("#count")).to_have_text("10,000+ running")
+    expect(page.locator("#banners")).to_contain_text("More than 10,000 scripts fit, 10,005 when this view was opened")
+    expect(page.locator("#banners")).to_contain_text("in this order are shown and counted")
+    expect(page.locator("#count")).to_have_text("10,000 of 10,005 running")
     expect(page.get_by_role("button", name="Stop all that match")).to_have_attribute("aria-disabled", "true")
+    next_answer(page)
+    assert [question["limit"] for question in api.asked].count("1") == 1, "all are read for it, so once for a view"
+    api.rows = api.rows[:30]
+    next_answer(page)
+    expect(page.locator("#count")).to_have_text("30 running")
+    expect(page.locator("#banners p")).to_have_count(0)
 
 
 def test_a_selected_row_is_the_same_after_a_thousand_changes(page: Page, stack: Stack, api: ScriptedList) -> None:
@@ -111,7 +118,31 @@ def test_the_keys_work_where_a_click_was(page: Page, stack: Stack, api: Scripted
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
     expect(page.locator("#selection")).to_have_text("2 selected")
-    expect(page.locator("tr[data-active=true]")).to_have_attribute("data-id", api.rows[3]["id"])
+    active = page.locator("tr[data-active=true]")
+    expect(active).to_have_attribute("data-id", api.rows[3]["id"])
+    page.mouse.move(5, 5)
+    del api.rows[3]
+    next_answer(page)
+    page.keyboard.press("ArrowDown")
+    expect(active).to_have_attribute("data-id", row(4)["id"])  # its neighbour
+
+
+def test_a_key_shows_a_row_out_of_view_before_it_acts_on_it(page: Page, stack: Stack, api: ScriptedList) -> None:
+    api.rows = [row(number) for number in range(500)]
+    sign_in(page, stack)
+    page.get_by_role("grid").focus()
+    page.keyboard.press("ArrowDown")
+    active = page.locator("tr[data-active=true]")
+    expect(active).to_have_attribute("data-id", row(0)["id"])
+    for key in ("Space", "Enter"):
+        page.locator("ivr-table").evaluate("table => { table.scrollTop = 9000 }")
+        expect(active).to_have_count(0)
+        page.keyboard.press(key)
+        expect(active).to_be_in_viewport()
+        expect(page.locator("#selection")).to_have_text("Nothing is selected")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Space")
+    expect(page.locator("#selection")).to_have_text("1 selected")
 
 
 def test_nothing_moves_under_the_pointer_until_it_leaves(page: Page, stack: Stack, api: ScriptedList) -> None:
@@ -122,8 +153,13 @@ def test_nothing_moves_under_the_pointer_until_it_leaves(page: Page, stack: Stac
     api.rows.insert(0, row(777))
     next_answer(page)
     assert shown(page) == before
-    expect(page.locator(f"tr[data-id='{gone}']")).to_have_attribute("data-life", "ended")
-    expect(page.locator("#waiting")).to_have_text("1 started, 1 ended: show")
+    expect(page.locator(f"tr[data-id='{gone}']")).to_have_attribute("data-life", "unlisted")
+    expect(page.locator("#waiting")).to_have_text("1 new, 1 no longer listed: show")
+    page.get_by_role("grid").focus()
+    page.keyboard.press("Control+a")
+    expect(page.locator("#selection")).to_have_text("39 selected"), "what nobody has seen is not selected"
+    expect(page.get_by_label("Select all")).to_be_checked()
+    page.keyboard.press("Escape")
     page.mouse.move(5, 5)
     expect(page.locator(f"tr[data-id='{gone}']")).to_have_count(0)
     assert shown(page)[0] == row(777)["id"]
@@ -143,15 +179,47 @@ def test_a_row_that_has_ended_under_the_pointer_cannot_be_stopped(page: Page, st
 def test_what_is_in_view_stays_in_view_while_rows_above_come(page: Page, stack: Stack, api: ScriptedList) -> None:
     api.rows = [row(number) for number in range(500)]
     sign_in(page, stack)
-    table = page.locator("ivr-table")
-    table.evaluate("table => { table.scrollTop = 3600 }")
-    page.mouse.move(5, 5)
     place = "id => document.querySelector(`tr[data-id='${id}']`)?.getBoundingClientRect().top"
-    expect(page.locator(f"tr[data-id='{row(105)['id']}']")).to_be_visible()
-    before = page.evaluate(place, row(105)["id"])
-    api.rows[:0] = [row(number) for number in range(900, 920)]
+    for number, scrolled_px, come in ((105, 3_600, range(900, 920)), (495, 1_000_000, range(920, 940))):
+        page.locator("ivr-table").evaluate("(table, px) => { table.scrollTop = px }", scrolled_px)
+        expect(page.locator(f"tr[data-id='{row(number)['id']}']")).to_be_visible()
+        before = page.evaluate(place, row(number)["id"])
+        api.rows[:0] = [row(number) for number in come]
+        next_answer(page)
+        assert abs(page.evaluate(place, row(number)["id"]) - before) < 2, "at the list's end, too"
+
+
+def test_a_click_means_the_row_that_was_there_when_it_began(page: Page, stack: Stack, api: ScriptedList) -> None:
+    sign_in(page, stack)
+    cell = page.locator("ivr-table tbody tr td[data-field=code]").nth(3)
+    cell.hover()
+    page.mouse.down()
+    api.rows.reverse()
+    with page.expect_response("**/ivrscript_runtimes?*order=site*"):
+        page.evaluate("history.replaceState(null, '', '?order=site'); dispatchEvent(new PopStateEvent('popstate'))")
+    expect(page.locator("ivr-table tbody tr").nth(3)).to_have_attribute("data-id", row(36)["id"])
+    page.mouse.up()
+    expect(page.locator("#selection")).to_have_text("Nothing is selected")
+    page.mouse.move(5, 5)
+    cell.click()
+    expect(page.locator("tr[aria-selected=true]")).to_have_attribute("data-id", row(36)["id"])
+
+
+def test_rows_are_not_held_for_ever_by_a_pointer_that_rests(page: Page, stack: Stack, api: ScriptedList) -> None:
+    page.clock.install()
+    sign_in(page, stack)
+    line = page.locator("ivr-table tbody tr")
+    line.nth(5).hover()
+    api.rows.insert(0, row(777))
     next_answer(page)
-    assert abs(page.evaluate(place, row(105)["id"]) - before) < 2
+    page.clock.run_for(29_000)
+    expect(line.first).to_have_attribute("data-id", row(0)["id"])
+    page.clock.run_for(2_000)
+    expect(line.first).to_have_attribute("data-id", row(777)["id"])
+    line.nth(6).hover()
+    api.rows.insert(0, row(778))
+    next_answer(page)
+    expect(line.first).to_have_attribute("data-id", row(777)["id"])
 
 
 def test_the_whole_view_is_in_the_address_and_can_be_shared(
@@ -175,9 +243,17 @@ def test_the_whole_view_is_in_the_address_and_can_be_shared(
 
 
 def test_an_address_that_cannot_be_read_is_told(page: Page, stack: Stack, api: ScriptedList) -> None:
-    sign_in(page, stack, view="?filter=%7Boops&zone=Nowhere")
+    sign_in(page, stack, view="?filter=%7Boops&zone=Nowhere&columns=code,constructor,__proto__")
     expect(page.locator("#banners")).to_contain_text("The filter of this address is no JSON")
     expect(page.locator("#banners")).to_contain_text("time zone of this address is not known")
+    expect(page.locator("#banners")).to_contain_text("Some columns of this address are not known")
+    expect(page.get_by_role("columnheader")).to_have_count(3)
+    page.evaluate(
+        "history.replaceState(null, '', '?zone=Asia/Tokyo&columns=site'); dispatchEvent(new PopStateEvent('popstate'))"
+    )
+    expect(page.locator("#banners p")).to_have_count(0)
+    expect(page.get_by_label("Time zone")).to_have_value("Asia/Tokyo")
+    expect(page.locator("#columns input:checked")).to_have_count(1)
 
 
 def test_what_the_api_says_of_a_filter_is_shown_with_its_remedy(watched: Watched, stack: Stack) -> None:

@@ -2,11 +2,14 @@
 
 import json
 import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
-from browser import ScriptedList, Watched, row, sign_in
+from browser import MODULES, ScriptedList, Watched, open_modules, row, sign_in
 from stack import Stack
 
 pytestmark = pytest.mark.e2e
@@ -88,8 +91,102 @@ def test_an_issuer_that_refuses_is_told_in_its_own_words(page: Page, stack: Stac
     page.get_by_role("button", name="Olga").wait_for()
     state = re.search("state=([^&]+)", page.url)
     assert state
-    page.goto(f"http://127.0.0.1:{stack.port}/?error=access_denied&error_description=not+you&state={state[1]}")
+    issuer = quote(stack.state["issuer"])
+    refusal = f"error=access_denied&error_description=not+you&state={state[1]}&iss={issuer}"
+    page.goto(f"http://127.0.0.1:{stack.port}/?{refusal}")
     expect(page.get_by_text("The issuer refuses: not you.")).to_be_visible()
+
+
+def test_an_answer_that_does_not_name_its_issuer_is_refused_where_the_issuer_promises_that(
+    page: Page, stack: Stack
+) -> None:
+    page.goto(f"http://127.0.0.1:{stack.port}/")
+    page.get_by_role("button", name="Olga").wait_for()
+    state = re.search("state=([^&]+)", page.url)
+    assert state
+    page.goto(f"http://127.0.0.1:{stack.port}/?code=injected&state={state[1]}")
+    expect(page.get_by_text("The answer comes from another issuer.")).to_be_visible()
+
+
+def grants(context: BrowserContext, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change what the token endpoint answers."""
+
+    def answer(route: Route) -> None:
+        given = route.fetch()
+        route.fulfill(status=200, body=json.dumps(change(given.json())))
+
+    context.route("**/oauth2/token", answer)
+
+
+def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda grant: {member: value for member, value in grant.items() if member != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (without("id_token"), "its id token is missing or has another nonce"),
+        (without("access_token"), "gives no token: is it the issuer, or a network's sign-in page?"),
+        (lambda _: "<html>", "gives no token"),
+    ],
+)
+def test_a_grant_that_lacks_what_was_asked_for_signs_nobody_in(
+    page: Page, context: BrowserContext, stack: Stack, change: Callable[[dict[str, Any]], Any], told: str
+) -> None:
+    grants(context, change)
+    page.goto(f"http://127.0.0.1:{stack.port}/")
+    page.get_by_role("button", name="Olga").click()
+    expect(page.get_by_text(told)).to_be_visible()
+    expect(page.locator("#list")).to_be_hidden()
+
+
+def test_an_api_that_takes_no_token_is_told_and_nobody_is_sent_to_and_fro(
+    watched: Watched, context: BrowserContext, stack: Stack, api: ScriptedList
+) -> None:
+    page = watched.page
+    watched.expected.append("401")
+    grants(context, without("refresh_token"))
+    api.refusals += [(401, {})] * 50
+    authorized: list[str] = []
+    page.on("request", lambda request: "/oauth2/authorize" in request.url and authorized.append(request.url))
+    page.goto(f"http://127.0.0.1:{stack.port}/")
+    page.get_by_role("button", name="Olga").click()
+    expect(page.locator("#banners")).to_contain_text("The API refuses the token that the issuer gave")
+    signed_in = len(authorized)
+    page.wait_for_timeout(2_500)
+    assert len(authorized) == signed_in
+    assert len(api.asked) == 1
+
+
+SIGNED_IN = """async (config) => {
+  const { Auth } = await import("/auth.js");
+  const endpoints = { authorization_endpoint: "/authorize", token_endpoint: "/token" };
+  const pending = { state: "s", nonce: "n", verifier: "v", back: location.href, endpoints };
+  sessionStorage.setItem("ivr-console-sign-in", JSON.stringify(pending));
+  history.replaceState(null, "", "?code=c&state=s");
+  window.auth = new Auth({ ...config, scopes: [] }, () => {});
+  return auth.resume();
+}"""
+
+
+def test_many_refusals_of_one_token_renew_it_once(watched: Watched) -> None:
+    page, given = watched.page, 0
+
+    def grant(route: Route) -> None:
+        nonlocal given
+        given += 1
+        body = {"access_token": f"token-{given}", "refresh_token": "r", "expires_in": 3600}
+        route.fulfill(content_type="application/json", body=json.dumps(body))
+
+    open_modules(page)
+    page.context.route(f"{MODULES}token", grant)
+    config = {"issuer": "https://issuer.example", "client_id": "c", "domain_claim": "domain"}
+    assert page.evaluate(SIGNED_IN, config) is True
+    at_once = page.evaluate("Promise.all(Array.from({ length: 8 }, () => auth.token('token-1')))")
+    assert at_once == ["token-2"] * 8
+    assert page.evaluate("auth.token('token-1')") == "token-2", "a refusal that comes late is of the old one"
+    assert page.evaluate("auth.token()") == "token-2"
+    assert given == 2
 
 
 SCRIPT = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script>"

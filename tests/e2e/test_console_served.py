@@ -37,8 +37,14 @@ def test_the_page_is_asked_for_anew_and_what_has_a_hash_is_kept(stack: Stack, fo
 
 def test_what_has_not_changed_is_not_sent_again(stack: Stack) -> None:
     etag = get(stack, "/").headers["etag"]
-    again = get(stack, "/", If_None_Match=etag)
-    assert (again.status, again.body) == (304, b"")
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = get(stack, "/", If_None_Match=known)
+        assert (again.status, again.body) == (304, b"")
+        assert (again.headers["etag"], again.headers["vary"]) == (etag, "Accept-Encoding")
+    assert get(stack, "/", If_None_Match='"other"').status == 200
+    packed = get(stack, "/", Accept_Encoding="gzip").headers["etag"]
+    assert packed != etag, "other bytes"
+    assert get(stack, "/", Accept_Encoding="gzip", If_None_Match=etag).status == 200
 
 
 def test_it_is_compressed_for_who_takes_it(stack: Stack, folder: str) -> None:
@@ -46,6 +52,10 @@ def test_it_is_compressed_for_who_takes_it(stack: Stack, folder: str) -> None:
     assert packed.headers["content-encoding"] == "gzip"
     assert gzip.decompress(packed.body) == plain.body
     assert {one.headers["vary"] for one in (plain, packed)} == {"Accept-Encoding"}
+    for refusal in ("gzip;q=0", "br, gzip; q=0.0", "br", "*;q=0"):
+        assert "content-encoding" not in get(stack, f"/{folder}/app.js", Accept_Encoding=refusal).headers
+    for wish in ("GZIP;q=0.5", "br, *"):
+        assert get(stack, f"/{folder}/app.js", Accept_Encoding=wish).headers["content-encoding"] == "gzip"
 
 
 def test_its_configuration_is_that_of_the_stack(stack: Stack) -> None:

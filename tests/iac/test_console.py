@@ -72,7 +72,26 @@ def test_the_api_is_behind_the_same_name_uncached_and_without_the_hosts_name(on:
     origins = {origin["Id"]: origin for origin in distribution["Origins"]}
     assert origins[api["TargetOriginId"]]["DomainName"] == "st-Api.execute-api.eu-central-1.amazonaws.com"
     assert origins[api["TargetOriginId"]]["CustomOriginConfig"]["OriginProtocolPolicy"] == "https-only"
-    assert "CustomErrorResponses" not in distribution, "they would replace the API's own answers"
+
+
+CACHED_ERRORS = {400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504}
+"""Whose caching CloudFront lets one set (API reference, `CustomErrorResponse`)."""
+
+
+def test_no_refusal_of_the_api_is_kept_at_the_edge_or_replaced(on: Stack) -> None:
+    """Kept for 10 s by default, one caller's 403 would be another's: the token is in no cache key."""
+    errors = properties(on, "ConsoleDistribution")["DistributionConfig"]["CustomErrorResponses"]
+    assert {one["ErrorCode"] for one in errors} == CACHED_ERRORS
+    assert all(one == {"ErrorCode": one["ErrorCode"], "ErrorCachingMinTTL": 0} for one in errors)
+
+
+def test_stacks_of_two_regions_may_both_have_a_console(on: Stack) -> None:
+    """CloudFront's names are of the account, whatever the region."""
+    for name, config in (
+        ("ConsoleAccess", "OriginAccessControlConfig"),
+        ("ConsoleHeaders", "ResponseHeadersPolicyConfig"),
+    ):
+        assert properties(on, name)[config]["Name"] == "st-eu-central-1"
 
 
 def test_files_are_compressed_and_come_over_https_alone(on: Stack) -> None:

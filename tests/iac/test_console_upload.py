@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,16 +106,34 @@ def test_an_upload_that_breaks_leaves_no_page_that_leads_nowhere(breaks_at: int)
     assert whole.put[-2:] == ["config.json", "index.html"]
 
 
-def test_pages_still_open_find_their_files_and_old_releases_go(session: Any, tmp_path: Path) -> None:
+def test_pages_still_open_find_their_files_and_old_releases_go(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "KEPT_RELEASES", 2)
     outputs = OUTPUTS | {"PageDistribution": distribution(session)}
-    for release in range(upload.KEPT_RELEASES + 2):
+    for release in range(4):
+        time.sleep(1.1 if release else 0)  # the emulator's times are whole seconds
         (tmp_path / "index.html").write_text('<script src="./app.js"></script>')
         (tmp_path / "app.js").write_text(f"// {release}")
         upload.publish(session, outputs, tmp_path)
-        time.sleep(1.1)  # the emulator's times are whole seconds
     bucket = session.resource("s3").Bucket("st-console")
     bodies = [item.get()["Body"].read() for item in bucket.objects.filter(Prefix="assets/")]
-    assert sorted(bodies) == [f"// {release}".encode() for release in range(2, upload.KEPT_RELEASES + 2)]
+    assert sorted(bodies) == [b"// 2", b"// 3"]
+
+
+def test_files_that_s3_does_not_delete_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 answers a deletion of many with 200, and says in it which were not deleted."""
+
+    class Denied(list[SimpleNamespace]):
+        def delete(self) -> list[dict[str, Any]]:
+            errors = [{"Key": "assets/old/app.js", "Code": "AccessDenied", "Message": "not allowed"}]
+            return [{"Deleted": [], "Errors": errors}]
+
+    monkeypatch.setattr(upload, "KEPT_RELEASES", 0)
+    one = SimpleNamespace(key="assets/old/app.js", last_modified=datetime(2026, 11, 26, tzinfo=UTC))
+    bucket = SimpleNamespace(objects=SimpleNamespace(filter=lambda **_: Denied([one])))
+    with pytest.raises(upload.UploadError, match=r"assets/old/app\.js cannot be deleted: AccessDenied"):
+        upload.prune(bucket)
 
 
 def test_a_stack_without_a_console_is_left_alone(session: Any) -> None:
@@ -124,11 +143,31 @@ def test_a_stack_without_a_console_is_left_alone(session: Any) -> None:
     )
 
 
-def test_a_stacks_outputs_are_read_as_they_are() -> None:
+def described(outputs: list[dict[str, str]]) -> Any:
+    """Return a session in which the stack `st` runs the release 1a2b, with these outputs."""
     client = boto3.client("cloudformation", region_name="eu-central-1")
     made = {"StackName": "st", "CreationTime": "2026-11-26T00:00:00Z", "StackStatus": "CREATE_COMPLETE"}
-    outputs = [{"OutputKey": "PageUrl", "OutputValue": "https://one.example/"}]
-    with Stubber(client) as stubber:
-        stubber.add_response("describe_stacks", {"Stacks": [made | {"Outputs": outputs}]}, {"StackName": "st"})
-        session = SimpleNamespace(client=lambda _: client)
-        assert upload.outputs(session, "st") == {"PageUrl": "https://one.example/"}
+    parameters = [{"ParameterKey": "Release", "ParameterValue": "1a2b"}]
+    stubber = Stubber(client)
+    answer = {"Stacks": [made | {"Outputs": outputs, "Parameters": parameters}]}
+    stubber.add_response("describe_stacks", answer, {"StackName": "st"})
+    stubber.activate()
+    return SimpleNamespace(client=lambda _: client)
+
+
+def test_a_stacks_outputs_are_read_as_they_are() -> None:
+    session = described([{"OutputKey": "PageUrl", "OutputValue": "https://one.example/"}])
+    assert upload.described(session, "st") == ("1a2b", {"PageUrl": "https://one.example/"})
+
+
+@pytest.mark.parametrize(("release", "told"), [("1a2b", "off in this stack"), ("3c4d", "changeset was not executed")])
+def test_nothing_is_uploaded_if_somebody_has_declined_the_changeset(
+    release: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`sam deploy` ends well then."""
+    session = described([])
+    monkeypatch.setattr(boto3, "Session", lambda **_: session)
+    given = ["--stack-name", "st", "--deployed", f"Sites=SITE1,SITE2 Release={release}", "--no-confirm-changeset"]
+    monkeypatch.setattr("sys.argv", ["console", "default", *given])
+    upload.main()
+    assert told in capsys.readouterr().out

@@ -35,6 +35,7 @@ def test_the_layer_has_only_what_a_function_imports() -> None:
     settings |= {"STOP_QUEUE_URL_PREFIX": "http://127.0.0.1:9/stop-", "AWS_DEFAULT_REGION": "eu-central-1"}
     settings |= {"POWERTOOLS_METRICS_NAMESPACE": "Ivr", "POWERTOOLS_SERVICE_NAME": "ivr"}
     imported: set[str] = set()
+    distributions = packages_distributions()
     for function in ("list_runtimes", "stop_runtime"):
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -47,7 +48,7 @@ def test_the_layer_has_only_what_a_function_imports() -> None:
         imported |= {
             distribution.lower().replace("_", "-")
             for module in json.loads(done.stdout)
-            for distribution in packages_distributions().get(module, [])
+            for distribution in distributions.get(module, [])
         }
     imported.discard("certifi")  # botocore takes it where it is; in the layer, its own list of authorities
     assert imported & pins("requirements/dev.txt").keys() == pins("layers/core/requirements.txt").keys()

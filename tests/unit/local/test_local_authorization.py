@@ -10,6 +10,7 @@ import pytest
 
 from ivr_local.authorization import (
     CODE_TTL_S,
+    MOST_KEPT,
     MOST_PENDING,
     REFRESH_TTL_S,
     REQUEST_TTL_S,
@@ -229,6 +230,18 @@ def test_the_oldest_of_too_many_sign_ins_is_dropped(authorization: Authorization
     with pytest.raises(RefusedError):
         authorization.choose(first, "olga")
     assert authorization.choose(others[0], "olga")
+
+
+def test_what_is_kept_does_not_grow_without_end(authorization: Authorization) -> None:
+    unused = code_of(authorization)
+    first = authorization.exchange(form(code_of(authorization))).refresh
+    for _ in range(MOST_KEPT):
+        authorization.exchange(form(code_of(authorization)))
+    kept = (authorization._codes, authorization._refreshes, authorization._spent)
+    assert [len(one) for one in kept] == [1, MOST_KEPT, MOST_KEPT]
+    with pytest.raises(RefusedError):
+        authorization.refresh({"refresh_token": first, "client_id": "ivrctl"})
+    assert authorization.exchange(form(unused))
 
 
 @pytest.mark.parametrize(
