@@ -31,7 +31,8 @@ class Command(Protocol):
 class Witness:
     """Notes every command that had an effect or was answered, as of its arrival. `rows` are the bridge's runtimes.
 
-    One that is refused as temporary is none unless the runtime is in its branch for it: it comes again.
+    One that is refused as temporary is none unless the runtime is in its branch for it: it comes again. Each is written
+    down twice, as it comes and as it is answered: the bridge may be killed in between.
     """
 
     def __init__(self, node: str, rows: Callable[[], Snapshot]) -> None:
@@ -49,6 +50,7 @@ class Witness:
     async def _told(self, verb: str, act: Command, runtime_id: str, stop_id: str) -> Ack:
         row = self._row(runtime_id)
         told = {"at": time.time(), "runtime": runtime_id, "stop_id": stop_id, "verb": verb, **_before(row)}
+        self._recorder.note("asked", **told)
         try:
             ack = await act(runtime_id, stop_id=stop_id)
         except UnknownRuntimeError:
@@ -56,8 +58,8 @@ class Witness:
             raise
         except AwayError:
             now = self._row(runtime_id)
-            if now and (now.state, now.stop_id) == (State.POST_PROCESSING, stop_id):
-                self._recorder.note("told", **told, ended=False)
+            began = now is not None and (now.state, now.stop_id) == (State.POST_PROCESSING, stop_id)
+            self._recorder.note("told" if began else "away", **told, ended=False)
             raise
         self._recorder.note("told", **told, ended=ack.state is State.ENDED)
         return ack

@@ -23,9 +23,9 @@ STOPS = {"no_reassertion": 120, "delete_first": 50, "relative": 60, "forgetful":
 MORE = {"forgetful": ("--freeswitch",)}
 """The bridge alone is forgetful, so this run shows that the harness sees what a played engine's bridge does wrong."""
 
-ENVIRONMENT = dict(os.environ)
-"""Taken once: pytest changes the process's own with every test, which a program just being started in a thread of the
-pool must not see half done (exec failed with EFAULT)."""
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "support")}
+"""As `make chaos` sets it. Taken once: pytest changes the process's own with every test, which a program just being
+started in a thread of the pool must not see half done (exec failed with EFAULT)."""
 
 LATE_WRITES = ("--scenario", "late_writes", "--stops", "170")
 

@@ -1,6 +1,7 @@
 """The Asterisk of a mixed fleet: the truth it writes down, and how it is upset."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,32 @@ def test_commands_in_one_file_are_those_of_the_lives_in_another(tmp_path: Path) 
     lives_of.note("began", runtime="r", domain="d")
     _, lives, _ = read(tmp_path, {})
     assert [told.stop_id for told in lives["r"].told] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [
+        pytest.param("killed", ["s"], id="killed over it: the branch proves it"),
+        pytest.param("killed early", [], id="killed before the branch began"),
+        pytest.param("away", [], id="refused as temporary: it comes again"),
+        pytest.param("told", ["s"], id="answered"),
+    ],
+)
+def test_a_command_over_which_the_bridge_was_killed_counts_if_the_branch_began(
+    tmp_path: Path, then: str, told: list[str]
+) -> None:
+    bridge, engine = Recorder(tmp_path, node="a"), Recorder(tmp_path, node="b", session="life", life=-1)
+    engine.note("began", runtime="r", domain="d")
+    if then == "killed early":
+        engine.note("branch", runtime="r")
+    asked = {"at": time.time(), "runtime": "r", "stop_id": "s", "verb": "external_stop", "before": "running"}
+    bridge.note("asked", **asked, branch=True)
+    if then != "killed early":
+        engine.note("branch", runtime="r")
+    if then in {"told", "away"}:
+        bridge.note(then, **asked, branch=True, ended=False)
+    _, lives, _ = read(tmp_path, {})
+    assert [one.stop_id for one in lives["r"].told] == told
 
 
 def test_upsets_are_drawn_from_the_seed_and_come_in_each_kind() -> None:
