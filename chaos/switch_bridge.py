@@ -9,9 +9,10 @@ from unittest import mock
 
 from chaos import sabotage
 from chaos.witness import Witness
+from ivr_engine import program
 from ivr_engine.life import Joined, Life
 from ivr_engine.stopping import Stops
-from ivr_freeswitch import __main__ as program
+from ivr_freeswitch import __main__ as bridge
 
 
 class Witnessed(Joined):
@@ -28,7 +29,7 @@ def main() -> int:
     """Run the bridge with our part in the place of its own."""
     sabotage.bridge()
     with mock.patch.object(program, "Joined", Witnessed):
-        return program.main([])
+        return bridge.main([])
 
 
 if __name__ == "__main__":

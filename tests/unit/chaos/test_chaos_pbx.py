@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ami.calls import hang_up, incoming
+from chaos import bridge
 from chaos import pbx as module
 from chaos.pbx import DIALPLAN, Pbx
 from chaos.played import CODES
@@ -125,3 +126,10 @@ def test_the_dialplan_has_the_scripts_that_are_called_and_the_branches_that_are_
     dialplan = module.Dialplan(DIALPLAN.read_text("utf-8"))
     assert all(dialplan.exists("ivr", code) for code in CODES)
     assert set(dialplan.contexts["ivr-external-stop"].extensions) == WITH_BRANCH
+
+
+def test_the_bridge_that_is_started_has_the_witness(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[type] = []
+    monkeypatch.setattr(bridge.program, "main", lambda _: started.append(bridge.program.Bridge) or 0)
+    assert bridge.main() == 0
+    assert started == [bridge.WitnessedBridge]
