@@ -115,9 +115,9 @@ bench-stop: setup ## measure the stop path and the agent (under a minute, on an 
 bench-cli: setup ## CPU of ivrctl over a bare Python, and 5,000 stops against canned answers
 	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.cli
 
-chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12 ASTERISK=1; docs/chaos.md)
+chaos: setup ## break the running system at random and judge it (SEED=1 STOPS=2000 MINUTES=12 ASTERISK=1 FREESWITCH=1; docs/chaos.md)
 	@PYTHONPATH=tests/support $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED)) --stops $(STOPS) \
-		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ASTERISK),--asterisk)
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(ASTERISK),--asterisk) $(if $(FREESWITCH),--freeswitch)
 
 bench-console: setup ## bytes, requests, frames, time to paint and memory of the console (needs Chromium)
 	@PYTHONPATH=tests/support $(BIN)/python -m benchmarks.console

@@ -67,6 +67,7 @@ def _options(given: argparse.Namespace) -> Options:
         profile=PROFILES[sabotage] if sabotage else SCENARIOS.get(given.scenario, Profile()),
         sabotage=sabotage,
         asterisk=given.asterisk,
+        freeswitch=given.freeswitch,
     )
 
 
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--scenario", choices=sorted(SCENARIOS), help="break nothing but this (default: everything)")
     add("--sabotage", choices=[one.value for one in Sabotage], help="put this defect in, to see it found")
     add("--asterisk", action="store_true", help="one node is an Asterisk with its bridge (see docs/chaos.md)")
+    add("--freeswitch", action="store_true", help="one node is a FreeSWITCH with its bridge")
     return parser
 
 

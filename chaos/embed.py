@@ -24,6 +24,9 @@ SWAPPING: Final = ("site1_a@127.0.0.1", "site1_b@127.0.0.1")
 PBX: Final = "site1_c@127.0.0.2"
 """The node that is an Asterisk in a mixed fleet; it shares its site with two sandboxes."""
 
+SWITCH: Final = "site2_d@127.0.0.3"
+"""The node that is a FreeSWITCH in a mixed fleet, alone at its site."""
+
 DEPTHS: Final = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",

@@ -43,6 +43,7 @@ def read(folder: Path, killed: dict[int, float]) -> tuple[dict[str, Session], di
     lives: dict[str, Life] = {}
     counted: Counter[str] = Counter()
     told: list[dict[str, Any]] = []
+    asked: dict[float, dict[str, Any]] = {}
     for file in sorted(folder.glob("*.jsonl")):
         session = ""
         for line in _lines(file):
@@ -57,12 +58,17 @@ def read(folder: Path, killed: dict[int, float]) -> tuple[dict[str, Session], di
                 )
             elif line["what"] in COUNTED:
                 counted[line["what"]] += 1
-            elif line["what"] == "told":
-                told.append(line)
+            elif line["what"] == "asked":
+                asked[line["at"]] = line
+            elif line["what"] in {"told", "away"}:
+                asked.pop(line["at"], None)
+                told += [line] if line["what"] == "told" else []
             else:
                 _apply(line, session, lives)
     for line in told:  # of a bridge in another file than the lives
         _tell(line, lives)
+    for line in asked.values():
+        _tell_if_it_worked(line, lives)
     return sessions, lives, counted
 
 
@@ -81,6 +87,13 @@ def _apply(line: dict[str, Any], session: str, lives: dict[str, Life]) -> None:
             lives[runtime].branch_at = at
         case "ended":
             lives[runtime].ended_at = at
+
+
+def _tell_if_it_worked(line: dict[str, Any], lives: dict[str, Life]) -> None:
+    """Count a command that its bridge was killed over, if the engine began the branch since."""
+    life = lives.get(line["runtime"])
+    if life and life.branch_at is not None and life.branch_at >= line["at"]:
+        _tell({**line, "ended": False}, lives)
 
 
 def _tell(line: dict[str, Any], lives: dict[str, Life]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -24,6 +24,7 @@ from chaos.agent import CLOCK
 from chaos.client import Client
 from chaos.havoc import Havoc
 from chaos.history import History, Trouble
+from chaos.played import PlayedEngine
 from chaos.proxy import Proxy
 from chaos.sabotage import SHOWS, Sabotage
 from chaos.schedule import FUNCTIONS, Profile, Span, draw
@@ -32,9 +33,6 @@ from ivr_local import emulator, fleet, server, state
 from ivr_local.emulator import Endpoint
 from ivr_local.nodes import NodeSpec, Part, Program
 from ivr_local.stack import LocalStack, Seams
-
-if TYPE_CHECKING:
-    from chaos.pbx import Pbx
 
 READY_WITHIN_S: Final = 120.0
 EMPTY_WITHIN_S: Final = 180.0
@@ -51,6 +49,7 @@ class Options:
     profile: Profile
     sabotage: Sabotage | None = None
     asterisk: bool = False
+    freeswitch: bool = False
 
 
 def tell(line: str) -> None:
@@ -65,15 +64,15 @@ class Run:
         self.options = options
         self.fleet = fleet.load(embed.FLEET)
         self.sites = {node: site.code for site in self.fleet.sites for node in site.nodes}
+        self.played = {engine.node: engine for engine in self._played()}
         self.schedule = draw(
             options.seed,
             duration_s=options.minutes * 60,
             nodes=tuple(self.sites),
             swapping=embed.SWAPPING,
             profile=options.profile,
-            pbx=embed.PBX if options.asterisk else None,
+            played={node: engine.upsettings for node, engine in self.played.items()},
         )
-        self.pbx = self._pbx() if options.asterisk else None
         self.http = http
         inside = 2 * len(embed.SWAPPING)
         gateway, upstream, *ports = emulator.free_ports(3 + len(self.sites) + inside)
@@ -96,16 +95,18 @@ class Run:
     async def through(self) -> History:
         """Run everything to its end; return the history."""
         await self.proxy.start()
-        if self.pbx:
-            await self.pbx.start()
+        for engine in self.played.values():
+            await engine.start()
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self.stack.start()
+            for engine in self.played.values():
+                engine.open()
             return await self._havoc()
         finally:
             await self.stack.stop()
-            if self.pbx:
-                await self.pbx.stop()
+            for engine in self.played.values():
+                await engine.stop()
             await self.proxy.close()
 
     async def _havoc(self) -> History:
@@ -114,9 +115,8 @@ class Run:
         client = await self._client()
         listing = asyncio.create_task(client.list_for_ever())
         self._begin()
-        raging = [asyncio.create_task(havoc.rage())]
-        if self.pbx:
-            raging.append(asyncio.create_task(self.pbx.rage(self.schedule.upsets)))
+        played = [engine.rage(self.schedule.upsets[engine.node]) for engine in self.played.values()]
+        raging = [asyncio.create_task(one) for one in (havoc.rage(), *played)]
         stopping = asyncio.create_task(client.stop_all())
         while not stopping.done() and not self._proven(havoc, client):
             await asyncio.wait({stopping}, timeout=1.0 if self.options.sabotage else 15.0)
@@ -186,8 +186,8 @@ class Run:
         _, _, counted = recorder.read(self._records, self._killed(havoc))
         kinds = {str(kind): count for kind, count in self.proxy.faults.most_common()}
         tell(f"faults by kind: {kinds}, slow answers: {counted['slow']}; {client.attempts} DELETEs")
-        if self.pbx:
-            tell(f"upsets of the Asterisk: {dict(self.pbx.upsets)}")
+        for engine in self.played.values():
+            tell(f"upsets of {engine.node}: {dict(engine.upsets)}")
         tell(f"swaps: {dict(havoc.swaps)}, refused for a wrong token: {counted['refused']}")
         if self.proxy.stalls:
             tell(f"the machine was starved, which made links slow, so many times: {dict(self.proxy.stalls)}")
@@ -195,7 +195,7 @@ class Run:
     def _history(self, havoc: Havoc, client: Client) -> History:
         ended_at = time.time()
         sessions, lives, counted = recorder.read(self._records, self._killed(havoc))
-        upset = self.pbx.troubles if self.pbx else []
+        upset = [trouble for engine in self.played.values() for trouble in engine.troubles]
         return History(
             sites=self.sites,
             ended_at=ended_at,
@@ -207,18 +207,29 @@ class Run:
             hidden=self.proxy.hidden,
             receipts=self.proxy.receipts,
             kills=havoc.kills,
-            faults=self.proxy.faults.total() + counted["slow"] + (self.pbx.upsets.total() if self.pbx else 0),
+            faults=self.proxy.faults.total()
+            + counted["slow"]
+            + sum(engine.upsets.total() for engine in self.played.values()),
         )
 
     def _killed(self, havoc: Havoc) -> dict[int, float]:
-        """Return when processes, and lives of the Asterisk, ended."""
-        return havoc.killed | (self.pbx.killed if self.pbx else {})
+        """Return when processes, and lives of played engines, ended."""
+        killed = dict(havoc.killed)
+        for engine in self.played.values():
+            killed |= engine.killed
+        return killed
 
-    def _pbx(self) -> "Pbx":
-        from chaos.pbx import Pbx  # noqa: PLC0415  # its Asterisk is the tests' own: only a run with one needs it
+    def _played(self) -> Iterator[PlayedEngine]:
+        """Make the engines that the harness plays: they are the tests' own, so only a run with one needs them."""
+        domains, seed = [domain.name for domain in self.fleet.domains], self.options.seed
+        if self.options.asterisk:
+            from chaos.pbx import Pbx  # noqa: PLC0415  # see above
 
-        domains = [domain.name for domain in self.fleet.domains]
-        return Pbx(node=embed.PBX, records=self._records, domains=domains, seed=self.options.seed)
+            yield Pbx(node=embed.PBX, records=self._records, domains=domains, seed=seed)
+        if self.options.freeswitch:
+            from chaos.switch import FreeSwitch  # noqa: PLC0415  # see above
+
+            yield FreeSwitch(node=embed.SWITCH, records=self._records, domains=domains, seed=seed)
 
     def _scheduled(self) -> Iterator[Trouble]:
         def troubles(spans: tuple[Span, ...], what: str) -> Iterator[Trouble]:
@@ -255,9 +266,11 @@ class Run:
         if part is Part.ENGINE:
             settings = {"records": str(self._records), "seed": self.options.seed, "slow": str(self._slow(spec.name))}
             common[engine_program.SETTINGS] = json.dumps(settings)
-            if self.pbx and spec.name == self.pbx.node:
-                where = {"IVR_ASTERISK_LISTEN": spec.engine_address, "IVR_ASTERISK_AGENT": spec.agent_address}
-                return Program("chaos.bridge", {**common, **where, **self.pbx.environment()})
+            if engine := self.played.get(spec.name):
+                own = engine.environment(listen=spec.engine_address, agent=spec.agent_address)
+                return Program(engine.program, common | own)
+            if self.played and self.options.sabotage is Sabotage.FORGETFUL:
+                del common[sabotage.VARIABLE]  # in a mixed fleet the bridges alone are forgetful
             return Program("chaos.engine", common)
         clocks = self.schedule.clocks[spec.name]
         clock_s = clocks[self._lives[spec.name] % len(clocks)]

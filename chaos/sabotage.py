@@ -1,6 +1,7 @@
 """Defects put into the real programs on purpose, to show that the harness finds them. Never part of a product run.
 
-Owns one patch per defect. The wrapper programs `engine` and `agent` apply the one that CHAOS_SABOTAGE names, if any.
+Owns one patch per defect. The wrapper programs `engine`, `agent` and those of bridges apply the one that CHAOS_SABOTAGE
+names, if any.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from chaos.schedule import Kind, Profile
 from ivr_engine.model import Ack, Result, State, StopType
+from ivr_engine.stopids import StopIds
 from ivr_sandbox.engine import Engine, Runtime
 
 VARIABLE: Final = "CHAOS_SABOTAGE"
@@ -21,7 +23,7 @@ class Sabotage(StrEnum):
 
     RELATIVE = "relative"  # commands say "one step further": each delivery escalates
     DELETE_FIRST = "delete_first"  # messages are deleted before their effect
-    FORGETFUL = "forgetful"  # the engine remembers no stop ids
+    FORGETFUL = "forgetful"  # engines remember no stop ids; in a mixed fleet the bridges alone
     NO_REASSERTION = "no_reassertion"  # ambiguous writes are not written again
     HOPEFUL = "hopeful"  # rows are deleted by what a command is to do, before the engine was told
 
@@ -110,6 +112,16 @@ def engine(base: type[Engine]) -> type[Engine]:
             return _forgetful(base)
         case _:
             return base
+
+
+def bridge() -> None:
+    """Put the chosen defect, if it is one of engines, into the kit of the bridges."""
+    if chosen() is Sabotage.FORGETFUL:
+
+        def forget(self: StopIds, stop_id: str) -> None:
+            """Remember nothing."""
+
+        StopIds.accept = forget  # type: ignore[method-assign]  # the defect itself
 
 
 def _relative(base: type[Engine]) -> type[Engine]:

@@ -6,10 +6,11 @@ not shift the others.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 FUNCTIONS: Final = "functions"
@@ -130,12 +131,24 @@ class Upsetting(StrEnum):
     GRACEFUL = "graceful"
 
 
+class SwitchUpsetting(StrEnum):
+    """What a FreeSWITCH does to its bridge; see `switch` for each."""
+
+    CUT = "cut"
+    NOTICE = "notice"
+    HUNG = "hung"
+    LATE = "late"
+    STAYS = "stays"
+    OVERLOAD = "overload"
+    RESTART = "restart"
+
+
 @dataclass(frozen=True, slots=True)
 class Upset:
-    """An Asterisk upset at an instant, for so long."""
+    """An engine upset at an instant, for so long."""
 
     at_s: float
-    what: Upsetting
+    what: StrEnum
     for_s: float
 
 
@@ -143,7 +156,7 @@ class Upset:
 class Schedule:
     """Everything that is broken. `clocks` holds each node's wrong clocks, one per life of its agent, in turn (s).
 
-    `upsets` are those of the node with an Asterisk, if there is one.
+    `upsets` are those of the nodes whose engine is played by the harness.
     """
 
     seed: int
@@ -153,7 +166,7 @@ class Schedule:
     outages: tuple[Span, ...]
     slow: tuple[Span, ...]
     blows: tuple[Blow, ...]
-    upsets: tuple[Upset, ...]
+    upsets: dict[str, tuple[Upset, ...]]
     clocks: dict[str, tuple[float, ...]]
 
     def fault(self, link: str, number: int, fitting: tuple[Kind, ...], *, at_s: float) -> tuple[Kind, Random] | None:
@@ -203,9 +216,12 @@ def draw(
     nodes: tuple[str, ...],
     swapping: tuple[str, str],
     profile: Profile,
-    pbx: str | None = None,
+    played: Mapping[str, type[StrEnum]] = MappingProxyType({}),
 ) -> Schedule:
-    """Draw the schedule of a run. `swapping` are two nodes of one host address, `pbx` is one with an Asterisk."""
+    """Draw the schedule of a run.
+
+    `swapping` are two nodes of one host address, `played` those with an engine of the harness, with how it is upset.
+    """
     storms: list[Span] = [] if profile.ambush else list(_storms(seed, duration_s, profile))
     cuts: list[Span] = []
     slow: list[Span] = []
@@ -233,7 +249,7 @@ def draw(
         outages=tuple(_outages(seed, duration_s)) if profile.outage else (),
         slow=tuple(slow),
         blows=tuple(sorted(_confined(blows, profile.victims), key=lambda blow: blow.at_s)),
-        upsets=tuple(_upsets(seed, pbx, duration_s, profile)) if pbx and not profile.ambush else (),
+        upsets={node: tuple(_upsets(seed, node, duration_s, profile, tuple(ways))) for node, ways in played.items()},
         clocks={node: _clocks(f"{seed}/{node}/clock") for node in nodes},
     )
 
@@ -260,14 +276,16 @@ def _blows(node: str, since_s: float, until_s: float, chance: Random) -> Iterato
         yield Blow(at_s, (node,), _parts(chance.random()), down_s)
 
 
-def _upsets(seed: int, node: str, duration_s: float, profile: Profile) -> Iterator[Upset]:
-    """Yield one or two upsets for each bad time of the node with an Asterisk, each kind in its turn."""
+def _upsets(seed: int, node: str, duration_s: float, profile: Profile, ways: Sequence[StrEnum]) -> Iterator[Upset]:
+    """Yield one or two upsets for each bad time of the node with such an engine, each way in its turn."""
+    if profile.ambush:
+        return
     chance = Random(f"{seed}/upset")
-    kinds = itertools.cycle(chance.sample(tuple(Upsetting), len(Upsetting)))
+    turns = itertools.cycle(chance.sample(ways, len(ways)))
     for since_s, until_s, _ in _turbulences(f"{seed}/{node}", duration_s, profile):
         at_s = since_s
         for _ in range(chance.choice((1, 2))):
-            yield Upset(at_s, next(kinds), chance.uniform(1.0, 3.0))
+            yield Upset(at_s, next(turns), chance.uniform(1.0, 3.0))
             at_s = chance.uniform(since_s + 4.0, until_s)
 
 

@@ -207,7 +207,11 @@ def ghosts(sample: Sample, history: History) -> Iterator[str]:
         life = history.lives.get(runtime)
         if life is None:
             yield runtime  # no engine ever ran it
-        elif _long_dead(life, sample, history) and _whole(life, _times(sample), history, ("link",)):
+        elif (
+            _long_dead(life, sample, history)
+            and _whole(life, _times(sample), history, ("link",))
+            and not _back(life, sample, history)
+        ):
             yield runtime
 
 
@@ -227,6 +231,15 @@ def _vouched_at(life: Life, history: History) -> float:
         if at <= since <= at + PROMPT_S:
             at = since
     return at
+
+
+def _back(life: Life, sample: Sample, history: History) -> bool:
+    """Tell whether a process of the node had just come back: a lease taken anew shows its dead rows until they go."""
+    node, since = history.sessions[life.session].node, sample.asked_at - AWAKE_S
+    return any(
+        (trouble.what, trouble.node) == ("process", node) and since < trouble.until < sample.answered_at
+        for trouble in history.troubles
+    )
 
 
 def missing(sample: Sample, history: History) -> Iterator[str]:

@@ -306,7 +306,10 @@ class Console {
   async stop(rows, frozen) {
     if (this.refusal !== "" || rows.length === 0) return;
     const { StopDialog } = await import("./stop.js");
-    this.dialog ??= new StopDialog(this.api);
+    if (this.dialog === undefined) {
+      this.dialog = new StopDialog(this.api);
+      the("actions").append(this.dialog.aside);
+    }
     await this.dialog.ask(frozen === "matching" ? rows : await this.#asTheyAre(rows), frozen);
     this.poll.now();
   }
@@ -353,7 +356,7 @@ class Console {
     if (this.asOf_ms === 0) return this.#unusable(refused);
     this.#tell("session", "Your sign-in has ended. Load this page anew to sign in again.");
     this.#showBanners();
-    if (!this.dialog?.open) void this.auth.signIn().catch(() => this.poll.stop());
+    if (!this.dialog?.busy) void this.auth.signIn().catch(() => this.poll.stop());
   }
 
   /** @param {boolean} refused */

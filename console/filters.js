@@ -5,6 +5,7 @@
 
 import { FIELDS } from "./columns.js";
 import { OPERATORS, conditionAt, fromLocal, toFilter, toForm, toLocal } from "./conditions.js";
+import { readFilter } from "./url.js";
 
 /** @typedef {import("./conditions.js").Condition} Condition */
 /** @typedef {import("./api.js").Fault} Fault */
@@ -117,13 +118,13 @@ export class FilterForm extends HTMLElement {
   /** Make the form of what the JSON says. */
   #read() {
     const filter = parsed(this.json.value);
-    const form = filter === undefined ? null : toForm(filter, this.fields);
+    const form = filter instanceof Error ? null : toForm(filter, this.fields);
     this.conditions.hidden = form === null;
     this.only.textContent =
       form !== null
         ? ""
-        : filter === undefined
-          ? "This is no JSON yet."
+        : filter instanceof Error
+          ? `This cannot be read yet: ${filter.message}`
           : "The form cannot show this filter; it is kept as JSON.";
     this.#conditions = form?.conditions ?? [];
     this.match.value = form?.match ?? "and";
@@ -260,7 +261,8 @@ export class FilterForm extends HTMLElement {
 
   #apply() {
     const filter = parsed(this.json.value);
-    if (filter === undefined) return this.#say("The filter is no JSON: mend it, or remove the filter.");
+    if (filter instanceof Error)
+      return this.#say(`The filter cannot be read: ${filter.message} Mend it, or remove the filter.`);
     const bytes = bytesOf(filter);
     if (bytes > MOST_BYTES)
       return this.#say(`The filter has ${bytes.toLocaleString("en")} bytes, and the API takes 4,096: shorten it.`);
@@ -272,19 +274,19 @@ export class FilterForm extends HTMLElement {
   }
 }
 
-/** @param {string} text @returns {unknown} undefined: it is no JSON */
+/** @param {string} text @returns {unknown} an Error: it cannot be read */
 function parsed(text) {
   if (text.trim() === "") return null;
   try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    return readFilter(text);
+  } catch (error) {
+    return error;
   }
 }
 
 /** @param {unknown} filter */
 function bytesOf(filter) {
-  return filter === null || filter === undefined ? 0 : new TextEncoder().encode(JSON.stringify(filter)).length;
+  return filter === null || filter instanceof Error ? 0 : new TextEncoder().encode(JSON.stringify(filter)).length;
 }
 
 /** @param {string} text */

@@ -1,7 +1,7 @@
 // The dialog that names what will be stopped, asks once, and shows how each stop ended.
 //
 // Owns the phases (asking, running, done), the buttons, the focus and what is announced. What it was opened with is frozen:
-// nothing else is ever stopped. `targets.js` lists it, `outcomes.js` stops it. Fetched by app.js when a stop is first asked for.
+// nothing else is ever stopped. While stops run it may be put aside: a line beside the list tells how far they are. `targets.js` lists it, `outcomes.js` stops it. Fetched by app.js when a stop is first asked for.
 
 import { stopAll } from "./outcomes.js";
 import { Targets } from "./targets.js";
@@ -13,7 +13,7 @@ const LONGEST_REASON = 256;
 /** Sites and scripts that are counted by name; the others are counted together. */
 const MOST_NAMED = 6;
 
-/** The dialog; one for the page. */
+/** The dialog; one for the page. `aside` is the line that tells of a course whose dialog is put aside. */
 export class StopDialog {
   #targets = new Targets();
   #frozen = /** @type {Frozen} */ ("one");
@@ -42,10 +42,18 @@ export class StopDialog {
     this.cancel = made("button", "Cancel");
     this.copy = made("button", "Copy outcomes");
     this.rest = made("button", "Send no more");
+    this.hide = made("button", "Watch the list meanwhile");
+    this.aside = made("p", "", "aside");
+    this.asideText = made("span", "");
+    this.asideStatus = made("span", "", "unseen");
+    this.asideStatus.setAttribute("role", "status");
+    this.show = made("button", "Show the stops");
+    this.aside.append(this.asideText, this.asideStatus, this.show);
+    this.aside.hidden = true;
     this.complete = made("button", "", "danger");
     this.go = made("button", "", "danger");
     const actions = made("div", "", "actions");
-    actions.append(this.cancel, this.copy, this.rest, this.complete, this.go);
+    actions.append(this.cancel, this.copy, this.rest, this.hide, this.complete, this.go);
     const list = this.#targets.element;
     this.dialog.append(this.title, this.warning, list, this.reasonLabel, this.bar, this.tally, this.status, actions);
     this.#name("labelledby", this.title);
@@ -58,10 +66,17 @@ export class StopDialog {
     return this.dialog.open;
   }
 
+  /** Whether it is open, or a course that is put aside has not ended. */
+  get busy() {
+    return this.open || this.#running !== null;
+  }
+
   #listen() {
     this.cancel.addEventListener("click", () => this.#close());
     this.go.addEventListener("click", () => void this.#run(this.#targets.rows));
     this.rest.addEventListener("click", () => this.#running?.abort());
+    this.hide.addEventListener("click", () => this.#putAside());
+    this.show.addEventListener("click", () => this.#back());
     this.complete.addEventListener("click", () => void this.#run(this.#targets.completable()));
     this.copy.addEventListener("click", () => void this.#copy());
     this.without.addEventListener("click", () => this.#leaveOut(!this.#targets.withoutBranches));
@@ -76,8 +91,8 @@ export class StopDialog {
       this.#close();
     });
     this.dialog.addEventListener("close", () => {
-      if (this.#running)
-        this.dialog.showModal(); // browsers close it at the second Escape, whatever is said to the first
+      if (this.#running && this.aside.hidden)
+        this.#putAside(); // browsers close it at the second Escape, whatever is said to the first
       else this.#closed?.();
     });
     addEventListener("beforeunload", (event) => {
@@ -86,7 +101,8 @@ export class StopDialog {
   }
 
   /**
-   * Show what will be stopped, and stop it if that is confirmed. Resolves when the dialog is closed.
+   * Show what will be stopped, and stop it if that is confirmed. Resolves when the dialog is closed or put aside. Before an
+   * earlier course has ended and been looked at, that one is shown instead.
    *
    * @param {Runtime[]} rows  frozen: nothing else is stopped
    * @param {Frozen} frozen  where they come from
@@ -94,6 +110,7 @@ export class StopDialog {
    */
   ask(rows, frozen) {
     if (this.open) return Promise.resolve();
+    if (!this.aside.hidden) return Promise.resolve(this.#back());
     const focused = /** @type {HTMLElement | null} */ (document.activeElement);
     this.#frozen = frozen;
     this.#targets.take(rows);
@@ -163,7 +180,8 @@ export class StopDialog {
     this.title.textContent = this.#targets.rows.length === 1 ? "Stopped" : "All stops have been sent";
     if (running.signal.aborted) this.title.textContent = "Some stops were not sent";
     this.tally.textContent = this.#targets.tally();
-    this.status.textContent = `${this.title.textContent}: ${this.tally.textContent}`;
+    this.#announce(`${this.title.textContent}: ${this.tally.textContent}`);
+    this.asideText.textContent = `${this.title.textContent}: ${this.tally.textContent} `;
     this.#phase("done");
   }
 
@@ -172,8 +190,27 @@ export class StopDialog {
     this.bar.value = done;
     const text = `${done.toLocaleString("en")} of ${of.toLocaleString("en")} done`;
     this.tally.textContent = text;
+    this.asideText.textContent = `Stops: ${text} `;
     const tenth = Math.floor((10 * done) / of);
-    if (of >= 20 && tenth > Math.floor((10 * (done - 1)) / of)) this.status.textContent = text;
+    if (of >= 20 && tenth > Math.floor((10 * (done - 1)) / of)) this.#announce(text);
+  }
+
+  /** Say it where it can be heard: what is in a closed dialog is not. @param {string} text */
+  #announce(text) {
+    const status = this.open ? this.status : this.asideStatus;
+    status.textContent = text;
+  }
+
+  #putAside() {
+    this.aside.hidden = false;
+    if (this.open) this.dialog.close();
+    else this.#closed?.();
+  }
+
+  #back() {
+    this.aside.hidden = true;
+    this.dialog.showModal();
+    (this.#running ? this.rest : this.cancel).focus();
   }
 
   async #copy() {
@@ -192,7 +229,7 @@ export class StopDialog {
     this.go.hidden = this.reasonLabel.hidden = phase !== "asking";
     if (phase !== "asking") this.warning.hidden = true;
     this.bar.hidden = phase !== "running";
-    this.rest.hidden = phase !== "running";
+    this.rest.hidden = this.hide.hidden = phase !== "running";
     this.cancel.hidden = phase === "running";
     this.copy.hidden = phase !== "done";
     this.complete.hidden = branches === 0;

@@ -24,9 +24,10 @@ export function readView(search) {
   const filter = query.get("filter");
   if (filter !== null) {
     try {
-      view.filter = JSON.parse(filter);
-    } catch {
-      wrong.push("The filter of this address is no JSON; all scripts are shown.");
+      view.filter = readFilter(filter);
+    } catch (error) {
+      const why = /** @type {Error} */ (error).message;
+      wrong.push(`The filter of this address cannot be read (${why}); all scripts are shown.`);
     }
   }
   const order = query.get("order");
@@ -54,6 +55,21 @@ export function writeView(view) {
   if (view.zone !== "local") query.set("zone", view.zone);
   const text = query.toString();
   return text === "" ? "" : `?${text}`;
+}
+
+/**
+ * Read a filter's JSON.
+ *
+ * @param {string} text
+ * @returns {unknown} raises SyntaxError, also for a key that comes twice: JSON.parse would take the last one in silence
+ */
+export function readFilter(text) {
+  const filter = JSON.parse(text);
+  const keys = [...text.matchAll(/("(?:[^"\\]|\\.)*")\s*(:?)/g)].filter(([, , colon]) => colon !== "");
+  const names = keys.map(([, name]) => JSON.parse(name ?? ""));
+  const again = names.find((name, index) => names.indexOf(name) < index);
+  if (again !== undefined) throw new SyntaxError(`filter.${again} comes twice: keep one, or give it a list of values.`);
+  return filter;
 }
 
 /** @param {string} zone */

@@ -4,7 +4,9 @@ Owns that nobody waits for an answer of a lost connection. Called by a bridge's 
 """
 
 import asyncio
+import json
 from contextlib import suppress
+from typing import Any
 
 from ivr_engine.reconnect import LostError
 
@@ -44,3 +46,14 @@ class Answers:
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await asyncio.shield(self._lost)
+
+
+def json_object(text: str, otherwise: str) -> dict[str, Any]:
+    """Return a JSON object that the engine has sent; raises `LostError` with that reason if it is something else."""
+    try:
+        read = json.loads(text)
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise LostError(otherwise)
+    return read

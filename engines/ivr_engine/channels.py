@@ -5,7 +5,8 @@ undo it: late ones of an ended channel included. An engine subclasses it and rea
 """
 
 import sys
-from typing import Final
+from abc import ABC, abstractmethod
+from typing import Any, Final
 
 from ivr_engine.calls import Call
 from ivr_engine.mirror import Mirror
@@ -15,7 +16,7 @@ REMEMBERED: Final = 10_000
 """Ended channels whose late events are still known for late; the oldest are forgotten."""
 
 
-class Channels:
+class Channels(ABC):
     """The channels. `doubtful` are those that have to be asked for anew."""
 
     def __init__(self, mirror: Mirror) -> None:
@@ -23,6 +24,14 @@ class Channels:
         self._channels: dict[str, Call] = {}
         self._ended: dict[str, int] = {}
         self.doubtful: set[str] = set()
+
+    @abstractmethod
+    def differs(self, row: Any) -> bool:
+        """Whether a row of the engine's list tells of a script that is not known so."""
+
+    @abstractmethod
+    def confirm(self, name: str, *answers: Any) -> bool:
+        """Take in what a channel was asked; False if an event was later and knows better."""
 
     def clear(self) -> None:
         """Forget every channel: the engine restarted."""

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import SystemRandom
@@ -18,10 +18,11 @@ from typing import Any, Final, TypeVar
 from aiohttp import web
 
 from ivr_engine.address import ListenError
-from ivr_engine.life import Joined
+from ivr_engine.bridge import Bridge
+from ivr_engine.life import Joined, Life
 from ivr_engine.links import links_in
 from ivr_engine.log import log_to_stderr
-from ivr_engine.reconnect import Served, stay_connected
+from ivr_engine.reconnect import stay_connected
 from ivr_engine.reporter import Reporter
 from ivr_engine.server import application, serving
 from ivr_engine.settings import EngineSettings, StartError
@@ -81,22 +82,19 @@ async def speaking(app: web.Application, reporter: Reporter, chosen: EngineSetti
         delivery.cancel()
 
 
-async def join(
-    chosen: EngineSettings,
-    reporter: Reporter,
-    bridge: Joined,
-    connection: Callable[[Served], Awaitable[None]],
-    *,
-    node: str | None,
-) -> None:
+async def join(chosen: EngineSettings, make: Callable[[Life], Bridge[Any, Any]], *, node: str | None) -> None:
     """Run a bridge until SIGTERM or SIGINT: its side of the protocol, and its connection to the engine."""
-    stop, app = stop_signal(), application(bridge, token=chosen.token_for(chosen.listen))
+    time = asyncio.get_running_loop().time
+    reporter = Reporter(session="", time=time)
+    life = Life(reporter, time=time)
+    bridge = make(life)
+    stop, app = stop_signal(), application(Joined(life, bridge.stops), token=chosen.token_for(chosen.listen))
     async with speaking(app, reporter, chosen), asyncio.TaskGroup() as tasks:
         log.info("the bridge runs", extra={"action": "started", "node": node})
-        connected = tasks.create_task(stay_connected(connection, rng=SystemRandom()))
+        connected = tasks.create_task(stay_connected(bridge.connection, rng=SystemRandom()))
         await stop.wait()
         connected.cancel()
-    log.info("the bridge stopped", extra={"action": "stopped", "node": node, "session": bridge.session})
+    log.info("the bridge stopped", extra={"action": "stopped", "node": node, "session": life.session})
 
 
 def stop_signal() -> asyncio.Event:

@@ -8,9 +8,9 @@ import sys
 from functools import partial
 
 from ivr_engine import program
-from ivr_engine.life import Joined, Life
-from ivr_engine.reporter import Reporter
+from ivr_engine.life import Life
 from ivr_freeswitch.bridge import Bridge
+from ivr_freeswitch.calls import Calls
 from ivr_freeswitch.link import connected
 from ivr_freeswitch.scripts import Scripts
 from ivr_freeswitch.settings import Settings
@@ -29,15 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def live(chosen: Settings) -> None:
     """Run the bridge until SIGTERM or SIGINT. The calls go on without it."""
-    time = asyncio.get_running_loop().time
-    reporter = Reporter(session="", time=time)
-    life = Life(reporter, time=time)
     streams = partial(asyncio.open_connection, chosen.host, chosen.port)
     password = chosen.password.get_secret_value()
-    bridge = Bridge(
-        Scripts(chosen.scripts), life, connect=partial(connected, streams=streams, user=chosen.user, password=password)
-    )
-    await program.join(chosen, reporter, Joined(life, bridge.stops), bridge.connection, node=chosen.node)
+    connect = partial(connected, streams=streams, user=chosen.user, password=password)
+
+    def bridge(life: Life) -> Bridge:
+        return Bridge(Calls(Scripts(chosen.scripts), life.mirror), life, connect=connect)
+
+    await program.join(chosen, bridge, node=chosen.node)
 
 
 if __name__ == "__main__":

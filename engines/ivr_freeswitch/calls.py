@@ -6,18 +6,15 @@ events and dumps, so neither can undo a later one. Called by `bridge`.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
+from ivr_engine.bridge import Event, first, text
 from ivr_engine.calls import Call, Frame, Numbers
 from ivr_engine.channels import Channels
 from ivr_engine.mirror import Mirror
 from ivr_engine.model import StopType
 from ivr_engine.stopids import StopIds
 from ivr_freeswitch.scripts import Scripts
-
-Event = Mapping[str, Any]
-"""A JSON event; our headers are strings."""
 
 STOP_IDS: Final = "ivr_stop_ids"
 """The channel variable that keeps the accepted stop ids."""
@@ -60,7 +57,7 @@ class Calls(Channels):
         super().__init__(mirror)
         self._scripts = scripts
 
-    def differs(self, row: Mapping[str, str]) -> bool:
+    def differs(self, row: Event) -> bool:
         """Whether a row of the list tells of a script that is not known so; the list is late, so it only hints."""
         place, executes = (row["context"], row["dest"]), row["state"] == "CS_EXECUTE"
         if channel := self._channels.get(row["uuid"]):
@@ -103,12 +100,12 @@ class Calls(Channels):
             self._rebuild(channel, dump, context, extension)
         self._name(channel, dump)
         if channel.ids.last is None:
-            channel.ids = StopIds.unpacked(_text(dump, f"variable_{STOP_IDS}"), proven=channel.branch)
+            channel.ids = StopIds.unpacked(text(dump, f"variable_{STOP_IDS}"), proven=channel.branch)
         channel.show(self._mirror)
         return True
 
     def _begin(self, uuid: str, told: Event) -> Call:
-        numbers = Numbers(_first(told, CALLER), _first(told, CALLED), _first(told, CALL_ID))
+        numbers = Numbers(first(told, CALLER), first(told, CALLED), first(told, CALL_ID))
         channel = Call(uuid, started_us=int(told["Caller-Channel-Created-Time"]), numbers=numbers)
         self._channels[uuid] = channel
         return channel
@@ -116,7 +113,7 @@ class Calls(Channels):
     def _execute(self, channel: Call, event: Event, seq: int) -> None:
         self._at(channel, event, seq)
         self._name(channel, event)
-        application, data = _text(event, "Application"), _text(event, "Application-Data")
+        application, data = text(event, "Application"), text(event, "Application-Data")
         if application in {"execute_extension", "ivr", "lua"}:
             channel.frames.append(self._frame(channel.frames[-1], application, data))
         channel.show(self._mirror)
@@ -126,13 +123,13 @@ class Calls(Channels):
         self._name(channel, event)
         if event["Event-Name"] == "CUSTOM":
             self._menu(channel, event)
-        elif frame := channel.complete(_text(event, "Application"), _text(event, "Application-Data")):
+        elif frame := channel.complete(text(event, "Application"), text(event, "Application-Data")):
             self.doubtful |= {channel.id} if frame.data is None else set()
         channel.show(self._mirror)
 
     def _at(self, channel: Call, told: Event, seq: int) -> None:
         """Begin a new stack where the channel was led elsewhere."""
-        channel.seq, place = seq, tuple(_text(told, name) for name in PLACE)
+        channel.seq, place = seq, tuple(text(told, name) for name in PLACE)
         if place != channel.place:
             channel.place, (_, context, extension) = place, place
             branch = self._scripts.branch(context, extension)
@@ -152,14 +149,14 @@ class Calls(Channels):
         if (context, extension) != (channel.frames[0].context, channel.frames[0].extension):
             script = self._scripts.extension(context, extension)
             channel.frames.append(Frame("execute_extension", None, context, extension, script))
-        application = _text(dump, "variable_current_application")
+        application = text(dump, "variable_current_application")
         if application in {"ivr", "lua"}:
-            data = _text(dump, "variable_current_application_data")
+            data = text(dump, "variable_current_application_data")
             channel.frames.append(self._frame(channel.frames[-1], application, data))
 
     def _menu(self, channel: Call, event: Event) -> None:
         """Enter or leave a menu. The one that `ivr` names is there already."""
-        menu, inner = _text(event, "Menu-Name"), channel.frames[-1]
+        menu, inner = text(event, "Menu-Name"), channel.frames[-1]
         if event.get("Event-Subclass") == "menu::enter":
             named = (inner.application, inner.data) == ("ivr", menu)
             script = None if named else self._scripts.called("ivr", menu)
@@ -168,16 +165,7 @@ class Calls(Channels):
             channel.complete("menu", menu)
 
     def _name(self, channel: Call, told: Event) -> None:
-        channel.variables(name=_text(told, "variable_ivr_name"), domain=_text(told, "variable_ivr_domain"))
-
-
-def _text(told: Event, name: str) -> str:
-    value = told.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _first(told: Event, names: Sequence[str]) -> str | None:
-    return next((text for name in names if (text := _text(told, name))), None)
+        channel.variables(name=text(told, "variable_ivr_name"), domain=text(told, "variable_ivr_domain"))
 
 
 def _routed(told: Event) -> bool:
@@ -186,7 +174,7 @@ def _routed(told: Event) -> bool:
 
 
 def _stoptype(event: Event) -> StopType:
-    cause = _text(event, "Hangup-Cause")
-    if cause == "NORMAL_CLEARING" and _text(event, "variable_sip_hangup_disposition").startswith("recv"):
+    cause = text(event, "Hangup-Cause")
+    if cause == "NORMAL_CLEARING" and text(event, "variable_sip_hangup_disposition").startswith("recv"):
         return StopType.OWNER_DOWN
     return STOPTYPES.get(cause, StopType.NORMAL)

@@ -7,6 +7,8 @@ limits on both. Called by `link`.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from ivr_engine.connection import UnreadableError
+
 END: Final = b"\n\n"
 
 MAX_HEAD: Final = 16 * 1024
@@ -16,7 +18,7 @@ MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes of a body at most: a list of 10,000 channels has 9 MB."""
 
 
-class FrameError(Exception):
+class FrameError(UnreadableError):
     """The stream is no Event Socket's: from here on nothing can be read."""
 
 

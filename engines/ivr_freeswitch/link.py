@@ -1,23 +1,23 @@
 """One connection to the Event Socket: login, subscription, commands, events.
 
 Owns the order of what is sent, and that each command has its answer within a time limit. Commands are sent as
-background jobs with an id of our own: a plain `api` would hold up the events. A lost connection is never used again.
-Called by `bridge`.
+background jobs with an id of our own: a plain `api` would hold up the events. Called by `bridge`.
 """
 
 import asyncio
-import json
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Final
 from uuid import uuid4
 
-from ivr_engine.answers import Answers
+from ivr_engine import connection
+from ivr_engine.answers import json_object
+from ivr_engine.bridge import Event
+from ivr_engine.connection import Streams
 from ivr_engine.reconnect import LostError
-from ivr_engine.telling import told
-from ivr_freeswitch.calls import Event
-from ivr_freeswitch.frames import Frame, FrameError, Frames
+from ivr_freeswitch.frames import Frame, Frames
 
 SUBSCRIPTION: Final = (
     "CHANNEL_CREATE CHANNEL_EXECUTE CHANNEL_EXECUTE_COMPLETE CHANNEL_HANGUP CHANNEL_HANGUP_COMPLETE CHANNEL_UUID "
@@ -28,15 +28,8 @@ SUBSCRIPTION: Final = (
 ANSWER_S: Final = 3.0
 """How long a command may take: less than the 4 s that the agent waits for a stop."""
 
-LOGIN_S: Final = 5.0
-"""How long login and subscription may take together."""
-
 JOBS: Final = 128
 """Commands under way at most: each is a thread in the engine."""
-
-CHUNK: Final = 256 * 1024
-"""Bytes read at once at most."""
-
 
 SUBSCRIBED: Final = "+OK event listener enabled json"
 """The reply to the subscription. A word it does not know would have given plain events, or none."""
@@ -46,45 +39,23 @@ class RefusedError(LostError):
     """The engine does not let this user run a command."""
 
 
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@asynccontextmanager
-async def connected(
-    take: Callable[[Event], None], *, streams: Callable[[], Awaitable[Streams]], user: str | None, password: str
-) -> AsyncIterator["Link"]:
-    """Open a connection, log in and subscribe; close it at the end. Raises `LostError` or `OSError`."""
-    async with asyncio.timeout(LOGIN_S):
-        opened = await streams()
-    link = Link(opened, take=take)
-    reading = asyncio.create_task(link.read())
-    try:
-        async with asyncio.timeout(LOGIN_S):
-            await link.log_in(user, password)
-        yield link
-    finally:
-        reading.cancel()
-        opened[1].close()
-        await asyncio.wait({reading})
-
-
-class Link:
+class Link(connection.Link):
     """One connection. `take` gets each event in order."""
 
-    def __init__(self, streams: Streams, *, take: Callable[[Event], None]) -> None:
-        self._reader, self._writer = streams
+    def __init__(self, streams: Streams, *, take: Callable[[Event], None], user: str | None, password: str) -> None:
+        super().__init__(streams)
         self._take = take
+        self._login = f"userauth {user}:{password}" if user else f"auth {password}"
+        self._frames = Frames()
         self._replies: deque[asyncio.Future[str]] = deque()
         self._jobs: dict[str, asyncio.Future[str]] = {}
         self._slots = asyncio.Semaphore(JOBS)
-        self.answers = Answers()
         self._asked_to_log_in = self.answers.expect()
 
-    async def log_in(self, user: str | None, password: str) -> None:
+    async def log_in(self) -> None:
         """Log in and subscribe; raises `LostError`."""
         await self._asked_to_log_in
-        login = f"userauth {user}:{password}" if user else f"auth {password}"
-        if not (await self._say(login)).startswith("+OK"):
+        if not (await self._say(self._login)).startswith("+OK"):
             raise LostError("the engine refused the login: check user and password")
         if await self._say(f"event json {SUBSCRIPTION}") != SUBSCRIBED:
             raise LostError("the engine refused the subscription: allow the user the events of docs/freeswitch.md")
@@ -102,21 +73,10 @@ class Link:
         finally:
             del self._jobs[job]
 
-    async def read(self) -> None:
-        """Read until the connection is lost, or cut by us; then every open command ends with the reason."""
-        frames, reason = Frames(), LostError("the engine closed the connection")
-        try:
-            while data := await self._reader.read(CHUNK):
-                for frame in frames.feed(data):
-                    self._frame(frame)
-        except FrameError as error:
-            reason = LostError(f"what the engine sends cannot be read: {error}")
-        except OSError as error:
-            reason = LostError(f"the connection broke: {told(error)}")
-        except LostError as error:
-            reason = error
-        finally:
-            self.answers.lose(reason)
+    def feed(self, data: bytes) -> None:
+        """Take in what was read."""
+        for frame in self._frames.feed(data):
+            self._frame(frame)
 
     async def _say(self, text: str) -> str:
         """Send a command; return its reply. Replies come in the order of commands."""
@@ -140,16 +100,13 @@ class Link:
                 raise LostError("the engine takes no connection from here: see its ACL, or it is shutting down")
 
     def _event(self, body: bytes) -> None:
-        event = _read(body)
+        event = json_object(body.decode("utf-8", "replace"), "an event of the engine is no JSON object")
         self._take(event)
         self.answers.give(self._jobs.get(str(event.get("Job-UUID"))), str(event.get("_body", "")))
 
 
-def _read(body: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(body.decode("utf-8", "replace"))
-    except ValueError:
-        raise LostError("an event of the engine is no JSON") from None
-    if not isinstance(event, dict):
-        raise LostError("an event of the engine is no JSON object")
-    return event
+def connected(
+    take: Callable[[Event], None], *, streams: Callable[[], Awaitable[Streams]], user: str | None, password: str
+) -> AbstractAsyncContextManager[Link]:
+    """Open a connection, log in and subscribe; close it at the end. Raises `LostError` or `OSError`."""
+    return connection.opened(streams, partial(Link, take=take, user=user, password=password))

@@ -185,7 +185,7 @@ def test_a_filter_beyond_the_form_is_kept_as_json(page: Page, filter_: Any) -> N
 def test_json_written_by_hand_is_shown_as_conditions_at_once(page: Page) -> None:
     opened(page, None)
     page.get_by_label("Filter as the API has it").fill('["or", {"site"')
-    expect(page.locator("ivr-filters")).to_contain_text("This is no JSON yet.")
+    expect(page.locator("ivr-filters")).to_contain_text("This cannot be read yet: ")
     page.get_by_label("Filter as the API has it").fill('{"site": "SITE1", "code": ["a", "b"]}')
     expect(page.get_by_role("group", name="Condition 2").get_by_label("Values")).to_have_value("a\nb")
     assert applied(page) == {"site": "SITE1", "code": ["a", "b"]}
@@ -243,3 +243,18 @@ def test_a_fault_is_shown_at_its_condition_until_it_is_mended(page: Page) -> Non
     expect(form.get_by_role("group", name="Condition 1").locator("[aria-invalid]")).to_have_count(0)
     form.get_by_role("group", name="Condition 2").get_by_label("Value").fill("2026-11-26T00:00:00Z")
     expect(form.locator("[aria-invalid]")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ('{"site": "a", "site": "b"}', "filter.site comes twice: keep one, or give it a list of values."),
+        (r'{"site": "a", "\u0073ite": "b"}', "filter.site comes twice: keep one, or give it a list of values."),
+        ('{"site": "\\": ", "code": "site"}', {"site": '": ', "code": "site"}),
+        ('["and", ["==", ["property", "site"], "site:"]]', ["and", ["==", ["property", "site"], "site:"]]),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused_and_not_dropped_in_silence(page: Page, text: str, read: Any) -> None:
+    script = "async (text) => { const {readFilter} = await import('/url.js'); return readFilter(text); }"
+    guarded = f"(text) => ({script})(text).catch((error) => error.message)"
+    assert page.evaluate(guarded, text) == read

@@ -277,7 +277,9 @@ def test_the_whole_view_is_in_the_address_and_can_be_shared(
 
 def test_an_address_that_cannot_be_read_is_told(page: Page, stack: Stack, api: ScriptedList) -> None:
     sign_in(page, stack, view="?filter=%7Boops&zone=Nowhere&columns=code,constructor,__proto__")
-    expect(page.locator("#banners")).to_contain_text("The filter of this address is no JSON")
+    expect(page.locator("#banners")).to_contain_text(
+        "The filter of this address cannot be read (Expected property name"
+    )
     expect(page.locator("#banners")).to_contain_text("time zone of this address is not known")
     expect(page.locator("#banners")).to_contain_text("Some columns of this address are not known")
     expect(page.get_by_role("columnheader")).to_have_count(3)
@@ -310,13 +312,16 @@ def test_a_refused_list_says_so_keeps_what_is_shown_and_waits_as_told(
 ) -> None:
     page = watched.page
     watched.expected.append(str(status))
+    page.clock.install()
     sign_in(page, stack)
-    api.refusals.append((status, {"Retry-After": "6"}))
+    api.refusals.append((status, {"Retry-After": "60"}))
+    next_answer(page)
     expect(page.locator("#banners")).to_contain_text("The list cannot be refreshed")
     assert len(shown(page)) > 0
     asked = len(api.asked)
-    page.wait_for_timeout(2_500)
+    page.clock.run_for(55_000)
     assert len(api.asked) == asked, "it waits for as long as the API says"
+    page.clock.run_for(20_000)
     expect(page.locator("#banners p")).to_have_count(0)
 
 
@@ -333,10 +338,11 @@ def test_offline_is_told_and_the_list_is_back_at_once_with_the_network(
 
 
 def test_a_pause_asks_nothing_and_can_be_ended(page: Page, stack: Stack, api: ScriptedList) -> None:
+    page.clock.install()
     sign_in(page, stack)
     page.get_by_role("button", name="Pause").click()
     asked = len(api.asked)
-    page.wait_for_timeout(3_000)
+    page.clock.run_for(30_000)
     assert len(api.asked) <= asked + 1, "one may have been under way"
     with page.expect_request("**/ivrscript_runtimes?*"):
         page.get_by_role("button", name="Pause").click()

@@ -131,10 +131,15 @@ def test_what_has_not_been_sent_can_be_kept_back(
     context.route("**/ivrscript_runtimes/*", hold)
     page.get_by_label("Select all").check()
     page.get_by_role("button", name="Stop selected").click()
-    dialog = page.get_by_role("dialog")
+    dialog, aside = page.get_by_role("dialog"), page.locator(".aside")
     dialog.get_by_role("button", name="Stop 300 scripts").click()
     while len(held) < 8:
         page.wait_for_timeout(20)
+    dialog.get_by_role("button", name="Watch the list meanwhile").click()
+    expect(dialog).to_have_count(0)
+    expect(aside).to_contain_text("Stops: 0 of 300 done")
+    page.locator("ivr-table tbody tr button").first.click()  # one course at a time: this shows it again
+    expect(aside).to_be_hidden()
     dialog.get_by_role("button", name="Send no more").click()
     under_way = len(held)
     for route in held:
@@ -142,6 +147,33 @@ def test_what_has_not_been_sent_can_be_kept_back(
     expect(dialog).to_contain_text("Some stops were not sent")
     expect(dialog).to_contain_text(f"{under_way} ended; {300 - under_way} not sent")
     assert under_way == 8
+
+
+def test_a_course_put_aside_goes_on_and_tells_how_it_ended(
+    page: Page, context: BrowserContext, stack: Stack, api: ScriptedList
+) -> None:
+    sign_in(page, stack)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    context.route("**/ivrscript_runtimes/*", hold, times=8)
+    page.get_by_role("button", name="Stop all that match").click()
+    dialog, aside = page.get_by_role("dialog"), page.locator(".aside")
+    dialog.get_by_role("button", name="Stop 300 scripts").click()
+    dialog.get_by_role("button", name="Watch the list meanwhile").click()
+    page.get_by_role("button", name="player 75").click()  # the list can be worked with
+    while len(held) < 8:
+        page.wait_for_timeout(20)
+    for route in held:
+        route.fallback()
+    expect(aside).to_contain_text("All stops have been sent: 300 ended")
+    assert len({one for one, _ in api.stopped}) == len(api.stopped) == 300
+    aside.get_by_role("button", name="Show the stops").click()
+    expect(dialog).to_contain_text("All stops have been sent")
+    dialog.get_by_role("button", name="Close").click()
+    expect(aside).to_be_hidden()
 
 
 def test_a_stop_of_a_running_branch_warns_that_it_ends_it(page: Page, stack: Stack, api: ScriptedList) -> None:

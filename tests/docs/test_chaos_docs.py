@@ -3,7 +3,7 @@
 import re
 
 from chaos.sabotage import Sabotage
-from chaos.schedule import Kind
+from chaos.schedule import Kind, SwitchUpsetting, Upsetting
 from chaos.verdict import COUNTS, VIOLATIONS
 from emulators import ROOT
 
@@ -33,6 +33,11 @@ def test_every_field_of_the_verdict_in_its_order() -> None:
 
 def test_every_fault_of_the_proxy() -> None:
     assert set(first_column("fault")) == set(Kind)
+
+
+def test_every_upset_of_a_played_engine() -> None:
+    assert first_column("upset of Asterisk") == list(Upsetting)
+    assert first_column("upset of FreeSWITCH") == list(SwitchUpsetting)
 
 
 def test_every_defect_that_can_be_put_in() -> None:

@@ -20,7 +20,9 @@ JUDGEMENT = """
 import sys
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-sys.exit(str(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).read()) or "") or 0)
+judge = JsonStrictValidator(SchemaVersion.V1_6)
+wrong = [f"{bill}: {fault}" for bill in sys.argv[1:] if (fault := judge.validate_str(open(bill).read()))]
+sys.exit("\\n".join(wrong) or 0)
 """
 
 LOCK = """\
@@ -56,11 +58,9 @@ def test_every_release_file_has_its_hash_and_its_bill_beside_it() -> None:
 def test_every_bill_is_valid_cyclonedx() -> None:
     if not JUDGE.exists():
         pytest.skip("the validator is not installed: run `make audit`")
-    for file in release_files():
-        judged = subprocess.run(
-            [str(JUDGE), "-c", JUDGEMENT, f"{file}.cdx.json"], capture_output=True, text=True, check=False
-        )
-        assert judged.returncode == 0, judged.stderr
+    bills = [f"{file}.cdx.json" for file in release_files()]
+    judged = subprocess.run([str(JUDGE), "-c", JUDGEMENT, *bills], capture_output=True, text=True, check=False)
+    assert judged.returncode == 0, judged.stderr
 
 
 @pytest.mark.e2e

@@ -9,8 +9,9 @@ from emulators import ROOT
 from ivr_freeswitch.frames import Frame, Frames
 from recordings import said
 
-FOLDER: Final = ROOT / "tests" / "recordings" / "freeswitch" / "1.10.12"
-FILES: Final = sorted(FOLDER.glob("*.txt.gz"))
+FOLDER: Final = ROOT / "tests" / "recordings" / "freeswitch"
+FILES: Final = sorted(FOLDER.glob("1.*/*.txt.gz"), key=lambda file: file.name)
+"""The recordings in the order of their numbers; the folders are versions of FreeSWITCH."""
 CUT_SHORT: Final = "15-slow-reader"
 """The recording whose middle was left out: there its stream is none."""
 

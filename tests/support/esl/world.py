@@ -92,7 +92,8 @@ class World:
         connect = partial(
             connected, streams=partial(asyncio.open_unix_connection, self.path), user=user, password=password
         )
-        bridge = Bridge(Scripts(RULES), life, connect=connect, times=self.times, stop_s=self.stop_s, proof_s=0.2)
+        calls = Calls(Scripts(RULES), life.mirror)
+        bridge = Bridge(calls, life, connect=connect, times=self.times, stop_s=self.stop_s, proof_s=0.2)
         self.bridge, self.calls, self.life = Joined(life, bridge.stops), bridge.calls, life
         self.stops = bridge.stops
         self._running = asyncio.create_task(

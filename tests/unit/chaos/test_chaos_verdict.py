@@ -333,7 +333,22 @@ def test_a_ghost_is_excused_while_its_nodes_link_was_broken_within_10_s():
     assert only(verdict(Trouble(NODE, "link", ACCEPTED, ACCEPTED + 30.5)))
     assert only(verdict(Trouble(NODE, "link", ACCEPTED, ACCEPTED + 29.5)), ghosts=1)
     assert only(verdict(Trouble(PEER, "link", ACCEPTED, ACCEPTED + 39)), ghosts=1)
-    assert only(verdict(Trouble(NODE, "process", ACCEPTED, ACCEPTED + 39)), ghosts=1)
+    assert only(verdict(Trouble(NODE, "process", ACCEPTED, ACCEPTED + 34)), ghosts=1)
+
+
+def test_a_ghost_is_excused_in_the_moment_in_which_its_node_comes_back():
+    """A FreeSWITCH's session outlives its bridge: the next agent's lease once showed rows that it deleted just then."""
+
+    def verdict(since_s, until_s, node=NODE):
+        back = [Trouble(node, "process", ACCEPTED + since_s, ACCEPTED + until_s)]
+        listed = [sample(ACCEPTED + 40, "r")]
+        return judge(history(accepted_at=None, ended_at=ACCEPTED, samples=listed, troubles=back))
+
+    assert only(verdict(11, 35.1))
+    assert only(verdict(11, 34.9), ghosts=1)
+    assert only(verdict(11, 40.05)), "while the list was answered"
+    assert only(verdict(11, 40.2), ghosts=1), "while it was away its lease had run out"
+    assert only(verdict(11, 35.1, PEER), ghosts=1)
 
 
 def test_a_runtime_is_missing_when_it_ran_for_over_2_s_on_a_whole_node():

@@ -9,8 +9,8 @@ import pytest
 
 from esl.dialplan import Action
 from esl.world import FAST, World, until
+from ivr_engine.bridge import LOOKS
 from ivr_engine.model import AwayError, Changed, Ended, Result, State
-from ivr_freeswitch.bridge import LOOKS
 from ivr_freeswitch.link import JOBS
 
 

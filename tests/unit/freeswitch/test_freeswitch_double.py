@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from esl.dialplan import Action
 from esl.replay import events, frames, streams
 from esl.switch import Switch
 from esl.world import until
@@ -127,3 +128,20 @@ async def test_the_list_lags_and_the_dump_does_not() -> None:
     assert call in switch.api("show channels as json")
     await until(lambda: call not in switch.api("show channels as json"))
     switch.end()
+
+
+async def test_menus_are_entered_and_left_as_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    switch = Switch(speed=20)
+    monkeypatch.setattr(switch.dialplan, "find", lambda *_: [Action("ivr", "main")])
+    switch.chosen = ["sales"]
+    told: list[tuple[str, str]] = []
+    switch.listeners.append(lambda event: told.extend(menu_of(event)))
+    call = switch.originate("menus", "menus")
+    await until(lambda: len(told) == 5)
+    switch.hang_up(call)
+    await until(lambda: not switch.channels)
+    assert told == [one for event in events("16", "160") for one in menu_of(event)]
+
+
+def menu_of(event: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(event["Event-Subclass"], event["Menu-Name"])] if event["Event-Name"] == "CUSTOM" else []

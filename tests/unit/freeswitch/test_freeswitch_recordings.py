@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from esl.replay import CUT_SHORT, FILES, JSON, frames, streams
 from esl.world import RULES
 from ivr_engine.mirror import Mirror
-from ivr_engine.model import Changed, Event
+from ivr_engine.model import Changed, Event, FullState
 from ivr_freeswitch.calls import Calls
 from ivr_freeswitch.frames import Frames
 from ivr_freeswitch.scripts import Scripts
@@ -27,8 +27,11 @@ def running_by_brute_force(events: list[dict[str, Any]]) -> set[str]:
         led = [one for one in told if one["Event-Name"] == "CHANNEL_EXECUTE"]
         led = [one for one in led if (one["Caller-Profile-Index"], one["Call-Direction"]) != ("1", "outbound")]
         hung_up = any(one["Event-Name"].startswith("CHANNEL_HANGUP") for one in told)
-        if led and not hung_up and led[-1]["Channel-State"] == "CS_EXECUTE" and led[-1]["Caller-Context"] in IVR:
-            found.add(uuid)
+        if led and not hung_up and led[-1]["Channel-State"] == "CS_EXECUTE":
+            entered = [one for one in told if one.get("Application") == "ivr"]
+            in_menu = bool(entered) and entered[-1]["Event-Name"] == "CHANNEL_EXECUTE"
+            if in_menu or led[-1]["Caller-Context"] in IVR:
+                found.add(uuid)
     return found
 
 
@@ -36,7 +39,9 @@ class Replay:
     """The model, fed from bytes; `adopted` is what an agent would know from the events alone."""
 
     def __init__(self) -> None:
-        self.adopted: dict[str, object] = {}
+        self.adopted: dict[str, FullState] = {}
+        self.seen: dict[str, list[tuple[str, str | None]]] = {}
+        """Code and source of each channel, one after another."""
         self.mirror = Mirror(session="replay", publish=self._adopt)
         self.calls = Calls(Scripts(RULES), self.mirror)
         self.events: list[dict[str, Any]] = []
@@ -52,7 +57,10 @@ class Replay:
 
     def _adopt(self, event: Event) -> None:
         if isinstance(event, Changed):
-            self.adopted[event.state.id] = event.state
+            self.adopted[event.state.id] = state = event.state
+            seen = self.seen.setdefault(state.id[-3:], [])
+            if seen[-1:] != [(state.code, state.rootcode)]:
+                seen.append((state.code, state.rootcode))
         else:
             del self.adopted[event.id]
 
@@ -73,7 +81,20 @@ def test_at_the_end_of_each_recording_there_is_no_ghost_and_none_is_missing(path
         replay.check()
 
 
-STREAMS = [stream for name in ("03", "04", "08", "12", "13") for stream in streams(name)]
+def test_menus_are_followed_into_each_other_and_out() -> None:
+    (stream,) = streams("16")
+    replay = Replay()
+    replay.feed(stream)
+    assert replay.seen == {
+        "160": [("main", None), ("sales", "main"), ("main", None), ("player", "main"), ("main", None)],
+        "161": [("main", None), ("welcome", None)],
+        "162": [("main", None), ("sales", "main")],
+        "163": [("main", None), ("sales", "main")],
+    }
+    assert [(one.id[-3:], one.code) for one in replay.mirror.snapshot().runtimes] == [("163", "sales")]
+
+
+STREAMS = [stream for name in ("03", "04", "08", "12", "13", "16") for stream in streams(name)]
 
 
 @settings(max_examples=40)
