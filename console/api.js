@@ -10,6 +10,9 @@
 /** @typedef {{filter: unknown, order: string[], mask: string[], limit: number, counted?: boolean, signal?: AbortSignal}} Question */
 /** @typedef {{rows: Runtime[], sites: Coverage[], total: number | null, asOf_ms: number}} Answer */
 
+/** No longer wait is believed: the API asks for seconds, and a browser's timer for more than 24 days goes off at once. */
+const WAIT_MOST_S = 3600;
+
 /** A request that got no answer, or one that refuses it. `status` is 0 if no answer came. */
 export class ApiError extends Error {
   /**
@@ -144,6 +147,6 @@ async function refusal(answer) {
     status: answer.status,
     code: problem.code ?? `http_${answer.status}`,
     faults: problem.errors ?? [],
-    retryAfter_s: retry_s > 0 ? retry_s : null,
+    retryAfter_s: retry_s > 0 ? Math.min(retry_s, WAIT_MOST_S) : null,
   });
 }

@@ -8,9 +8,6 @@ const LONGEST_MS = 10_000;
 const BACKOFF_MOST_MS = 60_000;
 const BUSY_MS = 250;
 
-/** A browser's timer for more than 24 days goes off at once. */
-const TIMER_MOST_MS = 2 ** 31 - 1;
-
 /** An answer that has not come by then does not come: API Gateway gives up after 30 s. */
 const ANSWER_WITHIN_MS = 35_000;
 
@@ -103,7 +100,7 @@ export class Poll {
     if ("failed" in outcome) {
       this.#backoff_ms = Math.min(BACKOFF_MOST_MS, Math.max(SHORTEST_MS, this.#backoff_ms * 2));
       const jitter = 1 + Math.random() / 5; // so that many consoles do not come back at the same moment
-      const told_ms = Math.min(TIMER_MOST_MS, 1000 * (outcome.retryAfter_s ?? 0) * jitter);
+      const told_ms = 1000 * (outcome.retryAfter_s ?? 0) * jitter;
       this.#earliest_ms = performance.now() + told_ms;
       return Math.max(this.#backoff_ms * jitter, told_ms);
     }

@@ -83,11 +83,19 @@ def test_a_wait_that_is_told_while_nobody_looks_is_kept_as_well(page: Page, leav
     assert asked(page, after_s=20) == before + 1
 
 
-def test_a_wait_that_is_longer_than_a_timer_can_be_is_no_wait_of_nothing(page: Page) -> None:
-    act(page, "answer = () => Promise.resolve({ failed: true, retryAfter_s: 1e8 })")
-    before = asked(page, after_s=2.5)
-    act(page, "poll.now()")
-    assert asked(page, after_s=600) == before
+@pytest.mark.parametrize(("told", "believed_s"), [("7", 7), ("3600", 3600), ("3601", 3600), ("1e12", 3600)])
+def test_no_wait_is_longer_than_an_hour_for_a_timer_of_months_goes_off_at_once(
+    watched: Watched, page: Page, told: str, believed_s: int
+) -> None:
+    watched.expected.append("429")
+    page.route("**/api?*", lambda route: route.fulfill(status=429, headers={"Retry-After": told}, body="{}"))
+    found = page.evaluate("""async () => {
+      const { Api } = await import("/api.js");
+      const question = { filter: null, order: [], mask: ["id"], limit: 1 };
+      const api = new Api({ base: "/api", token: async () => "token" });
+      return await api.list(question).catch((error) => error.retryAfter_s);
+    }""")
+    assert found == believed_s
 
 
 def test_after_a_failure_without_a_wait_the_network_that_is_back_is_used_at_once(page: Page) -> None:
