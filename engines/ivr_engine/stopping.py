@@ -157,8 +157,11 @@ class Stops:
     async def _accept(self, call: Call, stop_id: str) -> None:
         """Remember a stop id here and in the channel, for a bridge that restarts."""
         call.ids.accept(stop_id)
-        await self._hands.keep(call, call.ids.packed())
+        if not await self._hands.keep(call, call.ids.packed()):
+            self._hands.gone(call)  # a branch may be over at once
 
 
 def _state(call: Call) -> State:
+    if not call.shown:
+        return State.ENDED
     return State.POST_PROCESSING if call.branch else State.RUNNING

@@ -69,6 +69,15 @@ async def test_a_catch_all_context_is_not_asked_about(world: World) -> None:
     assert given(world, "uuid_transfer") == [f"uuid_transfer {call} deeper XML ivr-stop-catchall"]
 
 
+async def test_a_branch_that_is_over_at_once_has_ended_when_the_stop_is_answered(world: World) -> None:
+    """A real FreeSWITCH hung up between the first event of a catch-all and the answer; here that event is late."""
+    call = await call_of(world, "deeper", "ivr-player")
+    world.switch.faults |= {"CHANNEL_HANGUP", "CHANNEL_HANGUP_COMPLETE"}
+    assert await world.bridge.external_stop(call, stop_id="one") == ENDED
+    assert (world.rows(), world.ends()) == ({}, {call: "stop"})
+    assert len(given(world, "uuid_transfer")) == 1
+
+
 async def test_terminate_kills_whatever_runs(world: World) -> None:
     call = await call_of(world, "welcome")
     await world.bridge.external_stop(call, stop_id="one")
