@@ -67,9 +67,13 @@ def test_axe_finds_no_violation_in_either_theme_wide_or_narrow(
             assert violations(page) == [], (width, theme)
 
 
-def test_a_narrow_screen_needs_no_scrolling_sideways(page: Page, stack: Stack, api: ScriptedList) -> None:
-    page.set_viewport_size({"width": 320, "height": 640})
+def test_neither_a_phone_nor_a_wall_needs_scrolling_sideways(page: Page, stack: Stack, api: ScriptedList) -> None:
+    page.set_viewport_size({"width": 3840, "height": 2160})
     sign_in(page, stack)
+    assert page.evaluate("document.documentElement.scrollWidth") == 3840
+    assert page.locator("ivr-table").evaluate("table => table.clientWidth") > 3_700
+    expect(page.locator(f"tr[data-id='{api.rows[40]['id']}']")).to_be_in_viewport()  # a wall is filled with rows
+    page.set_viewport_size({"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") == 320
     assert page.locator("ivr-table").evaluate("table => table.scrollWidth <= table.clientWidth")
     page.locator("ivr-table tbody tr button").first.click()

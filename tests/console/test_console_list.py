@@ -212,9 +212,9 @@ def test_rows_are_not_held_for_ever_by_a_pointer_that_rests(page: Page, stack: S
     line.nth(5).hover()
     api.rows.insert(0, row(777))
     next_answer(page)
-    page.clock.run_for(29_000)
+    page.clock.run_for(10_000)
     expect(line.first).to_have_attribute("data-id", row(0)["id"])
-    page.clock.run_for(2_000)
+    page.clock.run_for(21_000)
     expect(line.first).to_have_attribute("data-id", row(777)["id"])
     line.nth(6).hover()
     api.rows.insert(0, row(778))
@@ -286,9 +286,9 @@ def test_a_refused_list_says_so_keeps_what_is_shown_and_waits_as_told(
     expect(page.locator("#banners")).to_contain_text("The list cannot be refreshed")
     assert len(shown(page)) > 0
     asked = len(api.asked)
-    page.clock.run_for(55_000)
+    page.clock.run_for(30_000)
     assert len(api.asked) == asked, "it waits for as long as the API says"
-    page.clock.run_for(20_000)
+    page.clock.run_for(45_000)
     expect(page.locator("#banners p")).to_have_count(0)
 
 

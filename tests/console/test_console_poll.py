@@ -25,8 +25,9 @@ START = """async () => {
 @pytest.fixture
 def page(watched: Watched) -> Page:
     page = watched.page
-    page.clock.install()
+    page.clock.install(time="2026-11-26T10:00:00Z")
     open_modules(page)
+    page.clock.pause_at("2026-11-26T11:00:00Z")  # from here on only `asked` lets time pass
     page.evaluate(START)
     return page
 
