@@ -8,6 +8,8 @@ import asyncio
 import os
 import random
 import socket
+import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,9 @@ POLL_INTERVAL_S: Final = 0.1
 
 PORTS: Final = range(20_000, 32_000)
 """Below the ports that a kernel gives to outgoing connections: one of those could take ours before it is bound."""
+
+MOST_CLAIMS: Final = 64
+"""Ports that a process keeps to itself though they are not bound: more than a stack has. The oldest are given up."""
 
 
 class StartError(Exception):
@@ -80,8 +85,15 @@ class Endpoint:
         )
 
 
+_claims: deque[int] = deque()
+"""File descriptors that hold the claims on ports."""
+
+
 def free_ports(count: int, host: str = HOST) -> list[int]:
-    """Return that many different ports of an address of this machine on which nothing listens now."""
+    """Return that many different ports of an address of this machine on which nothing listens now.
+
+    They stay this process's own: another stack on the machine is given none of them while they are not bound (yet).
+    """
     found = list(_free(count, host))
     if len(found) < count:
         raise StartError(f"no {count} free ports between {PORTS.start} and {PORTS.stop} on {host}")
@@ -97,8 +109,28 @@ def _free(count: int, host: str) -> Iterator[int]:
                 trial.bind((host, port))
             except OSError:
                 continue
-        count -= 1
-        yield port
+        if _claimed(port):
+            count -= 1
+            yield port
+
+
+def _claimed(port: int) -> bool:
+    """Keep the port from being given out again before it is bound; False: another stack has it.
+
+    The claim is the name of an abstract Unix socket, which is free again once its process has ended (unix(7)).
+    """
+    if sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0ivr-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim.detach())
+    if len(_claims) > MOST_CLAIMS:
+        os.close(_claims.popleft())
+    return True
 
 
 async def start(program: Path, endpoint: Endpoint, *, log: Path, iam: bool = False) -> Child:

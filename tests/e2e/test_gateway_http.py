@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from ivr_local import emulator
 from ivr_local.authorizer import JwtAuthorizer
 from ivr_local.emulator import free_ports
 from ivr_local.event import Api
@@ -456,6 +459,22 @@ def test_free_ports_are_distinct_free_and_not_the_kernels_own() -> None:
         assert port < 32_768
         with listen(port), pytest.raises(SettingsError):
             listen(port)
+
+
+def test_no_other_stack_is_given_a_port_before_it_is_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that was killed found its port "taken by another process": by a stack that had just started."""
+    few = range(31_900, 31_940)
+    program = """from ivr_local import emulator
+emulator.PORTS = range(31_900, 31_940)
+print(*emulator.free_ports(15), flush=True)
+input()"""
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        theirs = {int(port) for port in other.stdout.readline().split()}
+        monkeypatch.setattr(emulator, "PORTS", few)
+        assert len(theirs) == 15
+        assert theirs.isdisjoint(free_ports(15))
+        other.communicate(b"\n")
 
 
 @pytest.mark.parametrize(
