@@ -3,6 +3,8 @@
 // Owns the requests, and turns each answer into rows, an outcome or an ApiError. Repeats nothing, except once with another
 // token after a 401. Used by app.js, and by outcomes.js for stops.
 
+import { SignInError } from "./auth.js";
+
 /** @typedef {import("./columns.js").Runtime} Runtime */
 /** @typedef {{place: string, message: string, remedy: string}} Fault */
 /** @typedef {{site: string, alive: number, known: number}} Coverage */
@@ -90,11 +92,25 @@ export class Api {
    * @param {RequestInit} init
    */
   async #ask(url, init) {
-    const token = await this.token();
+    const token = await this.#authorized();
     const answer = await this.#send(url, init, token);
-    const again = answer.status === 401 ? await this.#send(url, init, await this.token(token)) : answer;
+    const again = answer.status === 401 ? await this.#send(url, init, await this.#authorized(token)) : answer;
     if (!again.ok) throw await refusal(again);
     return again;
+  }
+
+  /**
+   * A token to send; `no_token` if the issuer cannot be asked for one now: then nothing has been sent.
+   *
+   * @param {string} [refused]
+   */
+  async #authorized(refused) {
+    try {
+      return await this.token(refused);
+    } catch (error) {
+      if (error instanceof SignInError) throw error; // another sign-in is needed, so a repeat is of no use
+      throw new ApiError(error instanceof Error ? error.message : String(error), { code: "no_token" });
+    }
   }
 
   /**

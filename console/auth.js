@@ -47,7 +47,8 @@ const TEXTS = /** @type {const} */ ([
  * @returns {Promise<Config>} raises Error with a message for people
  */
 export async function loadConfig() {
-  const answer = await fetch("config.json", { cache: "no-cache" }).catch(() => null);
+  const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+  const answer = await fetch("config.json", { signal, cache: "no-cache" }).catch(() => null);
   if (!answer?.ok) throw new Error("config.json cannot be read.");
   const config = await answer.json().catch(() => null);
   if (config === null || typeof config !== "object") throw new Error("config.json holds no JSON object.");
@@ -191,7 +192,7 @@ export class Auth {
     const answer = await fetch(endpoint, { ...asked, credentials: "omit" }).catch(() => {
       throw new Error(`The issuer's token endpoint cannot be reached: ${endpoint}.`);
     });
-    const grant = await answer.json().catch(() => ({}));
+    const grant = (await answer.json().catch(() => null)) ?? {};
     if (!answer.ok && answer.status !== 400 && answer.status !== 401)
       throw new Error(`The issuer answers ${answer.status}.`);
     if (!answer.ok)
@@ -216,9 +217,10 @@ export class Auth {
 
   async #discovered() {
     const url = `${this.config.issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
-    const answer = await fetch(url, { credentials: "omit" }).catch(() => null);
+    const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
+    const answer = await fetch(url, { signal, credentials: "omit" }).catch(() => null);
     if (!answer?.ok) throw new SignInError(`The issuer cannot be reached: ${url}.`);
-    const found = await answer.json();
+    const found = (await answer.json().catch(() => null)) ?? {};
     if (found.issuer !== this.config.issuer) throw new SignInError(`${url} is about another issuer: ${found.issuer}.`);
     return { ...found };
   }

@@ -123,6 +123,7 @@ function failed(error, taken, brake) {
     brake.until_ms = Math.max(brake.until_ms, Date.now() + 1000 * rest_s);
     return { outcome, why, again: true, taken, rest_s };
   }
+  if (error.code === "no_token") return { outcome, why, again: true, taken, rest_s };
   if (error.code === "node_unreachable") return { outcome: "unreachable", why, again: true, taken, rest_s };
   return { outcome: "unknown", why, again: true, taken: true, rest_s };
 }

@@ -66,9 +66,9 @@ export class StopDialog {
     return this.dialog.open;
   }
 
-  /** Whether it is open, or a course that is put aside has not ended. */
+  /** Whether it is open, or a course that is put aside has not ended or not been looked at. */
   get busy() {
-    return this.open || this.#running !== null;
+    return this.open || this.#running !== null || !this.aside.hidden;
   }
 
   #listen() {

@@ -52,7 +52,7 @@ def pack(folder: Path, archive: Path, inside: str) -> None:
     """Pack a folder's files reproducibly: in order, without times and owners."""
     with (
         archive.open("wb") as raw,
-        gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as packed,  # wheels are compressed already
         tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
         for file in sorted(folder.iterdir()):

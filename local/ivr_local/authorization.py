@@ -37,7 +37,7 @@ MOST_PENDING: Final = 1000
 """Sign-ins under way at a time; beyond, the oldest is dropped."""
 
 MOST_KEPT: Final = 10_000
-"""Codes, refresh tokens and used ones, each; beyond, the oldest is dropped: it has long expired."""
+"""Codes, refresh tokens and used ones, each; beyond, the oldest is dropped."""
 
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")

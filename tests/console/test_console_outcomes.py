@@ -91,10 +91,13 @@ def page(watched: Watched) -> Page:
     return watched.page
 
 
-def run(page: Page, world: World, ids: list[str], *, reason: str = "", hurry: int = 40) -> dict[str, str]:
-    """Stop ids and return the outcomes, each told once."""
+def run(
+    page: Page, world: World, ids: list[str], *, reason: str = "", hurry: int = 40, gives: str = '"token"'
+) -> dict[str, str]:
+    """Stop ids and return the outcomes, each told once. `gives` is an expression for the token; it may throw."""
     page.context.route(f"{MODULES}api/**", world.answer)
-    told: list[list[Any]] = page.evaluate(RUN, {"ids": ids, "reason": reason, "hurry": hurry})
+    script = RUN.replace('async () => "token"', f"async () => {gives}")
+    told: list[list[Any]] = page.evaluate(script, {"ids": ids, "reason": reason, "hurry": hurry})
     assert sorted(one for one, _ in told) == sorted(ids), "each id ends in exactly one outcome"
     return dict(told)
 
@@ -116,6 +119,22 @@ def test_no_script_is_stopped_twice_by_an_api_that_fails_at_random(page: Page) -
 def test_what_had_ended_before_is_told_from_what_was_ended(page: Page) -> None:
     world = World({"a", "b"})
     assert run(page, world, ["a", "b", "c"]) == {"a": "ended", "b": "ended", "c": "gone"}
+
+
+def test_an_issuer_that_is_away_for_a_moment_ends_no_course(page: Page) -> None:
+    ids = [f"run-{number}" for number in range(40)]
+    page.evaluate("() => { window.calls = 0; }")
+    away = '(calls++ < 20 ? Promise.reject(new Error("The issuer cannot be reached.")) : "token")'
+    world = World(set(ids))
+    assert set(run(page, world, ids, gives=away).values()) == {"ended"}
+    assert world.running == set()
+
+
+def test_a_session_that_has_ended_refuses_what_is_left_at_once(page: Page) -> None:
+    ended = '(await import("/auth.js").then(({ SignInError }) => { throw new SignInError("Sign in again."); }))'
+    world = World({"a", "b"})
+    assert run(page, world, ["a", "b"], gives=ended) == {"a": "refused", "b": "refused"}
+    assert world.running == {"a", "b"}
 
 
 def test_a_node_that_stays_dark_is_given_up_in_the_end(page: Page) -> None:

@@ -150,8 +150,9 @@ def test_what_has_not_been_sent_can_be_kept_back(
 
 
 def test_a_course_put_aside_goes_on_and_tells_how_it_ended(
-    page: Page, context: BrowserContext, stack: Stack, api: ScriptedList
+    watched: Watched, context: BrowserContext, stack: Stack, api: ScriptedList
 ) -> None:
+    page = watched.page
     sign_in(page, stack)
     held: list[Route] = []
 
@@ -170,6 +171,10 @@ def test_a_course_put_aside_goes_on_and_tells_how_it_ended(
         route.fallback()
     expect(aside).to_contain_text("All stops have been sent: 300 ended")
     assert len({one for one, _ in api.stopped}) == len(api.stopped) == 300
+    watched.expected += ["401", "400"]  # the session ends: not before the outcomes were looked at
+    context.route("**/oauth2/token", lambda route: route.fulfill(status=400, body='{"error": "invalid_grant"}'))
+    api.refusals.append((401, {}))
+    expect(page.locator("#banners")).to_contain_text("Your sign-in has ended")
     aside.get_by_role("button", name="Show the stops").click()
     expect(dialog).to_contain_text("All stops have been sent")
     dialog.get_by_role("button", name="Close").click()

@@ -79,7 +79,7 @@ CACHED_ERRORS = {400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504}
 
 
 def test_no_refusal_of_the_api_is_kept_at_the_edge_or_replaced(on: Stack) -> None:
-    """Kept for 10 s by default, one caller's 403 would be another's: the token is in no cache key."""
+    """The token is in no cache key, so a kept refusal would reach others. CachingDisabled keeps none, too."""
     errors = properties(on, "ConsoleDistribution")["DistributionConfig"]["CustomErrorResponses"]
     assert {one["ErrorCode"] for one in errors} == CACHED_ERRORS
     assert all(one == {"ErrorCode": one["ErrorCode"], "ErrorCachingMinTTL": 0} for one in errors)
