@@ -130,7 +130,11 @@ class Console {
       const answer = await this.api.list({ ...this.#question(), signal });
       await turn();
       signal.throwIfAborted();
-      return { changed: this.#take(answer) };
+      const compared = this.rows.compared(answer.rows.slice(0, MOST_ROWS), this.anew);
+      await turn();
+      signal.throwIfAborted();
+      this.#take(answer, compared);
+      return { changed: compared.changed };
     } catch (error) {
       if (signal.aborted && error instanceof DOMException) throw error; // another list is asked for in its place
       this.#failed(error);
@@ -143,12 +147,11 @@ class Console {
     return { filter, order, mask: maskOf(columns, this.numbers), limit: MOST_ROWS + 1 };
   }
 
-  /** @param {import("./api.js").Answer} answer */
-  #take({ rows, sites, asOf_ms }) {
+  /** @param {import("./api.js").Answer} answer @param {import("./rows.js").Compared} compared */
+  #take({ rows, sites, asOf_ms }, compared) {
     const more = rows.length > MOST_ROWS;
     this.more = more;
-    let changed = false;
-    this.table.anchored(() => (changed = this.rows.update(more ? rows.slice(0, MOST_ROWS) : rows, this.anew)));
+    this.table.anchored(() => this.rows.update(compared));
     if (this.anew) this.#opened();
     this.anew = false;
     this.asOf_ms = asOf_ms;
@@ -164,7 +167,6 @@ class Console {
     );
     this.form?.problem(null);
     this.#showAll();
-    return changed;
   }
 
   /** The first answer of a view is there. */

@@ -7,6 +7,13 @@
 
 /** @typedef {import("./columns.js").Runtime} Runtime */
 
+/**
+ * An answer beside the one before: its rows by id, what is new in it, whether anything has changed, and whether it answers
+ * another question.
+ *
+ * @typedef {{now: Map<string, Runtime>, started: Set<string>, changed: boolean, anew: boolean}} Compared
+ */
+
 /** The list's state. A row object is never changed: a later answer brings a new one. */
 export class Rows {
   /** What the last answer had. @type {Map<string, Runtime>} */ #now = new Map();
@@ -32,24 +39,34 @@ export class Rows {
   }
 
   /**
-   * Take an answer in.
+   * Compare an answer with the one before; changes nothing, so that it can be done apart from what draws.
    *
    * @param {Runtime[]} rows
    * @param {boolean} [anew]  whether it answers another question than the one before
-   * @returns {boolean} whether anything has changed
+   * @returns {Compared}
    */
-  update(rows, anew = false) {
+  compared(rows, anew = false) {
     const before = this.#now;
-    this.#now = new Map();
-    for (const row of rows) this.#now.set(row.id, row);
+    /** @type {Map<string, Runtime>} */
+    const now = new Map();
+    for (const row of rows) now.set(row.id, row);
     const started = anew ? [] : rows.filter((row) => !before.has(row.id)).map((row) => row.id);
     const changed =
       anew || started.length > 0 || rows.length !== before.size || rows.some((row) => isOther(row, before.get(row.id)));
-    this.started = new Set(started);
+    return { now, started: new Set(started), changed, anew };
+  }
+
+  /**
+   * Take an answer in.
+   *
+   * @param {Compared} answer
+   */
+  update({ now, started, anew }) {
+    this.#now = now;
+    this.started = started;
     for (const id of this.selected) if (!this.#now.has(id)) this.selected.delete(id);
     if (this.#held && !anew) this.#mark();
     else this.#settle();
-    return changed;
   }
 
   /**
