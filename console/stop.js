@@ -1,7 +1,8 @@
 // The dialog that names what will be stopped, asks once, and shows how each stop ended.
 //
 // Owns the phases (asking, running, done), the buttons, the focus and what is announced. What it was opened with is frozen:
-// nothing else is ever stopped. While stops run it may be put aside: a line beside the list tells how far they are. `targets.js` lists it, `outcomes.js` stops it. Fetched by app.js when a stop is first asked for.
+// nothing else is ever stopped. While stops run it may be put aside: a line beside the list tells how far they are.
+// `targets.js` lists it, `outcomes.js` stops it. Fetched by app.js when a stop is first asked for.
 
 import { stopAll } from "./outcomes.js";
 import { Targets } from "./targets.js";
@@ -180,8 +181,9 @@ export class StopDialog {
     this.title.textContent = this.#targets.rows.length === 1 ? "Stopped" : "All stops have been sent";
     if (running.signal.aborted) this.title.textContent = "Some stops were not sent";
     this.tally.textContent = this.#targets.tally();
-    this.#announce(`${this.title.textContent}: ${this.tally.textContent}`);
-    this.asideText.textContent = `${this.title.textContent}: ${this.tally.textContent} `;
+    const told = `${this.title.textContent}: ${this.tally.textContent}`;
+    this.#announce(told);
+    this.asideText.textContent = `${told} `;
     this.#phase("done");
   }
 
