@@ -37,7 +37,7 @@ NO_SAM = SKIPPED $@: no Python 3.13 was found. Install it, or name it: make $@ P
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup run test test-iam fuzz chaos dynalite generators lint-console format-console \
+.PHONY: help setup run test fuzz chaos dynalite generators lint-console format-console \
 	bench bench-list bench-page bench-cold bench-cli bench-console bench-filter bench-stop bench-units bench-asterisk bench-freeswitch \
 	build-here openapi openapi-check cli-docs screenshots scale wheel wheelhouse lint audit format sam lint-cloud build deploy deploy-check lock clean
 
@@ -46,15 +46,17 @@ help: ## list the targets
 
 setup: .venv/.ready .venv-ministack/.ready ## install everything `run` and `test` need (both do it by themselves)
 
-# The pip that comes with a Python may be years old: slower, and with other ideas of what it may install.
-NEWER_PIP = -m pip install --quiet --require-hashes -r requirements/pip.txt
-
-.venv/.ready: requirements/dev.txt requirements/pip.txt pyproject.toml
+# The pip that comes with a Python may be years old: slower, and with other ideas of what it may install. The newer one stands in
+# .venv alone and fills the other environments, too.
+.venv/.pip: requirements/pip.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "make: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@echo "Installing the project into .venv (about half a minute, once)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python $(NEWER_PIP)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/pip.txt
+	@touch $@
+
+.venv/.ready: .venv/.pip requirements/dev.txt pyproject.toml
+	@echo "Installing the project into .venv (about half a minute, once)"
 	@$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
@@ -65,13 +67,14 @@ OF_THE_FUNCTIONS = .venv-sam/.ready .venv-lambda/.ready .venv-deploy/.ready .ven
 $(OF_THE_FUNCTIONS): INTERPRETER = $(PYTHON313)
 $(OF_THE_FUNCTIONS): ONLY_WHEELS = --only-binary :all:
 INTERPRETER = $(PYTHON)
+# SAM runs the pip of its own environment, and so does what fetches the layer's packages.
+.venv-sam/.ready: WITH_PIP = -r requirements/pip.txt
 
-.venv-%/.ready: requirements/%.txt requirements/pip.txt
+.venv-%/.ready: requirements/%.txt .venv/.pip
 	@echo "Installing requirements/$*.txt into $(@D) (once)"
 	@rm -rf $(@D)
-	@"$(INTERPRETER)" -m venv $(@D)
-	@$(@D)/bin/python $(NEWER_PIP)
-	@$(@D)/bin/pip install --quiet --no-compile --require-hashes $(ONLY_WHEELS) -r $<
+	@"$(INTERPRETER)" -m venv --without-pip $(@D)
+	@$(BIN)/pip --python $(@D)/bin/python install --quiet --no-compile --require-hashes $(ONLY_WHEELS) $(WITH_PIP) -r $<
 	@touch $@
 
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it
@@ -155,17 +158,6 @@ screenshots: setup ## render the pictures of command line and console into docs/
 cli-docs: setup ## write docs/cli.md anew
 	@$(BIN)/python -m delivery.cli_page > docs/cli.md.new && mv docs/cli.md.new docs/cli.md
 
-# The end-to-end tests that go through functions and agents to AWS. Not: agent_process, agent_predecessor, agent_floods,
-# agent_names, asterisk_process, conformance, console_served, freeswitch_process, gateway_http and sandbox_process, which run
-# parts without it; agent_credentials, agent_dates and secrets_untold, whose AWS is forged; ctl_stack, whose requests those over HTTP make, too;
-# chaos_proxy and chaos_sabotage, whose emulator is broken on purpose; local_program and make_run, which are about starting
-# and ending; iam, which enforces permissions by itself. A test sees to it that no module is forgotten.
-OVER_AWS = $(addprefix tests/e2e/test_,list_over_http.py stop_over_http.py stop_trail.py stop_wait.py node_death.py \
-	gateway_stack.py own_stack.py edge.py openapi_fuzz.py runtime_interface.py mixed_fleet.py)
-
-test-iam: setup ## run the end-to-end tests with the template's permissions enforced
-	@IVR_TEST_IAM=1 SCHEMATHESIS=200 $(BIN)/python -m pytest $(OVER_AWS) $(ARGS)
-
 LOCKS = $(wildcard requirements/*.txt) layers/core/requirements.txt $(DISTRIBUTIONS:%=%/requirements.txt)
 
 audit: .venv-audit/.ready ## look the pinned packages up among known vulnerabilities (needs PyPI's JSON API)
@@ -182,8 +174,8 @@ wheel: setup ## build the distributions: wheels, each with its bill of materials
 	@$(WHEEL) $(DIST) $(DISTRIBUTIONS)
 	@$(foreach folder,$(DISTRIBUTIONS),$(BIN)/python -m delivery.sbom $(folder) $(DIST) &&) true
 
-wheelhouse: wheel ## all that installs a program on offline hosts, in one archive (ARCHITECTURE=arm64|x86_64)
-	@$(foreach folder,$(PROGRAMS),$(BIN)/python -m delivery.wheelhouse $(folder) --dist $(DIST) --architecture $(ARCHITECTURE) &&) true
+wheelhouse: wheel ## all that installs a program on offline hosts, an archive each (ARCHITECTURE=arm64|x86_64)
+	@$(BIN)/python -m delivery.wheelhouse $(PROGRAMS) --dist $(DIST) --architecture $(ARCHITECTURE)
 
 lint: setup openapi-check ## formatting, ruff, mypy --strict, import rules, breaks of the API
 	@$(BIN)/ruff format --check $(SOURCES)
@@ -269,7 +261,7 @@ BASELINE = benchmarks/baselines/powertools_resource
 .local/baseline/.ready: $(BASELINE)/requirements.txt .venv-lambda/.ready
 	@echo "Installing the baseline's layer into .local/baseline (once)"
 	@rm -rf $(@D)
-	@.venv-lambda/bin/pip install --quiet --require-hashes --only-binary :all: --no-compile -r $< --target $(@D)/python
+	@$(BIN)/pip --python .venv-lambda/bin/python install --quiet --require-hashes --only-binary :all: --no-compile -r $< --target $(@D)/python
 	@$(COMPILE) $(@D)
 	@touch $@
 

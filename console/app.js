@@ -21,6 +21,9 @@ const MOST_ROWS = 10_000;
 /** As many ids as fit into a filter. */
 const MOST_IDS = 100;
 
+/** A frame that has not come by then does not come: nobody sees the page. */
+const UNSEEN_MS = 100;
+
 /** After this the list counts as old. */
 const OLD_MS = 15_000;
 
@@ -404,7 +407,10 @@ class Console {
 
 /** Let the browser draw a frame, and answer whoever uses the page, between two pieces of long work. */
 function turn() {
-  return new Promise((done) => setTimeout(done));
+  return new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done));
+    setTimeout(done, UNSEEN_MS);
+  });
 }
 
 /** @param {any} button @param {string} why  empty: it works */

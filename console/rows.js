@@ -14,7 +14,7 @@
  * @typedef {{now: Map<string, Runtime>, started: Set<string>, changed: boolean, anew: boolean}} Compared
  */
 
-/** The list's state. A row object is never changed: a later answer brings a new one. */
+/** The list's state. A row object is never changed: a later answer brings a new one if anything in it is another. */
 export class Rows {
   /** What the last answer had. @type {Map<string, Runtime>} */ #now = new Map();
   /** What is shown, in order. @type {Runtime[]} */ shown = [];
@@ -49,11 +49,17 @@ export class Rows {
     const before = this.#now;
     /** @type {Map<string, Runtime>} */
     const now = new Map();
-    for (const row of rows) now.set(row.id, row);
-    const started = anew ? [] : rows.filter((row) => !before.has(row.id)).map((row) => row.id);
-    const changed =
-      anew || started.length > 0 || rows.length !== before.size || rows.some((row) => isOther(row, before.get(row.id)));
-    return { now, started: new Set(started), changed, anew };
+    /** @type {Set<string>} */
+    const started = new Set();
+    let changed = anew || rows.length !== before.size;
+    for (const row of rows) {
+      const was = before.get(row.id);
+      const same = was !== undefined && !isOther(row, was);
+      now.set(row.id, same ? was : row);
+      if (!same) changed = true;
+      if (was === undefined && !anew) started.add(row.id);
+    }
+    return { now, started, changed, anew };
   }
 
   /**
@@ -103,10 +109,10 @@ export class Rows {
 
 /**
  * @param {Runtime} row
- * @param {Runtime | undefined} before
+ * @param {Runtime} before
  */
 function isOther(row, before) {
-  if (before === undefined) return true;
   for (const name in row) if (/** @type {any} */ (row)[name] !== /** @type {any} */ (before)[name]) return true;
+  for (const name in before) if (!(name in row)) return true;
   return false;
 }

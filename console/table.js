@@ -14,7 +14,7 @@ import { FIELDS, written } from "./columns.js";
 /**
  * A row's elements and what they show: nothing before they are first filled.
  *
- * @typedef {{element: Row, cells: HTMLElement[], check: HTMLInputElement, button: HTMLElement, row?: Runtime, now_s?: number}} Line
+ * @typedef {{element: Row, texts: Text[], check: HTMLInputElement, button: HTMLElement, row?: Runtime, now_s?: number}} Line
  */
 
 const BEYOND = 8;
@@ -33,7 +33,6 @@ export class RuntimeTable extends HTMLElement {
   /** The id of the row that the keyboard is at. */ #active = "";
   /** Where a range begins: the row that was selected last. */ #anchor = "";
   /** Those in the document, from the top. @type {Line[]} */ #lines = [];
-  /** The place of the first of them among all rows. */ #first = 0;
   /** How many lines there have been: no two have the same id. */ #made = 0;
   /** The id of the row that was pressed: what a click means, though another row be there when it ends. */ #pressed =
     "";
@@ -114,7 +113,7 @@ export class RuntimeTable extends HTMLElement {
     const height = this.#rowHeight();
     const count = Math.min(shown.length, Math.ceil(this.clientHeight / height) + 2 * BEYOND);
     const first = Math.max(0, Math.min(shown.length - count, Math.floor(this.scrollTop / height) - BEYOND));
-    this.#bring(first, count);
+    this.#bring(shown.slice(first, first + count));
     const clock = { zone: this.zone, now_ms: Date.now() };
     for (const [at, line] of this.#lines.entries())
       this.#fill(line, /** @type {Runtime} */ (shown[first + at]), first + at, clock);
@@ -127,23 +126,24 @@ export class RuntimeTable extends HTMLElement {
   }
 
   /**
-   * Have as many lines as rows are in view. What is scrolled out at one end comes in at the other, so that the lines between
-   * keep their rows, and the browser has nothing to do for them.
+   * Have a line for each row in view, in their order. A row that was in view before keeps its line, wherever it is now, so that
+   * the browser has no text to lay out for it; lines whose rows have left are given to those that came, and they alone move.
    *
-   * @param {number} first  the place of the first row
-   * @param {number} count
+   * @param {Runtime[]} rows
    */
-  #bring(first, count) {
-    const lines = this.#lines;
-    for (const line of lines.splice(count)) line.element.remove();
-    while (lines.length < count) lines.push(this.#blank());
-    const step = first - this.#first;
-    this.#first = first;
-    if (Math.abs(step) >= count) return;
-    const moved = step > 0 ? lines.splice(0, step) : lines.splice(count + step);
-    if (step > 0) lines.push(...moved);
-    else lines.unshift(...moved);
-    this.body[step > 0 ? "append" : "prepend"](...moved.map((line) => line.element));
+  #bring(rows) {
+    const had = new Map(this.#lines.map((line) => [line.row?.id, line]));
+    const stay = rows.map((row) => had.get(row.id));
+    const free = this.#lines.filter((line) => !stay.includes(line));
+    this.#lines = stay.map((line) => line ?? free.pop() ?? this.#blank());
+    for (const line of free) line.element.remove();
+    const staying = new Set(stay.map((line) => line?.element));
+    let next = /** @type {Row | null} */ (this.body.firstElementChild);
+    for (const { element } of this.#lines) {
+      while (next && !staying.has(next)) next = /** @type {Row | null} */ (next.nextElementSibling);
+      if (element !== next) this.body.insertBefore(element, next);
+      else next = /** @type {Row | null} */ (next.nextElementSibling);
+    }
   }
 
   /** @param {number} height  of a row, pixels */
@@ -189,18 +189,18 @@ export class RuntimeTable extends HTMLElement {
     const element = /** @type {Row} */ (clone("of-row"));
     element.id = `row-${this.#made++}`;
     const stop = /** @type {Node} */ (element.lastElementChild);
-    const cells = this.#columns.map((field, index) => {
+    const texts = this.#columns.map((field, index) => {
       const cell = document.createElement("td");
       cell.setAttribute("role", "gridcell");
       cell.setAttribute("aria-colindex", String(index + 2));
       cell.dataset.field = field;
       cell.dir = "auto";
       element.insertBefore(cell, stop);
-      return cell;
+      return cell.appendChild(document.createTextNode(""));
     });
     this.body.append(element);
     const check = /** @type {HTMLInputElement} */ (element.querySelector("input"));
-    return { element, cells, check, button: /** @type {HTMLElement} */ (element.querySelector("button")) };
+    return { element, texts, check, button: /** @type {HTMLElement} */ (element.querySelector("button")) };
   }
 
   /**
@@ -235,9 +235,9 @@ export class RuntimeTable extends HTMLElement {
     if (line.row === row && line.now_s === now_s) return; // a row object is never changed, and an age tells seconds
     line.row = row;
     line.now_s = now_s;
-    for (const [index, cell] of line.cells.entries()) {
-      const text = written(row, this.#columns[index] ?? "", clock);
-      if (cell.textContent !== text) cell.textContent = text;
+    for (const [index, text] of line.texts.entries()) {
+      const now = written(row, this.#columns[index] ?? "", clock);
+      if (text.data !== now) text.data = now; // the text's place in the page stays as it is, which costs far less
     }
   }
 

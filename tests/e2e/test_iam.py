@@ -1,8 +1,8 @@
 """The stack under enforced IAM: each function and each site's agents under the template's role, and nothing beyond.
 
 The emulator judges actions, resources and explicit denials. It does not judge `dynamodb:LeadingKeys`, nor does any
-other (docs/deploy.md): tests/iac judges those conditions on the documents. `make test-iam` runs all other end-to-end
-tests that reach AWS with IAM enforced, too.
+other (docs/deploy.md): tests/iac judges those conditions on the documents. All other end-to-end tests that reach AWS
+run with IAM enforced, too; the programs' own tests start a stack as its users do, without.
 """
 
 import json
@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from emulators import ROOT
 from ivr_local import access, template
 from ivr_local.emulator import ACCOUNT_ID, REGION
-from stack import eventually, running_stack
+from stack import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -33,14 +33,6 @@ KEYS = {
 }
 
 Clients = Callable[[str], Any]
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory, request):
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("IVR_TEST_IAM", "1")
-        with running_stack(tmp_path_factory.mktemp("iam")) as stack:
-            yield stack
 
 
 @pytest.fixture(scope="module")

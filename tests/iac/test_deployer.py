@@ -83,9 +83,9 @@ FOR_OTHERS = {
 
 SCHEMAS = """
 import json, sys
+from importlib.util import find_spec
 from pathlib import Path
-import cfnlint
-schemas = Path(cfnlint.__file__).parent / "data" / "schemas"
+schemas = Path(find_spec("cfnlint").origin).parent / "data" / "schemas"
 region = json.loads((schemas / "providers" / "eu-central-1.json").read_text())
 asked = {}
 for kind in json.loads(sys.argv[1]):

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, Popen
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from emulators import ROOT
 from ivr_local.template import Stack
 
 Sam = Callable[..., "CompletedProcess[str]"]
+SamStarted = Callable[..., "Popen[str]"]
 
 MADE_BY_SAM = 10
 """More than SAM adds of its own: a stage, a permission per route, a version and an alias per function."""
@@ -29,31 +30,36 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-given, layer = json.loads(sys.argv[1]), sys.argv[2]
 pseudo = PseudoParameterValues(
     region="eu-central-1", account_id="000000000000", stack_name="st", partition="aws", url_suffix="amazonaws.com"
 )
-unrolled = process_template_for_sam_cli(yaml_parse(open("template.yaml").read()), given, pseudo)
-uploaded = json.loads(json.dumps(unrolled))
-for resource in uploaded["Resources"].values():
-    for place in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-        resource["Properties"][place] = "s3://bucket/" + (layer if place == "ContentUri" else "key")
-translated = Translator({}, Parser()).translate(uploaded, given)
-print(json.dumps({"unrolled": unrolled, "translated": translated}))
+for line in sys.stdin:
+    given, layer = json.loads(line)
+    unrolled = process_template_for_sam_cli(yaml_parse(open("template.yaml").read()), given, pseudo)
+    uploaded = json.loads(json.dumps(unrolled))
+    for resource in uploaded["Resources"].values():
+        for place in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+            resource["Properties"][place] = "s3://bucket/" + (layer if place == "ContentUri" else "key")
+    translated = Translator({}, Parser()).translate(uploaded, given)
+    print(json.dumps({"unrolled": unrolled, "translated": translated}), flush=True)
 """
+"""Answers a line of parameters and the layer's hash with a line. It runs once: what it imports takes two seconds."""
 
 
 @pytest.fixture(scope="module")
-def transform(sam: Sam) -> Callable[..., dict[str, Any]]:
+def transform(sam_started: SamStarted) -> Iterator[Callable[..., dict[str, Any]]]:
     """Give the template, built with a layer of that hash, to SAM's own expansion of `Fn::ForEach` and its transform."""
+    with sam_started("python", "-c", SHOW) as shows:
+        assert shows.stdin is not None
+        assert shows.stdout is not None
 
-    def transform(layer: str = "layer", **parameters: str) -> dict[str, Any]:
-        ran = sam("python", "-c", SHOW, json.dumps({**GIVEN, **parameters}), layer)
-        assert ran.returncode == 0, ran.stderr
-        both: dict[str, Any] = json.loads(ran.stdout)
-        return both
+        def transform(layer: str = "layer", **parameters: str) -> dict[str, Any]:
+            print(json.dumps([{**GIVEN, **parameters}, layer]), file=shows.stdin, flush=True)
+            both: dict[str, Any] = json.loads(shows.stdout.readline())
+            return both
 
-    return transform
+        yield transform
+        shows.stdin.close()
 
 
 @pytest.fixture(scope="module")

@@ -241,7 +241,7 @@ def test_a_distributions_lock_is_what_the_tests_run_with(folder: Path) -> None:
 
 @pytest.mark.e2e
 def test_the_other_processors_wheels_are_there_too(tmp_path: Path) -> None:
-    fetch(AGENT.lock, tmp_path, platform="manylinux2014_aarch64", pythons=["3.13"])
+    fetch([AGENT.lock], tmp_path, platform="manylinux2014_aarch64", pythons=["3.13"])
     compiled = [wheel.name for wheel in tmp_path.iterdir() if "-none-any" not in wheel.name]
     assert compiled
     assert all("aarch64" in name for name in compiled)

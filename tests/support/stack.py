@@ -58,10 +58,8 @@ class Stack:
         return self.state_dir / "sam-env.json"
 
     def credentials_of(self, principal: str) -> dict[str, str]:
-        """Region and credentials of a role of the template; of the emulated AWS's root where IAM is not enforced."""
+        """Region and credentials of a role of the template."""
         region = {"AWS_REGION": self.state["region"], "AWS_DEFAULT_REGION": self.state["region"]}
-        if not os.environ.get("IVR_TEST_IAM"):
-            return {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", **region}
         endpoint = Endpoint(int(self.state["endpoint_url"].rpartition(":")[2]))
         return access.credentials(endpoint, f"arn:aws:iam::{ACCOUNT_ID}:role/{principal}") | region
 
@@ -179,12 +177,10 @@ def running_stack(
     config: Path = ROOT / "samplesconfig.toml",
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """Run `python -m ivr_local` on a free port until the block ends."""
+    """Run `python -m ivr_local` on a free port until the block ends, with the template's permissions enforced."""
     port, log = free_port(), folder / "stack.log"
     stack = Stack(port, folder / "state", config)
-    command = [sys.executable, "-m", "ivr_local", "--port", str(port), "--state-dir", str(stack.state_dir)]
-    if os.environ.get("IVR_TEST_IAM"):
-        command.append("--iam")
+    command = [sys.executable, "-m", "ivr_local", "--port", str(port), "--state-dir", str(stack.state_dir), "--iam"]
     process = start([*command, "--config", str(config), *arguments], environment=environment, log=log)
     try:
         wait_until_ready(process, stack, log)
