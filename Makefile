@@ -67,14 +67,16 @@ OF_THE_FUNCTIONS = .venv-sam/.ready .venv-lambda/.ready .venv-deploy/.ready .ven
 $(OF_THE_FUNCTIONS): INTERPRETER = $(PYTHON313)
 $(OF_THE_FUNCTIONS): ONLY_WHEELS = --only-binary :all:
 INTERPRETER = $(PYTHON)
-# SAM runs the pip of its own environment, and so does what fetches the layer's packages.
-.venv-sam/.ready: WITH_PIP = -r requirements/pip.txt
+# SAM runs the pip of its own environment, again and again, and so does what fetches the layer's packages.
+.venv-sam/.ready: WITH_PIP = $(FILL) -r requirements/pip.txt
+FILL = $(BIN)/pip --python $(@D)/bin/python install --quiet --require-hashes
 
 .venv-%/.ready: requirements/%.txt .venv/.pip
 	@echo "Installing requirements/$*.txt into $(@D) (once)"
 	@rm -rf $(@D)
 	@"$(INTERPRETER)" -m venv --without-pip $(@D)
-	@$(BIN)/pip --python $(@D)/bin/python install --quiet --no-compile --require-hashes $(ONLY_WHEELS) $(WITH_PIP) -r $<
+	@$(FILL) --no-compile $(ONLY_WHEELS) -r $<
+	@$(WITH_PIP)
 	@touch $@
 
 run: setup ## start the whole system on 127.0.0.1 (PORT=3000); Ctrl-C ends it

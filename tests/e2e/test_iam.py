@@ -207,14 +207,26 @@ def test_an_unknown_key_is_nobody(stack) -> None:
         assert refused.value.response["Error"]["Code"] == "UnrecognizedClientException"
 
 
+def environment_of(pid: int | str) -> dict[str, str]:
+    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads other processes' environment in /proc")
 def test_functions_and_agents_run_under_the_roles_of_the_template(stack) -> None:
-    pids = [(name, pid) for name, found in stack.state["function_pids"].items() for pid in found]
-    pids += [(f"AgentPolicy{node['site']}", node["agent_pid"]) for node in stack.state["nodes"]]
-    assert len(pids) >= 6
-    for principal, pid in pids:
-        pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
-        own = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    gateway = stack.state["gateway_pid"]
+    children = Path(f"/proc/{gateway}/task/{gateway}/children").read_text().split()
+    started = [environment_of(pid) for pid in children]
+    prefix = f"{stack.state['stack_name']}-"
+    principals = [
+        (own["AWS_LAMBDA_FUNCTION_NAME"].removeprefix(prefix), own)
+        for own in started
+        if "AWS_LAMBDA_FUNCTION_NAME" in own
+    ]
+    principals += [(f"AgentPolicy{node['site']}", environment_of(node["agent_pid"])) for node in stack.state["nodes"]]
+    assert len(principals) >= 6
+    assert len({principal for principal, _ in principals}) == 4
+    for principal, own in principals:
         session = boto3.Session(
             own["AWS_ACCESS_KEY_ID"], own["AWS_SECRET_ACCESS_KEY"], own["AWS_SESSION_TOKEN"], region_name=REGION
         )
