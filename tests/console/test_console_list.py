@@ -37,6 +37,9 @@ LINES = """async px => {
   return [lines, body.firstElementChild.getBoundingClientRect().top - body.getBoundingClientRect().top];
 }"""
 
+COUNTED = """new Promise(done =>
+  new MutationObserver(done).observe(document.getElementById("count"), {childList: true})).then(() => true)"""
+
 KEPT = """async () => {
   const table = document.querySelector("ivr-table"), lines = () => [...table.querySelectorAll("tbody tr")];
   const before = new Map(lines().map(line => [line.dataset.id, line]));
@@ -49,10 +52,8 @@ KEPT = """async () => {
 
 def next_answer(page: Page) -> None:
     """Wait until an answer that was asked for from now on is shown."""
-    page.evaluate("document.getElementById('as-of').textContent = ''")
-    with page.expect_response("**/ivrscript_runtimes?*"):
-        page.evaluate("dispatchEvent(new Event('online'))")
-    expect(page.locator("#as-of")).not_to_be_empty()
+    page.evaluate(f"window.counted = {COUNTED}; dispatchEvent(new Event('online'))")
+    assert page.evaluate("counted"), "what is shown is counted last"
     page.evaluate("new Promise(requestAnimationFrame)")
 
 
@@ -222,6 +223,37 @@ def test_what_is_in_view_stays_in_view_while_rows_above_come(page: Page, stack: 
         assert abs(page.evaluate(place, row(number)["id"]) - before) < 2, "at the list's end, too"
 
 
+def test_whatever_comes_goes_changes_or_moves_the_lines_are_the_answers_rows_in_order(
+    page: Page, stack: Stack, api: ScriptedList
+) -> None:
+    chance = random.Random(3)  # noqa: S311  # no secret
+    api.rows = [row(number) for number in range(300)]
+    sign_in(page, stack)
+    for step in range(24):
+        at = chance.randrange(len(api.rows) - 10)
+        match step % 6:
+            case 0:
+                api.rows[at:at] = [row(1_000 + 10 * step + number) for number in range(chance.randrange(1, 5))]
+            case 1:
+                del api.rows[at : at + chance.randrange(1, 5)]
+            case 2:
+                api.rows[at : at + 10] = chance.sample(api.rows[at : at + 10], 10)
+            case 3:
+                api.rows[at] = {**api.rows[at], "code": f"changed-{step}"}
+            case 4:
+                api.rows[at] = {name: value for name, value in api.rows[at].items() if name != "code"}
+            case 5:
+                chance.shuffle(api.rows)
+        next_answer(page)
+        lines, _ = page.evaluate(LINES, max(0, at - 5) * 36)
+        first = lines[0][1] - 2
+        assert lines == [
+            [one["id"], first + place + 2, one.get("code", "\u2013")]
+            for place, one in enumerate(api.rows[first:][: len(lines)])
+        ]
+        assert at in range(first, first + len(lines))
+
+
 def test_a_click_means_the_row_that_was_there_when_it_began(page: Page, stack: Stack, api: ScriptedList) -> None:
     sign_in(page, stack)
     cell = page.locator("ivr-table tbody tr td[data-field=code]").nth(3)
@@ -315,7 +347,7 @@ def test_a_refused_list_says_so_keeps_what_is_shown_and_waits_as_told(
     page.clock.install()
     sign_in(page, stack)
     api.refusals.append((status, {"Retry-After": "60"}))
-    next_answer(page)
+    page.evaluate("dispatchEvent(new Event('online'))")
     expect(page.locator("#banners")).to_contain_text("The list cannot be refreshed")
     assert len(shown(page)) > 0
     asked = len(api.asked)
