@@ -176,11 +176,14 @@ def running_stack(
     *arguments: str,
     config: Path = ROOT / "samplesconfig.toml",
     environment: Mapping[str, str] | None = None,
+    permissions: bool = True,
 ) -> Iterator[Stack]:
-    """Run `python -m ivr_local` on a free port until the block ends, with the template's permissions enforced."""
+    """Run `python -m ivr_local` on a free port until the block ends; `permissions`: the template's are enforced."""
     port, log = free_port(), folder / "stack.log"
     stack = Stack(port, folder / "state", config)
-    command = [sys.executable, "-m", "ivr_local", "--port", str(port), "--state-dir", str(stack.state_dir), "--iam"]
+    command = [sys.executable, "-m", "ivr_local", "--port", str(port), "--state-dir", str(stack.state_dir)]
+    if permissions:
+        command.append("--iam")
     process = start([*command, "--config", str(config), *arguments], environment=environment, log=log)
     try:
         wait_until_ready(process, stack, log)
