@@ -16,7 +16,7 @@ from emulators import ACCOUNT, REGION, ROOT
 from ivr_local.issuer import Issuer
 from ivr_local.template import expand
 from ivr_runtimes.command import Command
-from ivr_runtimes.lease import LEASE_TTL_S
+from ivr_runtimes.lease import LEASE_HANDOVER_S
 from ivr_runtimes.model import Verb
 from ivr_runtimes.stores.dynamo import to_item, to_node_item
 from rows import PLAYER, node_of
@@ -50,9 +50,9 @@ def populated(created: Deployment) -> Deployment:
 def listed(deployment: Deployment, issuer: Issuer) -> Answer:
     """List after a heartbeat of the runtime's node: no lease lasts as long as a deployment.
 
-    It lasts longer than a real one, since a function's first call may take that long on a machine with other work.
+    It is the longest that is believed, since a function's first call may take long on a machine with other work.
     """
-    node = node_of(PLAYER, lease_until_s=time.time() + 10 * LEASE_TTL_S)
+    node = node_of(PLAYER, lease_until_s=time.time() + LEASE_HANDOVER_S)
     deployment.client("dynamodb").put_item(TableName=deployment.outputs["NodesTableName"], Item=to_node_item(node))
     return deployment.request("GET", RESOURCE, bearer(issuer))
 
