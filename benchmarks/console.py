@@ -174,16 +174,17 @@ def drawn(browser: Browser, stack: Stack) -> dict[str, Any]:
 def scroll(browser: Browser, page: Page, api: ScriptedList) -> dict[str, float]:
     """Time frames while it scrolls and lists come in, by the wall's clock and by that of the page's thread.
 
-    Of several times that which had the shortest longest frame counts: what the console does it does each time, what the
-    machine does besides it does in some.
+    It scrolls several times. A long frame in each is the console's; one in a single scroll may be the machine's.
     """
     idle = page.evaluate(IDLE, FRAMES)
-    took, task_ms = min((scrolled(browser, page, api) for _ in range(SCROLLS)), key=lambda one: max(one[0]))
+    scrolls = [scrolled(browser, page, api) for _ in range(SCROLLS)]
+    longest = [round(max(took)) for took, _ in scrolls]  # three frames are 50.1 ms at times, by the browser's clock
     return {
-        "console_scroll_frame_max_ms": round(max(took)),  # three frames are 50.1 ms at times, by the browser's clock
-        "console_scroll_frame_p50_ms": round(statistics.median(took), 1),
+        "console_scroll_frame_max_ms": max(longest),
+        "console_scroll_frame_max_best_ms": min(longest),
+        "console_scroll_frame_p50_ms": round(statistics.median(frame for took, _ in scrolls for frame in took), 1),
         "console_idle_frame_max_ms": round(max(idle), 1),
-        "console_scroll_task_cpu_max_ms": round(task_ms, 1),
+        "console_scroll_task_cpu_max_ms": round(max(task_ms for _, task_ms in scrolls), 1),
     }
 
 
