@@ -30,7 +30,6 @@ VARIABLES: Final = ("IVR_NAME", "IVR_DOMAIN", "IVR_STOPS", "IVR_STARTED")
 class Pbx(PlayedEngine):
     """The Asterisk of one node."""
 
-    program = "chaos.bridge"
     upsettings = Upsetting
     deadly = frozenset({Upsetting.RESTART, Upsetting.GRACEFUL})
 

@@ -35,9 +35,6 @@ LIVES: Final = itertools.count(-1, -1)
 class PlayedEngine(ABC):
     """The engine of one node. `life` is the number of its present life, `killed` maps earlier ones to their ends."""
 
-    program: ClassVar[str]
-    """The module that is started as its bridge."""
-
     upsettings: ClassVar[type[StrEnum]]
     """The ways in which it is upset."""
 

@@ -268,7 +268,7 @@ class Run:
             common[engine_program.SETTINGS] = json.dumps(settings)
             if engine := self.played.get(spec.name):
                 own = engine.environment(listen=spec.engine_address, agent=spec.agent_address)
-                return Program(engine.program, common | own)
+                return Program("chaos.bridge", common | own)
             if self.played and self.options.sabotage is Sabotage.FORGETFUL:
                 del common[sabotage.VARIABLE]  # in a mixed fleet the bridges alone are forgetful
             return Program("chaos.engine", common)

@@ -56,7 +56,6 @@ class WitnessedSwitch(Switch):
 class FreeSwitch(PlayedEngine):
     """The FreeSWITCH of one node."""
 
-    program = "chaos.switch_bridge"
     upsettings = SwitchUpsetting
     deadly = frozenset({SwitchUpsetting.RESTART})
 

@@ -1,7 +1,7 @@
 """The witness inside a bridge: which command came, what the runtime did then, and whether it ended.
 
-Owns no part of a bridge. What runs and ends is written down by the played engine itself (`pbx`, `switch`). `bridge` and
-`switch_bridge` put a witness into the real bridges.
+Owns no part of a bridge. What runs and ends is written down by the played engine itself (`pbx`, `switch`). `bridge`
+puts a witness into the real bridges.
 """
 
 import json

@@ -3,24 +3,18 @@
 Owns the wiring of the program. The kit has what every engine needs around it.
 """
 
-import asyncio
-import logging
 import sys
 import time
-from random import SystemRandom
+from functools import partial
 
-from ivr_asterisk.bridge import Bridge, Login
-from ivr_asterisk.connection import Dial, dial_to
+from ivr_asterisk.bridge import Bridge
+from ivr_asterisk.connection import Dial, Login, connected, dial_to
 from ivr_asterisk.mapping import Scripts
 from ivr_asterisk.model import Model
 from ivr_asterisk.publisher import Publisher
 from ivr_asterisk.settings import Settings
 from ivr_engine import program
-from ivr_engine.mirror import Mirror
-from ivr_engine.reporter import Reporter
-from ivr_engine.server import application
-
-log = logging.getLogger(__name__)
+from ivr_engine.life import Life
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,36 +30,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def live(chosen: Settings) -> None:
     """Run the bridge until SIGTERM or SIGINT. The calls go on, and so does their session with the next bridge."""
-    loop, stop = asyncio.get_running_loop(), program.stop_signal()
-    reporter = Reporter(session="", time=loop.time)
-    bridge = build(chosen, reporter, loop)
-    async with (
-        program.speaking(application(bridge, token=chosen.token_for(chosen.listen)), reporter, chosen),
-        asyncio.TaskGroup() as tasks,
-    ):
-        log.info("the bridge runs", extra={"action": "started", "node": chosen.node, "listen": chosen.listen})
-        running = tasks.create_task(bridge.run())
-        await stop.wait()
-        running.cancel()
-    log.info("the bridge stopped", extra={"action": "stopped", "session": bridge.session})
+    await program.join(chosen, partial(build, chosen), node=chosen.node)
 
 
-def build(chosen: Settings, reporter: Reporter, loop: asyncio.AbstractEventLoop, *, dial: Dial | None = None) -> Bridge:
+def build(chosen: Settings, life: Life, *, dial: Dial | None = None) -> Bridge:
     """Return the bridge with all its parts. `dial` connects to Asterisk, by default as the settings say."""
     scripts = Scripts(tuple(rule.rule() for rule in chosen.scripts), branches=chosen.stop_context)
-    mirror = Mirror(session="", publish=reporter.put)
+    dial = dial or dial_to(chosen.host, chosen.port, tls=chosen.tls())
+    login = Login(username=chosen.username, secret=chosen.secret.get_secret_value())
     return Bridge(
-        mirror=mirror,
-        publisher=Publisher(Model(scripts, stop_cause=chosen.hangup_cause), mirror, now_s=time.time),
-        begin_session=reporter.begin,
-        dial=dial or dial_to(chosen.host, chosen.port, tls=chosen.tls()),
-        login=Login(username=chosen.username, secret=chosen.secret.get_secret_value(), node=chosen.node),
+        publisher=Publisher(Model(scripts, stop_cause=chosen.hangup_cause), life.mirror, now_s=time.time),
+        life=life,
+        connect=partial(connected, dial=dial, login=login, time=life.now),
+        node=chosen.node,
         branches=chosen.stop_context,
         stop_cause=chosen.hangup_cause,
         audit_s=chosen.audit_s,
-        time=loop.time,
         now_us=lambda: time.time_ns() // 1000,
-        rng=SystemRandom(),
     )
 
 

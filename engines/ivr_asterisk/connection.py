@@ -1,22 +1,22 @@
-"""One AMI connection: bytes between a socket and the dialogue, and a time limit for every action.
+"""One AMI connection: login, actions with a time limit each, and what the server says in its order.
 
-Owns reading, sending and deadlines. It decides nothing: events and answers are handed on in the order in which the
-server sent them. Called by `bridge`, which makes one after the other.
+Owns that events and answers are handed on in the order in which the server sent them. It decides nothing. The kit
+opens, reads and closes it. Called by `bridge` and `stops`.
 """
 
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from ivr_asterisk.dialogue import Answer, Dialogue, UnsendableError
 from ivr_asterisk.framing import Message
-
-READ: Final = 256 * 1024
-"""Bytes of one read at most."""
-
-CONNECT_S: Final = 5.0
-"""How long a connection may take to be made, with its TLS handshake."""
+from ivr_engine import connection
+from ivr_engine.connection import CHUNK, Streams
+from ivr_engine.reconnect import LoginError, LostError
 
 ANSWER_S: Final = 3.0
 """How long an answer may take. Asterisk answers in milliseconds, a refused login after a second."""
@@ -28,7 +28,7 @@ SHUTTING_DOWN: Final = "Asterisk is shutting down"
 """The answer to every action while Asterisk drains. Events still come."""
 
 
-class AmiError(Exception):
+class AmiError(LostError):
     """The connection is of no more use, or an action has failed; says why."""
 
 
@@ -60,33 +60,43 @@ class Listener(Protocol):
         ...
 
 
-class Connection:
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The manager user."""
+
+    username: str
+    secret: str
+
+
+class Connection(connection.Link[Answer]):
     """A connection to Asterisk's manager interface. `time` is monotonic, in seconds."""
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        *,
-        listener: Listener,
-        time: Callable[[], float],
-    ) -> None:
-        self._reader, self._writer, self._listener, self._time = reader, writer, listener, time
+    def __init__(self, streams: Streams, *, listener: Listener, login: Login, time: Callable[[], float]) -> None:
+        super().__init__(streams)
+        self._listener, self._login, self._time = listener, login, time
         self._dialogue = Dialogue()
         self._waiting: dict[str, tuple[asyncio.Future[Answer], Callable[[Answer], None]]] = {}
         self.answered_at: float | None = None
         self.draining = False
 
-    async def listen(self) -> None:
-        """Hand over what the server says, until the connection ends; raises `AmiError` or `OSError`."""
-        while data := await self._reader.read(READ):
-            for said in self._dialogue.receive(data):
-                if isinstance(said, Answer):
-                    self._answered(said)
-                else:
-                    self._listener.heard(said)
-            self._listener.settle()
-        raise AmiError("the server closed the connection")
+    async def log_in(self) -> None:
+        """Log in; raises `LoginError` where Asterisk does not let the manager user in."""
+        fields = {"Username": self._login.username, "Secret": self._login.secret, "Events": "on"}
+        try:
+            await self.ask("Login", fields)
+        except DrainingError:
+            raise
+        except RefusedError as refusal:
+            raise LoginError(f"{refusal}; check user, secret and permit of manager.conf") from None
+
+    def feed(self, data: bytes) -> None:
+        """Hand over what the server says."""
+        for said in self._dialogue.receive(data):
+            if isinstance(said, Answer):
+                self._answered(said)
+            else:
+                self._listener.heard(said)
+        self._listener.settle()
 
     async def ask(
         self,
@@ -104,7 +114,7 @@ class Connection:
             action_id, data = self._dialogue.ask(action, fields or {})
         except UnsendableError as error:
             raise AmiError(f"{action}: {error}") from None
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future = self.answers.expect()
         self._waiting[action_id] = (future, take)
         try:
             self._send(data)
@@ -121,11 +131,8 @@ class Connection:
         return answer
 
     def close(self) -> None:
-        """End the connection at once, and with it whatever waits for an answer."""
+        """End the connection at once: a server that reads nothing would keep it open."""
         self._writer.transport.abort()
-        for future, _ in self._waiting.values():
-            if not future.done():
-                future.set_exception(AmiError("the connection to Asterisk ended"))
 
     def _send(self, data: bytes) -> None:
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
@@ -137,18 +144,20 @@ class Connection:
         self.draining = not answer.accepted and answer.said == SHUTTING_DOWN
         future, take = self._waiting[answer.action_id]
         take(answer)
-        if not future.done():
-            future.set_result(answer)
+        self.answers.give(future, answer)
 
 
-Dial = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+Dial = Callable[[], Awaitable[Streams]]
 """How a connection is made."""
 
 
 def dial_to(host: str, port: int, *, tls: ssl.SSLContext | None) -> Dial:
     """Return how to connect to that address, with TLS where a context is given."""
+    return partial(asyncio.open_connection, host, port, ssl=tls, limit=CHUNK)
 
-    async def dial() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection(host, port, ssl=tls, limit=READ)
 
-    return dial
+def connected(
+    listener: Listener, *, dial: Dial, login: Login, time: Callable[[], float]
+) -> AbstractAsyncContextManager[Connection]:
+    """Open a connection and log in; close it at the end. Raises `LostError` or `OSError`."""
+    return connection.opened(dial, partial(Connection, listener=listener, login=login, time=time))

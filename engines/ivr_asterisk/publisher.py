@@ -51,9 +51,8 @@ class Publisher:
         self.trusting = False
         """While Asterisk drains it confirms nothing: events are believed."""
 
-    def begin(self, session: str, *, seq: int) -> None:
-        """Begin another life of Asterisk: nothing of the old one runs."""
-        self._mirror.begin(session, seq=seq)
+    def clear(self) -> None:
+        """Forget every channel: nothing of an earlier life of Asterisk runs."""
         for known in (self._published, self._uniqueids, self._touched, self._model.channels):
             known.clear()
         for asked in (self.doubted, self.again, self.starts):

@@ -17,6 +17,7 @@ from ivr_asterisk.connection import AmiError, Connection, DrainingError, Refused
 from ivr_asterisk.dialogue import Answer
 from ivr_asterisk.publisher import NO_CHANNEL, Publisher
 from ivr_engine.model import Ack, AwayError, Result, State, UnknownRuntimeError
+from ivr_engine.reconnect import LostError
 
 COMMAND_S: Final = 3.5
 """How long a command may take: the agent waits 4 s."""
@@ -51,6 +52,7 @@ class Stops:
         return await self._one_at_a_time(runtime_id, stop_id, self._hang_up)
 
     async def _one_at_a_time(self, runtime_id: str, stop_id: str, act: Act) -> Ack:
+        self._connection()
         self._publisher.channel_of(runtime_id)
         lock = self._locks.setdefault(runtime_id, asyncio.Lock())
         try:
@@ -61,7 +63,7 @@ class Stops:
                 return await self._carry_out(channel, stop_id, act)
         except TimeoutError:
             raise AwayError("what became of the command was not seen in time") from None
-        except AmiError as error:
+        except LostError as error:
             raise AwayError(str(error)) from None
 
     async def _carry_out(self, channel: Channel, stop_id: str, act: Act) -> Ack:

@@ -6,33 +6,36 @@ Owns that nobody waits for an answer of a lost connection. Called by a bridge's 
 import asyncio
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ivr_engine.reconnect import LostError
 
+AnyAnswer = TypeVar("AnyAnswer")
+"""An answer as the engine's connection reads it."""
 
-class Answers:
+
+class Answers(Generic[AnyAnswer]):
     """The answers of one connection."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._lost: asyncio.Future[str] = self._loop.create_future()
-        self._expected: set[asyncio.Future[str]] = {self._lost}
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._expected: set[asyncio.Future[Any]] = {self._lost}
 
-    def expect(self) -> asyncio.Future[str]:
+    def expect(self) -> asyncio.Future[AnyAnswer]:
         """Return an answer to wait for; raises `LostError` if none can come any more."""
         if self._lost.done():
             self._lost.result()
-        answer: asyncio.Future[str] = self._loop.create_future()
+        answer: asyncio.Future[AnyAnswer] = self._loop.create_future()
         self._expected.add(answer)
         answer.add_done_callback(self._expected.discard)
         return answer
 
     @staticmethod
-    def give(answer: asyncio.Future[str] | None, text: str) -> None:
+    def give(waiting: asyncio.Future[AnyAnswer] | None, answer: AnyAnswer) -> None:
         """Take in an answer; None: nobody waits for it."""
-        if answer and not answer.done():
-            answer.set_result(text)
+        if waiting and not waiting.done():
+            waiting.set_result(answer)
 
     def lose(self, reason: LostError) -> None:
         """End each wait: the connection is lost."""
@@ -41,8 +44,8 @@ class Answers:
                 answer.set_exception(reason)
                 answer.exception()  # nobody may wait for it any more
 
-    async def lost(self, *, within_s: float) -> None:
-        """Wait so long; raises `LostError` as soon as the connection is lost."""
+    async def lost(self, *, within_s: float | None = None) -> None:
+        """Wait so long, or for ever; raises `LostError` as soon as the connection is lost."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await asyncio.shield(self._lost)

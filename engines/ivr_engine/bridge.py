@@ -17,7 +17,7 @@ from ivr_engine.connection import Link
 from ivr_engine.life import TIMES, Life, Times
 from ivr_engine.model import StopType
 from ivr_engine.reconnect import LostError, Served
-from ivr_engine.stopping import Stops
+from ivr_engine.stopping import Hands, Stops
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,11 @@ UNREADABLE: Final = (KeyError, ValueError, OverflowError)
 Event = Mapping[str, Any]
 """What an engine tells of itself, or of one channel: names and values."""
 
-AnyLink = TypeVar("AnyLink", bound=Link)
+AnyLink = TypeVar("AnyLink", bound=Link[Any])
 AnyChannels = TypeVar("AnyChannels", bound=Channels)
 
 
-class Bridge(ABC, Generic[AnyLink, AnyChannels]):
+class Bridge(Hands, ABC, Generic[AnyLink, AnyChannels]):
     """The channels of one engine. `connect` opens a connection, logged in, whose events go to its argument.
 
     `stops` are the durations of `Stops`.
@@ -58,7 +58,7 @@ class Bridge(ABC, Generic[AnyLink, AnyChannels]):
         self._looks = asyncio.Semaphore(LOOKS)
         self._unreadable = 0
 
-    # What an engine adds
+    # What an engine adds, beside `has_branch`, `transfer` and `kill` of `Hands`
 
     @abstractmethod
     def heard(self, event: Event) -> None:
@@ -75,18 +75,6 @@ class Bridge(ABC, Generic[AnyLink, AnyChannels]):
     @abstractmethod
     async def is_there(self, call: Call) -> bool:
         """Whether the channel exists."""
-
-    @abstractmethod
-    async def has_branch(self, call: Call) -> bool:
-        """Whether the running script is known to have an External Stop branch."""
-
-    @abstractmethod
-    async def transfer(self, call: Call) -> bool:
-        """Lead the channel into that branch; False: there is no such channel."""
-
-    @abstractmethod
-    async def kill(self, call: Call) -> bool:
-        """Hang the channel up; False: there is no such channel."""
 
     @abstractmethod
     async def store(self, call: Call, ids: str) -> bool:

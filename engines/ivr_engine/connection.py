@@ -8,9 +8,9 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from ivr_engine.answers import Answers
+from ivr_engine.answers import Answers, AnyAnswer
 from ivr_engine.reconnect import LostError
 from ivr_engine.telling import told
 
@@ -27,12 +27,12 @@ class UnreadableError(Exception):
     """What came is not the engine's protocol: from here on nothing can be read."""
 
 
-class Link(ABC):
+class Link(ABC, Generic[AnyAnswer]):
     """One connection; once it is lost, it is never used again."""
 
     def __init__(self, streams: Streams) -> None:
         self._reader, self._writer = streams
-        self.answers = Answers()
+        self.answers: Answers[AnyAnswer] = Answers()
 
     @abstractmethod
     async def log_in(self) -> None:
@@ -62,7 +62,7 @@ class Link(ABC):
         self._writer.close()
 
 
-AnyLink = TypeVar("AnyLink", bound=Link)
+AnyLink = TypeVar("AnyLink", bound=Link[Any])
 
 
 @asynccontextmanager

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ivr_engine.mirror import Mirror
-from ivr_engine.model import AwayError, Snapshot
+from ivr_engine.model import Ack, AwayError, Snapshot
 from ivr_engine.reconnect import LostError, Served
 from ivr_engine.reporter import Reporter
-from ivr_engine.stopping import Stops
 
 log = logging.getLogger(__name__)
 
@@ -104,10 +103,22 @@ class Life:
         self._answered = max(self._answered, self.now() if asked_at is None else asked_at)
 
 
+class Commands(Protocol):
+    """The two commands of the engine protocol, as `stopping` or a bridge of its own carries them out."""
+
+    async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
+        """Hand control to the External Stop branch, or end the call."""
+        ...
+
+    async def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
+        """End the call."""
+        ...
+
+
 class Joined:
     """What the server asks of a bridge: the life of its engine, and the stops of its calls."""
 
-    def __init__(self, life: Life, stops: Stops) -> None:
+    def __init__(self, life: Life, stops: Commands) -> None:
         self._life = life
         self.snapshot = life.snapshot
         self.external_stop, self.terminate = stops.external_stop, stops.terminate

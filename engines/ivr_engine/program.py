@@ -13,16 +13,15 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import SystemRandom
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from aiohttp import web
 
 from ivr_engine.address import ListenError
-from ivr_engine.bridge import Bridge
-from ivr_engine.life import Joined, Life
+from ivr_engine.life import Commands, Joined, Life
 from ivr_engine.links import links_in
 from ivr_engine.log import log_to_stderr
-from ivr_engine.reconnect import stay_connected
+from ivr_engine.reconnect import Served, stay_connected
 from ivr_engine.reporter import Reporter
 from ivr_engine.server import application, serving
 from ivr_engine.settings import EngineSettings, StartError
@@ -82,7 +81,20 @@ async def speaking(app: web.Application, reporter: Reporter, chosen: EngineSetti
         delivery.cancel()
 
 
-async def join(chosen: EngineSettings, make: Callable[[Life], Bridge[Any, Any]], *, node: str | None) -> None:
+class Connecting(Protocol):
+    """A bridge: `bridge.Bridge`, or one that asks its engine in its own way."""
+
+    @property
+    def stops(self) -> Commands:
+        """The two commands."""
+        ...
+
+    async def connection(self, served: Served) -> None:
+        """Serve over one connection until it is lost; raises `LostError` or `OSError`."""
+        ...
+
+
+async def join(chosen: EngineSettings, make: Callable[[Life], Connecting], *, node: str | None) -> None:
     """Run a bridge until SIGTERM or SIGINT: its side of the protocol, and its connection to the engine."""
     time = asyncio.get_running_loop().time
     reporter = Reporter(session="", time=time)

@@ -1,6 +1,6 @@
 """Keeps a bridge connected to its engine: connects, serves until the connection is lost, pauses, connects again.
 
-Owns the pauses, and that a lost engine is told once and not with every attempt. Called by bridges.
+Owns the pauses, and that each reason is told once and not with every attempt. Called by bridges.
 """
 
 import asyncio
@@ -23,8 +23,16 @@ JITTER: Final = 0.3
 """How much shorter a pause may be, as a part of it: many bridges must not come at once."""
 
 
+REFUSED_S: Final = 15.0
+"""The longest pause after a refused login: programs that watch for guessed passwords would shut the bridge out."""
+
+
 class LostError(Exception):
     """The connection to the engine is lost, or was refused; says why, without quoting the engine's data."""
+
+
+class LoginError(LostError):
+    """The engine does not let the bridge in."""
 
 
 class Served(Protocol):
@@ -45,22 +53,29 @@ async def stay_connected(
 
     `connection` ends with `LostError` or `OSError`. It calls its argument once it serves: the next pause is short then.
     """
-    pause_s, silent = FIRST_S, False
+    pause_s, said = FIRST_S, set[str]()
 
     def served() -> None:
-        nonlocal pause_s, silent
-        if silent:
+        nonlocal pause_s
+        if said:
             log.info("the engine answers again", extra={"action": "engine_connected"})
-        pause_s, silent = FIRST_S, False
+        pause_s = FIRST_S
+        said.clear()
 
     while True:
         try:
             await connection(served)
         except (LostError, OSError) as error:
-            if not silent:
-                reason = str(error) if isinstance(error, LostError) else told(error)
-                reason = "no answer in time" if isinstance(error, TimeoutError) else reason
+            if (reason := _why(error)) not in said:
                 log.warning("no connection to the engine: %s", reason, extra={"action": "engine_lost"})
-            silent = True
+            said.add(reason)
+            if isinstance(error, LoginError):
+                pause_s = REFUSED_S
         await pause(pause_s * (1 - JITTER * rng.random()))
         pause_s = min(pause_s * 2, LONGEST_S)
+
+
+def _why(error: LostError | OSError) -> str:
+    if isinstance(error, LostError):
+        return str(error)
+    return "no answer in time" if isinstance(error, TimeoutError) else told(error)

@@ -6,9 +6,10 @@ without proof is refused as temporary, so that the agent sends it again. What is
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 from ivr_engine.calls import Call
 from ivr_engine.model import Ack, AwayError, Result, State, UnknownRuntimeError
@@ -21,36 +22,36 @@ PROOF_S: Final = 1.0
 """How long to wait for the event that proves a stop, before the engine is asked and the stop repeated."""
 
 
-class Hands(Protocol):
+class Hands(ABC):
     """What a bridge does to a channel; it may raise `LostError` or `TimeoutError`. False: there is no such channel."""
 
+    @abstractmethod
     def running(self, runtime_id: str) -> Call | None:
         """Return the call that the runtime is, if it runs."""
-        ...
 
+    @abstractmethod
     def gone(self, call: Call) -> None:
         """Take in that the channel is gone."""
-        ...
 
+    @abstractmethod
     async def has_branch(self, call: Call) -> bool:
         """Whether the running script is known to have an External Stop branch."""
-        ...
 
+    @abstractmethod
     async def transfer(self, call: Call) -> bool:
         """Lead the channel into that branch."""
-        ...
 
+    @abstractmethod
     async def kill(self, call: Call) -> bool:
         """Hang the channel up."""
-        ...
 
+    @abstractmethod
     async def keep(self, call: Call, ids: str) -> bool:
         """Keep the stop ids in the channel."""
-        ...
 
+    @abstractmethod
     async def look(self, call: Call) -> None:
         """Ask the engine what the channel does, and take it in."""
-        ...
 
 
 class _Turn:

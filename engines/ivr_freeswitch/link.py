@@ -16,7 +16,7 @@ from ivr_engine import connection
 from ivr_engine.answers import json_object
 from ivr_engine.bridge import Event
 from ivr_engine.connection import Streams
-from ivr_engine.reconnect import LostError
+from ivr_engine.reconnect import LoginError, LostError
 from ivr_freeswitch.frames import Frame, Frames
 
 SUBSCRIPTION: Final = (
@@ -39,7 +39,7 @@ class RefusedError(LostError):
     """The engine does not let this user run a command."""
 
 
-class Link(connection.Link):
+class Link(connection.Link[str]):
     """One connection. `take` gets each event in order."""
 
     def __init__(self, streams: Streams, *, take: Callable[[Event], None], user: str | None, password: str) -> None:
@@ -56,7 +56,7 @@ class Link(connection.Link):
         """Log in and subscribe; raises `LostError`."""
         await self._asked_to_log_in
         if not (await self._say(self._login)).startswith("+OK"):
-            raise LostError("the engine refused the login: check user and password")
+            raise LoginError("the engine refused the login: check user and password")
         if await self._say(f"event json {SUBSCRIPTION}") != SUBSCRIBED:
             raise LostError("the engine refused the subscription: allow the user the events of docs/freeswitch.md")
 

@@ -79,7 +79,7 @@ def test_over_tls_the_certificate_must_prove_asterisk(tmp_path: Path) -> None:
             session = listed(engine, 3)["session"]
             assert known.poll() is None
         with bridge(log, **at):
-            eventually(lambda: "asterisk_away" in log.read_text(), within_s=20)
+            eventually(lambda: "engine_lost" in log.read_text(), within_s=20)
             assert "SSLCertVerificationError: CERTIFICATE_VERIFY_FAILED" in log.read_text()
             assert ask(engine, "/v1/status") is None
         with bridge(log, **at, AMI_CA=pem):

@@ -9,18 +9,22 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from random import Random
 from typing import Any, Final, cast
 
 from ami import Asterisk, Dialplan, Server, Settings
 from ami.recording import FOLDER
 from ami.session import Session
-from ivr_asterisk.bridge import Bridge, Login
+from ivr_asterisk.bridge import Bridge
+from ivr_asterisk.connection import Login, connected
 from ivr_asterisk.mapping import Rule, Scripts
 from ivr_asterisk.model import Model
 from ivr_asterisk.publisher import Publisher
-from ivr_engine.mirror import Mirror
+from ivr_engine.life import Joined, Life
 from ivr_engine.model import Ended, Event, FullState
+from ivr_engine.reconnect import stay_connected
+from ivr_engine.reporter import Reporter
 
 STOP_CONTEXT: Final = "ivr-external-stop"
 STOP_CAUSE: Final = 8
@@ -74,6 +78,21 @@ class Wire:
                 self.reader.feed_data(piece)
 
 
+class Told(Reporter):
+    """Keeps what the agent would be told of the engine's life."""
+
+    def __init__(self, told: list[Event]) -> None:
+        super().__init__(session="", time=asyncio.get_running_loop().time)
+        self._told = told
+
+    def put(self, event: Event) -> None:
+        self._told.append(event)
+
+    def begin(self, session: str) -> None:
+        super().begin(session)
+        self._told.clear()
+
+
 class Bridged:
     """An Asterisk and a bridge at it. `refused` makes connecting fail."""
 
@@ -85,25 +104,30 @@ class Bridged:
         self.refused = False
         self.dialled_at: list[float] = []
         self.cut: Callable[[bytes], list[bytes]] = lambda data: [data]
-        self.bridge = self._new_bridge()
+        self._new_bridge()
         self._running: asyncio.Task[None] | None = None
 
-    def _new_bridge(self) -> Bridge:
-        self.mirror = Mirror(session="", publish=self.told.append)
-        self.publisher = Publisher(Model(self.scripts, stop_cause=STOP_CAUSE), self.mirror, now_s=time.time)
-        return Bridge(
-            mirror=self.mirror,
+    def _new_bridge(self) -> None:
+        time_s = asyncio.get_running_loop().time
+        life = Life(Told(self.told), time=time_s)
+        self.publisher = Publisher(Model(self.scripts, stop_cause=STOP_CAUSE), life.mirror, now_s=time.time)
+        login = Login(username="ivr", secret="secret")
+        self._asks = Bridge(
             publisher=self.publisher,
-            begin_session=lambda _: self.told.clear(),
-            dial=self._dial,
-            login=Login(username="ivr", secret="secret", node="a@127.0.0.1"),
+            life=life,
+            connect=partial(connected, dial=self._dial, login=login, time=time_s),
+            node="a@127.0.0.1",
             branches=self.scripts.branches,
             stop_cause=STOP_CAUSE,
             audit_s=self.audit_s,
-            time=asyncio.get_running_loop().time,
             now_us=lambda: time.time_ns() // 1000,
-            rng=Random(1),  # noqa: S311  # pauses, not secrets
         )
+        self.bridge = Joined(life, self._asks.stops)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the bridge has listed all channels over a connection that lives."""
+        return self._asks.reachable
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         self.dialled_at.append(asyncio.get_running_loop().time())
@@ -115,7 +139,9 @@ class Bridged:
 
     def start(self) -> None:
         """Let the bridge run."""
-        self._running = asyncio.get_running_loop().create_task(self.bridge.run())
+        self._running = asyncio.get_running_loop().create_task(
+            stay_connected(self._asks.connection, rng=Random(1))  # noqa: S311  # pauses, not secrets
+        )
 
     async def stop(self) -> None:
         """End the bridge, as a SIGTERM does."""
@@ -127,7 +153,7 @@ class Bridged:
     async def restart_bridge(self) -> None:
         """Let another bridge take over, which knows nothing of the first."""
         await self.stop()
-        self.bridge = self._new_bridge()
+        self._new_bridge()
         self.start()
         await self.up()
 
@@ -142,7 +168,7 @@ class Bridged:
 
     async def up(self) -> None:
         """Wait until the bridge has listed all channels."""
-        await self.until(lambda: self.bridge.reachable)
+        await self.until(lambda: self.reachable)
 
     async def until(self, arrived: Callable[[], Any], *, within_s: float = 200.0) -> None:
         """Wait for a condition, seconds of the loop's clock."""

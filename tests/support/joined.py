@@ -9,7 +9,9 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, Final
 
 import ivr_asterisk.__main__ as program
@@ -20,7 +22,10 @@ from ami.recording import FOLDER
 from ivr_asterisk.bridge import Bridge
 from ivr_asterisk.naming import runtime_id
 from ivr_asterisk.settings import Settings as BridgeSettings
+from ivr_engine.life import Joined as Engine
+from ivr_engine.life import Life
 from ivr_engine.model import Ended, Event, FullState
+from ivr_engine.reconnect import stay_connected
 from ivr_engine.reporter import Reporter
 
 RECORDED: Final = (FOLDER / "config" / "extensions.conf").read_text()
@@ -54,13 +59,14 @@ class Told(Reporter):
 
 @dataclass(slots=True)
 class Joined:
-    """A bridge and its Asterisk. `bridge` is the one that was started last."""
+    """A bridge and its Asterisk. `bridge` is what the server asks of the one that was started last."""
 
     asterisk: Asterisk
     server: Server
     settings: BridgeSettings
     told: Told
-    bridge: Bridge
+    bridge: Engine = field(init=False)
+    asks: Bridge = field(init=False)
     running: list["asyncio.Task[None]"] = field(default_factory=list)
 
     @property
@@ -105,12 +111,15 @@ class Joined:
 
     async def reachable(self) -> None:
         """Wait until the bridge has listed all channels."""
-        await self.until(lambda: self.bridge.reachable)
+        await self.until(lambda: self.asks.reachable)
 
     async def start(self) -> None:
         """Start the bridge, or another one in its place."""
-        self.bridge = _built(self.settings, self.told, self.server)
-        self.running.append(asyncio.get_running_loop().create_task(self.bridge.run()))
+        loop = asyncio.get_running_loop()
+        life = Life(self.told, time=loop.time)
+        self.asks = program.build(self.settings, life, dial=partial(asyncio.open_unix_connection, self.server.path))
+        self.bridge = Engine(life, self.asks.stops)
+        self.running.append(loop.create_task(stay_connected(self.asks.connection, rng=SystemRandom())))
         await self.reachable()
 
     async def stop(self) -> None:
@@ -140,8 +149,7 @@ async def joined(
                 incoming(asterisk, "ivr", "welcome")
             await asyncio.sleep(0.1)
             bridge_settings = _settings(scripts)
-            told = Told()
-            one = Joined(asterisk, server, bridge_settings, told, _built(bridge_settings, told, server))
+            one = Joined(asterisk, server, bridge_settings, Told())
             await one.start()
             try:
                 yield one
@@ -160,12 +168,3 @@ def _settings(scripts: Iterable[dict[str, Any]]) -> BridgeSettings:
             "scripts": json.dumps(list(scripts)),
         }
     )
-
-
-def _built(settings: BridgeSettings, told: Told, server: Server) -> Bridge:
-    """Return the bridge of the program, but for the socket on which it calls."""
-
-    async def dial() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_unix_connection(server.path, limit=256 * 1024)
-
-    return program.build(settings, told, asyncio.get_running_loop(), dial=dial)

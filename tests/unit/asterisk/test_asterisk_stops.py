@@ -285,7 +285,7 @@ def test_without_a_connection_stops_are_refused_for_now() -> None:
             runtime = await call(world)
             world.refused = True
             world.wires[-1].end()
-            await world.until(lambda: not world.bridge.reachable)
+            await world.until(lambda: not world.reachable)
             with pytest.raises(AwayError, match="no connection"):
                 await world.bridge.terminate(runtime.id, stop_id="one")
 

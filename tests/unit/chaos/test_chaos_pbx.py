@@ -14,6 +14,7 @@ from chaos.played import CODES
 from chaos.recorder import Recorder, read
 from chaos.schedule import Profile, Upset, Upsetting, draw
 from chaos.witness import WITH_BRANCH
+from ivr_engine import program
 from virtual import timeless
 
 NODES = ("a@127.0.0.1", "b@127.0.0.1", "c@127.0.0.2")
@@ -128,8 +129,10 @@ def test_the_dialplan_has_the_scripts_that_are_called_and_the_branches_that_are_
     assert set(dialplan.contexts["ivr-external-stop"].extensions) == WITH_BRANCH
 
 
-def test_the_bridge_that_is_started_has_the_witness(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[type] = []
-    monkeypatch.setattr(bridge.program, "main", lambda _: started.append(bridge.program.Bridge) or 0)
+@pytest.mark.parametrize("name", ["asterisk", "freeswitch"])
+def test_the_bridge_that_is_started_has_the_witness(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[tuple[str, type]] = []
+    monkeypatch.setattr(program, "main", lambda *_, **told: started.append((told["name"], program.Joined)) or 0)
+    monkeypatch.setenv(f"IVR_{name.upper()}_NODE", "a@127.0.0.1")
     assert bridge.main() == 0
-    assert started == [bridge.WitnessedBridge]
+    assert started == [(f"ivr-{name}", bridge.Witnessed)]

@@ -3,16 +3,12 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
-from chaos import switch_bridge
 from chaos.played import CODES
 from chaos.recorder import read
 from chaos.schedule import Profile, SwitchUpsetting, Upset, draw
 from chaos.switch import DIALPLAN, DROPPED, FreeSwitch
 from chaos.witness import WITH_BRANCH
 from esl.dialplan import Dialplan
-from ivr_engine import program
 from virtual import timeless
 
 NODES = ("a@127.0.0.1", "b@127.0.0.1", "d@127.0.0.3")
@@ -89,10 +85,3 @@ def test_the_dialplan_has_the_scripts_that_are_called_and_the_branches_that_are_
     assert all(dialplan.find("ivr", code) for code in CODES)
     assert all(dialplan.find("ivr-external-stop", code) for code in WITH_BRANCH)
     assert not any(dialplan.find("ivr-external-stop", code) for code in {*CODES} - WITH_BRANCH)
-
-
-def test_the_bridge_that_is_started_has_the_witness(monkeypatch: pytest.MonkeyPatch) -> None:
-    served: list[type] = []
-    monkeypatch.setattr(program, "main", lambda *_, **__: served.append(program.Joined) or 0)
-    assert switch_bridge.main() == 0
-    assert served == [switch_bridge.Witnessed]

@@ -1,4 +1,4 @@
-"""A bridge stays connected: it comes back after pauses that grow, and tells a lost engine once."""
+"""A bridge stays connected: it comes back after pauses that grow, and tells each reason once."""
 
 import asyncio
 import logging
@@ -6,8 +6,19 @@ from random import Random
 
 import pytest
 
-from ivr_engine.reconnect import FIRST_S, JITTER, LONGEST_S, LostError, Served, stay_connected
+from ivr_engine.reconnect import (
+    FIRST_S,
+    JITTER,
+    LONGEST_S,
+    REFUSED_S,
+    LoginError,
+    LostError,
+    Served,
+    stay_connected,
+)
 
+CLOSED = "the engine closed the connection"
+REFUSED = "ConnectionRefusedError: Connection refused"
 RNG = Random(1)  # noqa: S311  # pauses, not secrets
 
 
@@ -47,14 +58,23 @@ async def test_after_a_connection_that_served_the_pause_is_short_again() -> None
     assert engine.pauses[5] > FIRST_S > engine.pauses[6]
 
 
-async def test_a_lost_engine_is_told_once_and_so_is_its_return(caplog: pytest.LogCaptureFixture) -> None:
+async def test_each_reason_is_told_once_until_the_engine_answers_again(caplog: pytest.LogCaptureFixture) -> None:
     lost = (False, ConnectionRefusedError(111, "refused"))
     with caplog.at_level(logging.INFO):
-        await Engine(lost, lost, lost, (True, LostError("the engine closed the connection")), lost).run()
+        closed = (False, LostError(CLOSED))
+        await Engine(lost, lost, closed, lost, closed, (True, closed[1]), lost).run()
     told = [(record.action, record.getMessage()) for record in caplog.records]  # type: ignore[attr-defined]  # extra
-    assert [action for action, _ in told] == ["engine_lost", "engine_connected", "engine_lost"]
-    assert told[0][1] == "no connection to the engine: ConnectionRefusedError: Connection refused"
-    assert told[2][1] == "no connection to the engine: the engine closed the connection"
+    why = "no connection to the engine: "
+    reasons = [("engine_lost", f"{why}{one}") for one in (CLOSED, REFUSED)]
+    assert told == [*reversed(reasons), ("engine_connected", "the engine answers again"), *reasons]
+
+
+async def test_after_a_refused_login_the_pause_is_long_so_that_nobody_is_shut_out() -> None:
+    engine = Engine(*[(False, LoginError("check user and password"))] * 4, (False, OSError()))
+    await engine.run()
+    *refused, other = engine.pauses
+    assert all(REFUSED_S * (1 - JITTER) <= pause <= REFUSED_S for pause in refused)
+    assert other <= LONGEST_S
 
 
 async def test_a_defect_is_no_lost_connection() -> None:
