@@ -2,9 +2,6 @@
 
 import http.client
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +10,10 @@ import pytest
 from asterisks import asterisk, bridge, certificate
 from emulators import free_port
 from ivr_engine.conformance.kit import catalogue
+from judged import TOKEN, kit, results
 from stack import eventually
 
 pytestmark = pytest.mark.e2e
-
-TOKEN = "node-token"
 
 
 def ask(url: str, path: str) -> Any:
@@ -43,20 +39,6 @@ def listed(url: str, least: int) -> Any:
     return eventually(enough, within_s=30)
 
 
-def kit(*arguments: str) -> tuple[int, dict[str, Any]]:
-    """Run the kit with --json; return its exit code and what it says."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "ivr_engine.conformance", "--json", *arguments],
-        env={**os.environ, "IVR_AGENT_ENGINE_TOKEN": TOKEN},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.stderr == ""
-    return ended.returncode, json.loads(ended.stdout)
-
-
 def test_the_bridge_passes_every_check_with_the_least_privilege(tmp_path: Path) -> None:
     engine, agent = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     with (
@@ -65,8 +47,7 @@ def test_the_bridge_passes_every_check_with_the_least_privilege(tmp_path: Path) 
     ):
         listed(engine, 30)
         code, told = kit("--engine", engine, "--listen", agent, "--destructive", "--branch", "survey")
-        results = {check["check"]: check["result"] for check in told["checks"]}
-        assert {name: result for name, result in results.items() if result != "pass"} == {}, told
+        assert {name: result for name, result in results(told).items() if result != "pass"} == {}, told
         assert (code, told["pass"]) == (0, len(list(catalogue())))
 
 

@@ -7,17 +7,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from calls import wait_for_calls
 from emulators import ROOT, free_port
 from ivr_engine.conformance.kit import catalogue
+from judged import TOKEN, kit, results
 
 pytestmark = [pytest.mark.e2e, pytest.mark.waits]
 
-TOKEN = "node-token"
 CALLS = [{"name": "test.rootdomain.ru", "scripts": ["player", "survey", "callback"], "calls_per_minute": 1200}]
 ENOUGH = 40
 """How many calls are there before the kit begins: it stops several of each script."""
@@ -43,24 +42,6 @@ def sandbox(address: str, *, agent: str) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(30)
-
-
-def kit(*arguments: str, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
-    """Run the kit with --json; return its exit code and what it says."""
-    ended = subprocess.run(
-        [sys.executable, "-m", "ivr_engine.conformance", "--json", *arguments],
-        env={**os.environ, "IVR_AGENT_ENGINE_TOKEN": token},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.stderr == ""
-    return ended.returncode, json.loads(ended.stdout)
-
-
-def results(told: dict[str, Any]) -> dict[str, str]:
-    return {check["check"]: check["result"] for check in told["checks"]}
 
 
 def test_the_sandbox_passes_every_check_over_tcp() -> None:

@@ -1,7 +1,6 @@
 """The bridge as a process, beside a scripted FreeSWITCH as one, with the samples of docs/freeswitch.md."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,10 +12,9 @@ import pytest
 from bridges import SAMPLES, bridge, program
 from emulators import free_port
 from ivr_engine.conformance.kit import catalogue
+from judged import TOKEN, kit, results
 
 pytestmark = [pytest.mark.e2e, pytest.mark.waits]
-
-TOKEN = "node-token"
 
 
 def lines_until(process: subprocess.Popen[str], action: str) -> list[dict[str, Any]]:
@@ -28,19 +26,6 @@ def lines_until(process: subprocess.Popen[str], action: str) -> list[dict[str, A
         if lines[-1]["action"] == action:
             return lines
     raise AssertionError(f"{action} was not logged: {lines}")
-
-
-def kit(*arguments: str) -> tuple[int, dict[str, Any]]:
-    ended = subprocess.run(
-        [sys.executable, "-m", "ivr_engine.conformance", "--json", *arguments],
-        env={**os.environ, "IVR_AGENT_ENGINE_TOKEN": TOKEN},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.stderr == ""
-    return ended.returncode, json.loads(ended.stdout)
 
 
 def test_the_bridge_passes_every_check_of_the_kit() -> None:
@@ -61,7 +46,7 @@ def test_the_bridge_passes_every_check_of_the_kit() -> None:
     with program("esl", "--port", str(port), *calls), bridge(port, listen=engine, agent=agent, token=TOKEN) as process:
         lines_until(process, "resynchronised")
         code, told = kit("--engine", engine, "--listen", agent, "--destructive", "--branch", "welcome")
-    assert {check["check"]: check for check in told["checks"] if check["result"] != "pass"} == {}
+    assert {name: result for name, result in results(told).items() if result != "pass"} == {}, told
     assert (code, told["pass"]) == (0, len(list(catalogue())))
 
 
