@@ -81,3 +81,5 @@ async def opened(
         reading.cancel()
         made.close()
         await asyncio.wait({reading})
+        if not reading.cancelled():
+            reading.result()  # a defect in what takes the events must end the program, not look like a lost engine

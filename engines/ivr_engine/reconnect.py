@@ -22,7 +22,6 @@ LONGEST_S: Final = 5.0
 JITTER: Final = 0.3
 """How much shorter a pause may be, as a part of it: many bridges must not come at once."""
 
-
 REFUSED_S: Final = 15.0
 """The longest pause after a refused login: programs that watch for guessed passwords would shut the bridge out."""
 
