@@ -35,7 +35,7 @@ async def live(chosen: Settings) -> None:
 
 def build(chosen: Settings, life: Life, *, dial: Dial | None = None) -> Bridge:
     """Return the bridge with all its parts. `dial` connects to Asterisk, by default as the settings say."""
-    scripts = Scripts(tuple(rule.rule() for rule in chosen.scripts), branches=chosen.stop_context)
+    scripts = Scripts(chosen.scripts, branches=chosen.stop_context)
     dial = dial or dial_to(chosen.host, chosen.port, tls=chosen.tls())
     login = Login(username=chosen.username, secret=chosen.secret.get_secret_value())
     return Bridge(

@@ -5,7 +5,11 @@ Owns the rules of the settings. Called by `model` for each place at which a chan
 
 import re
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from ivr_engine.rules import Domain, Pattern, Text
 
 PASSING: Final = frozenset({"a", "e", "i", "o", "t", "T"})
 """Extensions that Asterisk enters by itself, out of another of the same context: that one still names the script."""
@@ -25,19 +29,30 @@ class Script:
     """Whether it is the External Stop branch of the script with that code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Contexts and extensions that are scripts: regular expressions of the whole, and a template of the code."""
+class Rule(BaseModel):
+    """Places of the dialplan that are scripts: regular expressions of the whole, and a template of the code."""
 
-    context: re.Pattern[str]
-    exten: re.Pattern[str]
-    code: str
-    name: str | None = None
-    domain: str | None = None
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    context: Pattern
+    exten: Pattern = ".+"
+    code: Text = "{exten}"
+    name: Text | None = None
+    domain: Domain | None = None
+
+    @model_validator(mode="after")
+    def _code_can_be_filled_in(self) -> Self:
+        groups = {*re.compile(self.context).groupindex, *re.compile(self.exten).groupindex, "context", "exten"}
+        try:
+            self.code.format(**dict.fromkeys(groups, "x"))
+        except (KeyError, IndexError, ValueError, AttributeError):
+            names = ", ".join(f"{{{name}}}" for name in sorted(groups))
+            raise ValueError(f"code: a text with one or more of {names}") from None
+        return self
 
     def script(self, context: str, exten: str) -> Script | None:
         """Return the script at that place, None if the rule is not about it."""
-        in_context, at_exten = self.context.fullmatch(context), self.exten.fullmatch(exten)
+        in_context, at_exten = re.fullmatch(self.context, context), re.fullmatch(self.exten, exten)
         if in_context is None or at_exten is None:
             return None
         named = {"context": context, "exten": context if exten in NAMELESS else exten}

@@ -12,12 +12,7 @@ from ivr_asterisk.channel import Channel, Place
 from ivr_asterisk.framing import Message, unescape
 from ivr_asterisk.mapping import Script, Scripts
 from ivr_engine.model import StopType
-
-DOMAIN: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
-"""A domain's name, as the engine protocol takes it."""
-
-MAX_TEXT: Final = 256
-"""Characters of a code or a name: the protocol's limit."""
+from ivr_engine.rules import DOMAIN, MAX_TEXT
 
 MAX_UNIQUEID: Final = 256
 
@@ -127,7 +122,7 @@ def _text(text: str) -> str:
 
 
 def _domain(name: str | None) -> str | None:
-    return name.lower() if name and DOMAIN.fullmatch(name) else None
+    return name.lower() if name and DOMAIN.fullmatch(name.lower()) else None
 
 
 def _is_usable(uniqueid: str) -> bool:

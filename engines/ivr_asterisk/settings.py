@@ -3,29 +3,17 @@
 Owns the bridge's own settings, beside those of every engine. Read once, by `__main__`.
 """
 
-import json
-import re
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    model_validator,
-)
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_settings import SettingsConfigDict
 
 from ivr_asterisk.mapping import Rule
-from ivr_asterisk.model import DOMAIN
-from ivr_engine.settings import EngineSettings
+from ivr_engine.settings import EngineSettings, ListOf, Secret
 
 PREFIX: Final = "IVR_ASTERISK_"
 
@@ -52,59 +40,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression ({error})") from None
-    return text
-
-
-def _from_json(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error}); write a list of objects") from None
-
-
 def _existing_file(path: Path) -> Path:
     if not path.is_file():
         raise ValueError(f"{path} is no file; name the file of the certificate authority, PEM")
     return path
 
 
-Pattern = Annotated[str, AfterValidator(_pattern)]
 Word = Annotated[str, StringConstraints(pattern=r"^[^\s,()]{1,79}$")]
 """A context's name."""
-
-
-class ScriptRule(BaseModel):
-    """A rule: which places of the dialplan are a script, and which."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    context: Pattern
-    exten: Pattern = ".+"
-    code: Annotated[str, Field(min_length=1, max_length=256)] = "{exten}"
-    name: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    domain: Annotated[str, StringConstraints(pattern=f"^{DOMAIN.pattern}$")] | None = None
-
-    @model_validator(mode="after")
-    def _code_can_be_filled_in(self) -> Self:
-        rule = self.rule()
-        groups = {*rule.context.groupindex, *rule.exten.groupindex, "context", "exten"}
-        try:
-            self.code.format(**dict.fromkeys(groups, "x"))
-        except (KeyError, IndexError, ValueError, AttributeError):
-            names = ", ".join(f"{{{name}}}" for name in sorted(groups))
-            raise ValueError(f"code: a text with one or more of {names}") from None
-        return self
-
-    def rule(self) -> Rule:
-        """Return the rule as the mapping uses it."""
-        return Rule(re.compile(self.context), re.compile(self.exten), self.code, self.name, self.domain)
 
 
 class Settings(EngineSettings):
@@ -124,10 +67,10 @@ class Settings(EngineSettings):
     username: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,80}$")]
     """The manager user (manager.conf)."""
 
-    secret: Annotated[SecretStr, Field(min_length=1)]
+    secret: Secret
     """Its secret."""
 
-    scripts: Annotated[tuple[ScriptRule, ...], NoDecode, BeforeValidator(_from_json), Field(min_length=1)]
+    scripts: Annotated[tuple[Rule, ...], Field(min_length=1), *ListOf]
     """Which dialplan is a script: a list of {context, exten, code, name, domain}; JSON in the environment."""
 
     stop_context: Word = "ivr-external-stop"

@@ -29,6 +29,9 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 
+Domain = Annotated[str, StringConstraints(to_lower=True, pattern=f"^{DOMAIN.pattern}$")]
+"""A domain, folded to lower case."""
+
 
 class Rule(BaseModel):
     """One kind of script. Without `name` and `domain` the channel's variables tell them; `code` is the place's name."""
@@ -38,7 +41,7 @@ class Rule(BaseModel):
     type: Text = "ivr"
     code: Text | None = None
     name: Text | None = None
-    domain: Annotated[str, StringConstraints(to_lower=True, pattern=f"^{DOMAIN.pattern}$")] | None = None
+    domain: Domain | None = None
     post_processing: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,128}$")] | None = None
     """The context with the External Stop branches of these scripts."""
     catch_all: bool = False

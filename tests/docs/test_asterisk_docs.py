@@ -90,7 +90,7 @@ def test_what_it_copies_is_in_the_distribution() -> None:
 def test_the_sample_dialplan_is_listed_and_stopped_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IVR_ASTERISK_SECRET", "of-manager.conf")
     chosen = BridgeSettings.load(SAMPLES / "h6.toml")
-    scripts = Scripts(tuple(rule.rule() for rule in chosen.scripts), branches=chosen.stop_context)
+    scripts = Scripts(chosen.scripts, branches=chosen.stop_context)
 
     async def story() -> None:
         asterisk = Asterisk(Dialplan(block("ini dialplan")), Settings(channelvars=VARIABLES))

@@ -83,7 +83,7 @@ class Replayed:
 
     def __init__(self, replay: Replay) -> None:
         self.dialogue, self.truth = Dialogue(), Truth()
-        rule = Rule(CONTEXTS, re.compile(".+"), "{exten}", None, "test.rootdomain.ru")
+        rule = Rule(context=CONTEXTS.pattern, domain="test.rootdomain.ru")
         self.model = Model(Scripts((rule,), branches="ivr-external-stop"), stop_cause=8)
         self.mirror = Mirror(session="s", publish=lambda _: None)
         self.publisher = Publisher(self.model, self.mirror, now_s=lambda: 0.0)

@@ -5,7 +5,6 @@ the bridge has listed its channels; `told` holds the events for the agent.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -32,8 +31,8 @@ VARIABLES: Final = ("IVR_NAME", "IVR_DOMAIN", "IVR_STOPS", "IVR_STARTED")
 
 SCRIPTS: Final = Scripts(
     (
-        Rule(re.compile("ivr"), re.compile(".+"), "{exten}"),
-        Rule(re.compile("ivr-(?P<script>.+)"), re.compile(".+"), "{script}"),
+        Rule(context="ivr"),
+        Rule(context="ivr-(?P<script>.+)", code="{script}"),
     ),
     branches=STOP_CONTEXT,
 )

@@ -125,7 +125,7 @@ def test_a_place_is_the_script_of_the_first_rule_that_fits(place: tuple[str, str
 
 
 def test_extensions_that_callers_dial_do_not_fill_the_memory() -> None:
-    scripts = Scripts((Rule(re.compile("ivr"), re.compile(".+"), "{exten}"),), branches="stop")
+    scripts = Scripts((Rule(context="ivr"),), branches="stop")
     for number in range(MAX_KNOWN + 10):
         scripts.find("ivr", str(number))
     assert len(scripts._known) <= MAX_KNOWN
@@ -153,7 +153,7 @@ def load(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> Settings:
 def test_rules_come_from_json_or_from_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rules = [{"context": "ivr-(?P<s>.+)", "exten": "s", "code": "x-{s}", "name": "N", "domain": "a.example"}]
     (rule,) = load(monkeypatch, scripts=json.dumps(rules)).scripts
-    script = rule.rule().script("ivr-player", "s")
+    script = rule.script("ivr-player", "s")
     assert script
     assert (script.code, script.name, script.domain) == ("x-player", "N", "a.example")
     monkeypatch.delenv("IVR_ASTERISK_SCRIPTS")
