@@ -56,6 +56,10 @@ class Event:
 TURNS: Final = 20
 """Turns of the event loop: more than a taken connection needs to reach its handler, or an aborted one its release."""
 
+TOGETHER_TURNS: Final = 1000
+"""Turns after which commands that were sent at the same moment are all there. A time might be over before, on a busy
+machine."""
+
 
 class SmallEngine:
     """The engine. `calls` begin before it is served, the odd ones of a script with an External Stop branch."""
@@ -197,7 +201,8 @@ class SmallEngine:
 
     async def _race(self, row: Row, verb: str, stop_id: str) -> Told:
         fresh = stop_id not in self.seen.get(row["id"], set())
-        await asyncio.sleep(0.3)
+        for _ in range(TOGETHER_TURNS):
+            await asyncio.sleep(0)
         if fresh and row["id"] in self.rows:
             self.seen.get(row["id"], set()).discard(stop_id)
             told = self.act({**self.rows[row["id"]], "state": "running"}, verb, stop_id)
