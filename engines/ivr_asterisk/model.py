@@ -12,7 +12,7 @@ from ivr_asterisk.channel import Channel, Place
 from ivr_asterisk.framing import Message, unescape
 from ivr_asterisk.mapping import Script, Scripts
 from ivr_engine.model import StopType
-from ivr_engine.rules import DOMAIN, MAX_TEXT
+from ivr_engine.rules import MAX_TEXT, domain_of
 
 MAX_UNIQUEID: Final = 256
 
@@ -93,7 +93,7 @@ class Model:
         return Shown(
             code=_text(script.code),
             name=_name(script, title),
-            domain=_domain(root.domain or channel.domain),
+            domain=domain_of(root.domain or channel.domain or ""),
             branch=any(one.branch for one, _ in running),
             rootcode=_text(root.code) if nested else None,
             rootname=_name(*running[0]) if nested else None,
@@ -119,10 +119,6 @@ def _name(script: Script, title: str | None) -> str:
 
 def _text(text: str) -> str:
     return UNPRINTABLE.sub(" ", text)[:MAX_TEXT]
-
-
-def _domain(name: str | None) -> str | None:
-    return name.lower() if name and DOMAIN.fullmatch(name.lower()) else None
 
 
 def _is_usable(uniqueid: str) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ivr_engine.mirror import Mirror
 from ivr_engine.model import FullState, State, StopType
-from ivr_engine.rules import DOMAIN, Script
+from ivr_engine.rules import Script, domain_of
 from ivr_engine.stopids import StopIds
 
 
@@ -76,8 +76,7 @@ class Call:
             self._name = name
             self.scripts[-1].call(name)
         if self._domain is None and self.scripts:
-            told = self.scripts[0].rule.domain or domain.lower()
-            self._domain = told if DOMAIN.fullmatch(told) else None
+            self._domain = domain_of(self.scripts[0].rule.domain or domain)
 
     def show(self, mirror: Mirror) -> None:
         """Tell the mirror what has changed."""

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 MAX_TEXT: Final = 256
 """Characters of a code or name at most: the engine protocol's limit; longer ones are cut."""
 
-DOMAIN: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?")
-"""What the agent takes for a domain, folded to lower case."""
+DOMAIN: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+"""What the agent takes for a domain. It is looked at before it is folded: other letters fold to these, too."""
 
 
 def _pattern(text: str) -> str:
@@ -29,8 +29,13 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
 
-Domain = Annotated[str, StringConstraints(to_lower=True, pattern=f"^{DOMAIN.pattern}$")]
+Domain = Annotated[str, StringConstraints(pattern=f"^{DOMAIN.pattern}$"), AfterValidator(str.lower)]
 """A domain, folded to lower case."""
+
+
+def domain_of(name: str) -> str | None:
+    """Return a domain as the agent is told it, in lower case; None if the name is none."""
+    return name.lower() if DOMAIN.fullmatch(name) else None
 
 
 class Rule(BaseModel):

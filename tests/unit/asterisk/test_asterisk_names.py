@@ -14,6 +14,7 @@ from ivr_asterisk.accepted import MAX_TEXT, Accepted
 from ivr_asterisk.mapping import MAX_KNOWN, Rule, Scripts
 from ivr_asterisk.naming import Life, began_s, rfc3339, runtime_id
 from ivr_asterisk.settings import Settings
+from ivr_engine.rules import domain_of
 from ivr_engine.settings import SettingsError
 
 LIFE = Life("ivr-node-1", "00:00:5e:00:53:01", "2026-11-25 23:24:52")
@@ -129,6 +130,21 @@ def test_extensions_that_callers_dial_do_not_fill_the_memory() -> None:
     for number in range(MAX_KNOWN + 10):
         scripts.find("ivr", str(number))
     assert len(scripts._known) <= MAX_KNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [
+        ("Test.Example", "test.example"),
+        ("a" * 253, "a" * 253),
+        ("", None),
+        ("a b", None),
+        ("a" * 254, None),
+        ("\u212aelvin.example", None),  # the sign folds to a plain k
+    ],
+)
+def test_a_domain_is_judged_as_it_was_told_and_then_folded(name: str, domain: str | None) -> None:
+    assert domain_of(name) == domain
 
 
 # Settings
