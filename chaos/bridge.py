@@ -12,7 +12,8 @@ from chaos import sabotage
 from chaos.witness import Witness
 from ivr_asterisk import __main__ as asterisk
 from ivr_engine import program
-from ivr_engine.life import Commands, Joined, Life
+from ivr_engine.life import Joined, Life
+from ivr_engine.model import Commands
 from ivr_freeswitch import __main__ as freeswitch
 
 BRIDGES: Final = {"IVR_ASTERISK_NODE": asterisk.main, "IVR_FREESWITCH_NODE": freeswitch.main}

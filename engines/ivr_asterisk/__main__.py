@@ -41,7 +41,7 @@ def build(chosen: Settings, life: Life, *, dial: Dial | None = None) -> Bridge:
     return Bridge(
         publisher=Publisher(Model(scripts, stop_cause=chosen.hangup_cause), life.mirror, now_s=time.time),
         life=life,
-        connect=partial(connected, dial=dial, login=login, time=life.now),
+        connect=partial(connected, dial=dial, login=login),
         node=chosen.node,
         branches=chosen.stop_context,
         stop_cause=chosen.hangup_cause,

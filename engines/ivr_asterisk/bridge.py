@@ -88,7 +88,7 @@ class Bridge:
                 self._audit_due.clear()
                 await self._resynchronise(connection)
                 self._life.known, self._connection = True, connection
-                self._life.answered(connection.answered_at)
+                self._life.answered()
                 served()
                 await self._follow(connection)
             finally:
@@ -146,7 +146,7 @@ class Bridge:
             await asyncio.sleep(PING_S)
             with suppress(DrainingError):  # it lives, and says so
                 await connection.ask("Ping")
-            self._life.answered(connection.answered_at)
+            self._life.answered()
             if self._publisher.trusting and not connection.draining:
                 self._audit_due.set()
             self._drain(connection.draining)

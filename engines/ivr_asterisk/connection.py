@@ -69,14 +69,13 @@ class Login:
 
 
 class Connection(connection.Link[Answer]):
-    """A connection to Asterisk's manager interface. `time` is monotonic, in seconds."""
+    """A connection to Asterisk's manager interface."""
 
-    def __init__(self, streams: Streams, *, listener: Listener, login: Login, time: Callable[[], float]) -> None:
+    def __init__(self, streams: Streams, *, listener: Listener, login: Login) -> None:
         super().__init__(streams)
-        self._listener, self._login, self._time = listener, login, time
+        self._listener, self._login = listener, login
         self._dialogue = Dialogue()
         self._waiting: dict[str, tuple[asyncio.Future[Answer], Callable[[Answer], None]]] = {}
-        self.answered_at: float | None = None
         self.draining = False
 
     async def log_in(self) -> None:
@@ -130,17 +129,12 @@ class Connection(connection.Link[Answer]):
             raise (DrainingError if said == SHUTTING_DOWN else RefusedError)(action, said)
         return answer
 
-    def close(self) -> None:
-        """End the connection at once: a server that reads nothing would keep it open."""
-        self._writer.transport.abort()
-
     def _send(self, data: bytes) -> None:
         if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
             raise AmiError("the server does not read what is sent")
         self._writer.write(data)
 
     def _answered(self, answer: Answer) -> None:
-        self.answered_at = self._time()
         self.draining = not answer.accepted and answer.said == SHUTTING_DOWN
         future, take = self._waiting[answer.action_id]
         take(answer)
@@ -156,8 +150,6 @@ def dial_to(host: str, port: int, *, tls: ssl.SSLContext | None) -> Dial:
     return partial(asyncio.open_connection, host, port, ssl=tls, limit=CHUNK)
 
 
-def connected(
-    listener: Listener, *, dial: Dial, login: Login, time: Callable[[], float]
-) -> AbstractAsyncContextManager[Connection]:
+def connected(listener: Listener, *, dial: Dial, login: Login) -> AbstractAsyncContextManager[Connection]:
     """Open a connection and log in; close it at the end. Raises `LostError` or `OSError`."""
-    return connection.opened(dial, partial(Connection, listener=listener, login=login, time=time))
+    return connection.opened(dial, partial(Connection, listener=listener, login=login))

@@ -52,7 +52,7 @@ class Stops:
         return await self._one_at_a_time(runtime_id, stop_id, self._hang_up)
 
     async def _one_at_a_time(self, runtime_id: str, stop_id: str, act: Act) -> Ack:
-        self._connection()
+        self._connection()  # while there is none, nobody is said to be unknown
         self._publisher.channel_of(runtime_id)
         lock = self._locks.setdefault(runtime_id, asyncio.Lock())
         try:

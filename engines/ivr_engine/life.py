@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ivr_engine.mirror import Mirror
-from ivr_engine.model import Ack, AwayError, Snapshot
+from ivr_engine.model import AwayError, Commands, Snapshot
 from ivr_engine.reconnect import LostError, Served
 from ivr_engine.reporter import Reporter
 
@@ -101,18 +101,6 @@ class Life:
     def answered(self, asked_at: float | None = None) -> None:
         """Note that the engine answered what it was asked at that time, or spoke just now."""
         self._answered = max(self._answered, self.now() if asked_at is None else asked_at)
-
-
-class Commands(Protocol):
-    """The two commands of the engine protocol, as `stopping` or a bridge of its own carries them out."""
-
-    async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
-        """Hand control to the External Stop branch, or end the call."""
-        ...
-
-    async def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
-        """End the call."""
-        ...
 
 
 class Joined:

@@ -5,7 +5,7 @@ Owns shapes only. Engines make them, `reporter` and `server` put them on the wir
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 MAX_NUMBER: Final = 128
 """Characters of a caller, a called number or a call id at most: longer ones are cut, because they come from outside."""
@@ -124,3 +124,15 @@ class UnknownRuntimeError(Exception):
 
 class AwayError(Exception):
     """The engine behind a bridge does not answer: nobody knows what runs, and no command can be carried out."""
+
+
+class Commands(Protocol):
+    """The two commands of the engine protocol. `AwayError` may be raised by either."""
+
+    async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
+        """Hand control to the External Stop branch, or end the runtime; raises `UnknownRuntimeError`."""
+        ...
+
+    async def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
+        """End the runtime; raises `UnknownRuntimeError`."""
+        ...

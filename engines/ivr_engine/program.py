@@ -18,9 +18,10 @@ from typing import Any, Final, Protocol, TypeVar
 from aiohttp import web
 
 from ivr_engine.address import ListenError
-from ivr_engine.life import Commands, Joined, Life
+from ivr_engine.life import Joined, Life
 from ivr_engine.links import links_in
 from ivr_engine.log import log_to_stderr
+from ivr_engine.model import Commands
 from ivr_engine.reconnect import Served, stay_connected
 from ivr_engine.reporter import Reporter
 from ivr_engine.server import application, serving

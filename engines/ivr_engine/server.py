@@ -12,14 +12,14 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 
 from ivr_engine.address import Address, listening
 from ivr_engine.guard import Handler, RefusedError, carries, guard
-from ivr_engine.model import MAX_AGE_S, Ack, AwayError, Snapshot, UnknownRuntimeError
+from ivr_engine.model import MAX_AGE_S, Ack, AwayError, Commands, Snapshot, UnknownRuntimeError
 from ivr_engine.telling import wrong_fields
 
 SHUTDOWN_S: Final = 0.5
 """How long open requests may still take when the process ends."""
 
 
-class Engine(Protocol):
+class Engine(Commands, Protocol):
     """What an engine, or a bridge to one, implements. `AwayError` may be raised by every method."""
 
     @property
@@ -34,14 +34,6 @@ class Engine(Protocol):
 
     def snapshot(self) -> Snapshot:
         """Return every runtime. Called for every status, so it must be cheap: keep a `Mirror`."""
-        ...
-
-    async def external_stop(self, runtime_id: str, *, stop_id: str) -> Ack:
-        """Hand control to the External Stop branch, or end the runtime; raises `UnknownRuntimeError`."""
-        ...
-
-    async def terminate(self, runtime_id: str, *, stop_id: str) -> Ack:
-        """End the runtime; raises `UnknownRuntimeError`."""
         ...
 
 

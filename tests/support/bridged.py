@@ -23,7 +23,7 @@ from ivr_asterisk.publisher import Publisher
 from ivr_engine.life import Joined, Life
 from ivr_engine.model import Ended, Event, FullState
 from ivr_engine.reconnect import stay_connected
-from ivr_engine.reporter import Reporter
+from noted import Noted
 
 STOP_CONTEXT: Final = "ivr-external-stop"
 STOP_CAUSE: Final = 8
@@ -77,28 +77,12 @@ class Wire:
                 self.reader.feed_data(piece)
 
 
-class Told(Reporter):
-    """Keeps what the agent would be told of the engine's life."""
-
-    def __init__(self, told: list[Event]) -> None:
-        super().__init__(session="", time=asyncio.get_running_loop().time)
-        self._told = told
-
-    def put(self, event: Event) -> None:
-        self._told.append(event)
-
-    def begin(self, session: str) -> None:
-        super().begin(session)
-        self._told.clear()
-
-
 class Bridged:
     """An Asterisk and a bridge at it. `refused` makes connecting fail."""
 
     def __init__(self, asterisk: Asterisk, *, scripts: Scripts = SCRIPTS, audit_s: float = 60.0) -> None:
         self.asterisk, self.server = asterisk, Server(asterisk)
         self.scripts, self.audit_s = scripts, audit_s
-        self.told: list[Event] = []
         self.wires: list[Wire] = []
         self.refused = False
         self.dialled_at: list[float] = []
@@ -107,14 +91,14 @@ class Bridged:
         self._running: asyncio.Task[None] | None = None
 
     def _new_bridge(self) -> None:
-        time_s = asyncio.get_running_loop().time
-        life = Life(Told(self.told), time=time_s)
+        self.told: list[Event] = []
+        life = Life(Noted(self.told, []), time=asyncio.get_running_loop().time)
         self.publisher = Publisher(Model(self.scripts, stop_cause=STOP_CAUSE), life.mirror, now_s=time.time)
         login = Login(username="ivr", secret="secret")
         self._asks = Bridge(
             publisher=self.publisher,
             life=life,
-            connect=partial(connected, dial=self._dial, login=login, time=time_s),
+            connect=partial(connected, dial=self._dial, login=login),
             node="a@127.0.0.1",
             branches=self.scripts.branches,
             stop_cause=STOP_CAUSE,

@@ -26,7 +26,7 @@ from ivr_engine.life import Joined as Engine
 from ivr_engine.life import Life
 from ivr_engine.model import Ended, Event, FullState
 from ivr_engine.reconnect import stay_connected
-from ivr_engine.reporter import Reporter
+from noted import Noted
 
 RECORDED: Final = (FOLDER / "config" / "extensions.conf").read_text()
 """The dialplan of the recordings."""
@@ -42,21 +42,6 @@ SCRIPTS: Final = ({"context": CONTEXTS, "domain": DOMAIN},)
 SOON_S: Final = 30.0
 
 
-class Told(Reporter):
-    """Keeps what the agent would be told."""
-
-    def __init__(self) -> None:
-        super().__init__(session="", time=asyncio.get_running_loop().time)
-        self.events: list[Event] = []
-        self.sessions: list[str] = []
-
-    def put(self, event: Event) -> None:
-        self.events.append(event)
-
-    def begin(self, session: str) -> None:
-        self.sessions.append(session)
-
-
 @dataclass(slots=True)
 class Joined:
     """A bridge and its Asterisk. `bridge` is what the server asks of the one that was started last."""
@@ -64,7 +49,8 @@ class Joined:
     asterisk: Asterisk
     server: Server
     settings: BridgeSettings
-    told: Told
+    told: list[Event] = field(default_factory=list)
+    sessions: list[str] = field(default_factory=list)
     bridge: Engine = field(init=False)
     asks: Bridge = field(init=False)
     running: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -89,9 +75,7 @@ class Joined:
 
     def ends(self, channel: Channel) -> list[str]:
         """Return the termination types with which the channel's runtime was said to end."""
-        return [
-            str(one.stoptype) for one in self.told.events if isinstance(one, Ended) and one.id == self.id_of(channel)
-        ]
+        return [str(one.stoptype) for one in self.told if isinstance(one, Ended) and one.id == self.id_of(channel)]
 
     async def call(self, exten: str, *, context: str = "ivr", **caller: str) -> Channel:
         """Let a call in and wait until it is listed."""
@@ -116,7 +100,7 @@ class Joined:
     async def start(self) -> None:
         """Start the bridge, or another one in its place."""
         loop = asyncio.get_running_loop()
-        life = Life(self.told, time=loop.time)
+        life = Life(Noted(self.told, self.sessions), time=loop.time)
         self.asks = program.build(self.settings, life, dial=partial(asyncio.open_unix_connection, self.server.path))
         self.bridge = Engine(life, self.asks.stops)
         self.running.append(loop.create_task(stay_connected(self.asks.connection, rng=SystemRandom())))
@@ -149,7 +133,7 @@ async def joined(
                 incoming(asterisk, "ivr", "welcome")
             await asyncio.sleep(0.1)
             bridge_settings = _settings(scripts)
-            one = Joined(asterisk, server, bridge_settings, Told())
+            one = Joined(asterisk, server, bridge_settings)
             await one.start()
             try:
                 yield one

@@ -12,12 +12,12 @@ from esl.switch import Switch
 from ivr_engine.life import Joined, Life, Times
 from ivr_engine.model import Changed, Ended, Event, FullState
 from ivr_engine.reconnect import stay_connected
-from ivr_engine.reporter import Reporter
 from ivr_engine.stopping import Stops
 from ivr_freeswitch.bridge import Bridge
 from ivr_freeswitch.calls import Calls
 from ivr_freeswitch.link import connected
 from ivr_freeswitch.scripts import Rule, Scripts
+from noted import Noted
 
 RULES = (
     Rule(context="ivr", extension="welcome|1..", domain="test.rootdomain.ru", post_processing="ivr-external-stop"),
@@ -41,20 +41,6 @@ async def until(happened: Callable[[], Any], what: str = "") -> None:
     while not happened():
         assert loop.time() < end_s, f"waited {PATIENCE_S:g} s for {what or happened}"
         await asyncio.sleep(0.005)
-
-
-class Noted(Reporter):
-    """Keeps what the agent would be told."""
-
-    def __init__(self, world: "World") -> None:
-        super().__init__(session="", time=asyncio.get_running_loop().time)
-        self._world = world
-
-    def put(self, event: Event) -> None:
-        self._world.told.append(event)
-
-    def begin(self, session: str) -> None:
-        self._world.sessions.append(session)
 
 
 class World:
@@ -86,8 +72,7 @@ class World:
 
     def start(self) -> None:
         """Start a bridge, as a process of its own would."""
-        reporter = Noted(self)
-        life = Life(reporter, time=asyncio.get_running_loop().time)
+        life = Life(Noted(self.told, self.sessions), time=asyncio.get_running_loop().time)
         user, password = self.user
         connect = partial(
             connected, streams=partial(asyncio.open_unix_connection, self.path), user=user, password=password

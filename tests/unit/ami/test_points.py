@@ -23,13 +23,13 @@ AS_NOFIRST = ({"context": "ivr", "exten": "bare", "code": "nofirst", "domain": D
 
 def codes(one: Joined, channel: Channel) -> list[str]:
     """Return the codes that the runtime was told with, each once in a row."""
-    told = [e.state.code for e in one.told.events if isinstance(e, Changed) and e.state.id == one.id_of(channel)]
+    told = [e.state.code for e in one.told if isinstance(e, Changed) and e.state.id == one.id_of(channel)]
     return [code for before, code in zip([None, *told], told, strict=False) if code != before]
 
 
 def names(one: Joined, channel: Channel) -> list[str]:
     """Return the names that the runtime was told with, each once in a row."""
-    told = [e.state.name for e in one.told.events if isinstance(e, Changed) and e.state.id == one.id_of(channel)]
+    told = [e.state.name for e in one.told if isinstance(e, Changed) and e.state.id == one.id_of(channel)]
     return [name for before, name in zip([None, *told], told, strict=False) if name != before]
 
 
@@ -422,7 +422,7 @@ async def test_22_a_restart_that_tells_nothing_is_another_session_without_the_ol
         call = await one.call("welcome")
         assert set(one.rows) == {one.id_of(call)}
         assert one.id_of(call) not in ids
-        assert one.told.sessions == [before, one.bridge.session]
+        assert one.sessions == [before, one.bridge.session]
 
 
 @timeless
